@@ -1,0 +1,51 @@
+# make demo   a trained and evaluated scene graph model, from nothing; DEMO_SIZE=small takes a few minutes
+# make test   lint, then the whole suite
+# make bench  speed, as ratios to plain references
+# make env    only the environment in .venv
+
+VENV ?= .venv
+PYTHON := $(VENV)/bin/python
+BASE_PYTHON ?= python3
+DEMO_SIZE ?= full
+SGG_SHARED ?= ../shared
+export SGG_SHARED
+
+SOURCES := setup.py $(wildcard maskrcnn_benchmark/csrc/*)
+INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check
+# Where there is a CUDA compiler the tests build the CUDA sources too.
+TEST_BUILD := $(if $(shell command -v nvcc 2>/dev/null),$(VENV)/.built-cuda,$(VENV)/.built)
+
+.PHONY: env demo test lint bench ablation
+
+env: $(VENV)/.built
+
+# Made once, and again only when the requirements change.
+$(VENV)/.torch: pyproject.toml
+	test -x $(PYTHON) || $(BASE_PYTHON) -m venv $(VENV)
+	@echo "Installing PyTorch into $(VENV) (a few gigabytes, minutes on a slow line)"
+	$(INSTALL) "setuptools>=77" ninja torch torchvision
+	touch $@
+
+# The package and what it needs. The extension: C++ always, CUDA where there is a GPU or FORCE_CUDA=1.
+$(VENV)/.built: $(VENV)/.torch $(SOURCES)
+	$(INSTALL) --no-build-isolation --editable ".[demo,dev]"
+	touch $@
+
+$(VENV)/.built-cuda: $(VENV)/.torch $(SOURCES)
+	FORCE_CUDA=1 $(INSTALL) --no-build-isolation --editable ".[demo,dev]"
+	touch $(VENV)/.built $@
+
+demo: env
+	PATH="$(abspath $(VENV))/bin:$$PATH" bash scripts/demo.sh $(DEMO_SIZE)
+
+lint: env
+	$(PYTHON) -m ruff check .
+
+test: $(TEST_BUILD) lint
+	$(PYTHON) -m pytest -q --durations=15
+
+bench: env
+	$(PYTHON) -m benchmarks
+
+ablation: env
+	$(PYTHON) tools/ablation.py $(ABLATION_FLAGS)

@@ -1,0 +1,94 @@
+"""torch.distributed under torchrun; every function is a no-op or the identity in a single process."""
+
+import os
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from maskrcnn_benchmark.utils.device import resolve_device
+
+
+def _running() -> bool:
+    return dist.is_available() and dist.is_initialized()
+
+
+def rank() -> int:
+    """This process's number, from 0; before setup_distributed, torchrun's RANK."""
+    return dist.get_rank() if _running() else int(os.environ.get("RANK", 0))
+
+
+def world_size() -> int:
+    """Number of processes that work together: 1 until setup_distributed has joined a group."""
+    return dist.get_world_size() if _running() else 1
+
+
+def is_main_process() -> bool:
+    """Whether this process writes the files and prints."""
+    return rank() == 0
+
+
+def setup_distributed(device: str | torch.device) -> torch.device:
+    """
+    Joins the process group that torchrun announces in the environment (nccl on CUDA, gloo on CPU) and picks this process's device.
+
+    Args:
+        device: MODEL.DEVICE. "cuda" under torchrun means the GPU of LOCAL_RANK.
+    Returns:
+        The device to work on: CPU, with one warning, where CUDA is asked for and absent.
+    """
+    device = resolve_device(device)
+    processes = int(os.environ.get("WORLD_SIZE", 1))
+    if device.type == "cuda":
+        if processes > 1:
+            device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+        torch.cuda.set_device(device)
+    if processes > 1 and not _running():
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    return device
+
+
+def close() -> None:
+    """Leaves the process group, if there is one."""
+    if _running():
+        dist.destroy_process_group()
+
+
+def barrier() -> None:
+    """Waits until every process is here."""
+    if world_size() > 1:
+        dist.barrier()
+
+
+def all_reduce_sum(tensor: torch.Tensor) -> torch.Tensor:
+    """Sum of a tensor over all processes, as a new tensor without gradient. Shapes must agree between the processes."""
+    total = tensor.detach().clone()
+    if world_size() > 1:
+        dist.all_reduce(total)
+    return total
+
+
+class _AllReduceSum(torch.autograd.Function):
+    """y = sum over processes of x. Every process's loss depends on every x, so the gradient is the sum of the processes' gradients."""
+
+    @staticmethod
+    def forward(ctx, tensor):  # noqa: ARG004 (autograd's signature)
+        return all_reduce_sum(tensor)
+
+    @staticmethod
+    def backward(ctx, gradient):  # noqa: ARG004
+        return all_reduce_sum(gradient)
+
+
+def all_reduce_sum_autograd(tensor: torch.Tensor) -> torch.Tensor:
+    """Sum of a tensor over all processes through which gradients flow, to the x of every process; every process must call backward."""
+    return _AllReduceSum.apply(tensor) if world_size() > 1 else tensor
+
+
+def all_gather_objects(obj: Any) -> list[Any]:
+    """One object from each process, in order of rank, on every process. For small things: it is sent as bytes to everybody."""
+    if world_size() == 1:
+        return [obj]
+    gathered = [None] * world_size()
+    dist.all_gather_object(gathered, obj)
+    return gathered

@@ -1,0 +1,32 @@
+"""Errors that a user can mend, and how the command lines show them."""
+
+import logging
+import sys
+from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+
+class UserError(ValueError):
+    """Something the user gave is wrong. The message names the thing, what was expected, what was found and what to do."""
+
+
+def run_tool(main: Callable[[], int]) -> int:
+    """
+    Runs a command line's main function and turns what a user can mend into one line on stderr.
+
+    Args:
+        main: takes nothing, returns the exit status.
+    Returns:
+        main's status; 2 after a UserError or a failure of the file system; 130 after Ctrl-C. Any other exception is a fault of the
+        program and passes with its traceback.
+    """
+    try:
+        return main()
+    except (UserError, OSError) as error:
+        logger.debug("stopped by an error", exc_info=True)
+        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted: files already written are whole and stay; a training goes on from its last checkpoint when started again\n")
+        return 130

@@ -1,0 +1,61 @@
+"""One logger tree for the package: a console that progress bars survive, and OUTPUT_DIR/log.txt."""
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+PACKAGE = "maskrcnn_benchmark"
+_warned: set[str] = set()
+
+
+class _Console(logging.Handler):
+    """Writes to stderr above any progress bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tqdm.write(self.format(record), file=sys.stderr)
+
+
+def get_logger(name: str = PACKAGE) -> logging.Logger:
+    """The logger of a module (`get_logger(__name__)`); names outside the package, such as a tool's, are put under it."""
+    inside = name == PACKAGE or name.startswith(PACKAGE + ".")
+    return logging.getLogger(name if inside else f"{PACKAGE}.{name.strip('_')}")
+
+
+def setup_logging(output_dir: str | Path | None = None) -> None:
+    """
+    Sends the package's messages to the console and, if `output_dir` is given, appends them to its log.txt. A second call replaces the first.
+
+    Only the main process (torchrun's RANK 0) prints and writes; the others show errors alone.
+    """
+    close_logging()
+    main_process = int(os.environ.get("RANK", 0)) == 0
+    root = logging.getLogger(PACKAGE)
+    root.setLevel(logging.DEBUG)
+    console = _Console(logging.INFO if main_process else logging.ERROR)
+    console.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+    root.addHandler(console)
+    if output_dir is not None and main_process:
+        folder = Path(output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        file = logging.FileHandler(folder / "log.txt", encoding="utf-8")
+        file.setLevel(logging.DEBUG)
+        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        root.addHandler(file)
+
+
+def close_logging() -> None:
+    """Closes and removes the handlers that setup_logging added."""
+    root = logging.getLogger(PACKAGE)
+    for handler in list(root.handlers):
+        root.removeHandler(handler)
+        handler.close()
+
+
+def warn_once(logger: logging.Logger, message: str) -> None:
+    """Logs a warning the first time that this text is seen in this process."""
+    if message not in _warned:
+        _warned.add(message)
+        logger.warning(message)

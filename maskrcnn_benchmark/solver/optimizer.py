@@ -1,0 +1,104 @@
+"""SGD with the parameter groups of the published recipe."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.log import get_logger
+
+logger = get_logger(__name__)
+
+# IMP (iterative message passing) learns its copies of the box extractors this much slower than its messages.
+SLOW_RATIO = 10.0
+SLOW_MODULES = {
+    "IMPPredictor": ("roi_heads.relation.box_feature_extractor.", "roi_heads.relation.union_feature_extractor.feature_extractor."),
+}
+
+
+@dataclass(frozen=True)
+class ParameterRule:
+    """
+    Learning rate and weight decay of a parameter, by its name.
+
+    A name that holds "bias" learns at rate · bias_factor with decay bias_decay; a name that starts with one of `slow_modules` learns
+    SLOW_RATIO times slower on top.
+    """
+
+    rate: float
+    decay: float
+    bias_factor: float = 1.0
+    bias_decay: float = 0.0
+    slow_modules: tuple[str, ...] = ()
+
+    def __call__(self, name: str) -> tuple[float, float]:
+        """Name -> (learning rate, weight decay)."""
+        rate, decay = self.rate, self.decay
+        if "bias" in name:
+            rate, decay = rate * self.bias_factor, self.bias_decay
+        if name.startswith(self.slow_modules):
+            rate /= SLOW_RATIO
+        return rate, decay
+
+
+def learning_rate_rule(cfg) -> tuple[float, str]:
+    """
+    The base learning rate that is really used, and the sentence that says where it comes from.
+
+    As published, SOLVER.BASE_LR is multiplied by SOLVER.IMS_PER_BATCH, the images of all processes in one update; SCALE_LR_BY_BATCH False
+    takes it as it stands.
+    """
+    base, batch = cfg.SOLVER.BASE_LR, cfg.SOLVER.IMS_PER_BATCH
+    if not cfg.SOLVER.SCALE_LR_BY_BATCH:
+        return base, f"learning rate {base:g} = SOLVER.BASE_LR (SOLVER.SCALE_LR_BY_BATCH is False: not multiplied by the batch)"
+    scaled = base * batch
+    return scaled, f"learning rate {scaled:g} = SOLVER.BASE_LR {base:g} x SOLVER.IMS_PER_BATCH {batch} (SOLVER.SCALE_LR_BY_BATCH)"
+
+
+def parameter_rule(cfg) -> ParameterRule:
+    """The rule of a config's SOLVER block; slow modules where the config's relation predictor asks for them."""
+    predictor = cfg.MODEL.ROI_RELATION_HEAD.PREDICTOR if cfg.MODEL.RELATION_ON else ""
+    return ParameterRule(
+        rate=learning_rate_rule(cfg)[0],
+        decay=cfg.SOLVER.WEIGHT_DECAY,
+        bias_factor=cfg.SOLVER.BIAS_LR_FACTOR,
+        bias_decay=cfg.SOLVER.WEIGHT_DECAY_BIAS,
+        slow_modules=SLOW_MODULES.get(predictor, ()),
+    )
+
+
+def parameter_groups(model: nn.Module, rule: ParameterRule) -> list[dict]:
+    """
+    The trained parameters of a model in groups of equal learning rate and decay, as torch's optimizers take them.
+
+    One group a setting instead of one a parameter: the same numbers, but the update of a group is one fused call. A group carries its
+    parameters' names under "names".
+    """
+    groups: dict[tuple[float, float], dict] = {}
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        rate, decay = rule(name)
+        group = groups.setdefault((rate, decay), {"params": [], "names": [], "lr": rate, "weight_decay": decay})
+        group["params"].append(parameter)
+        group["names"].append(name)
+    return list(groups.values())
+
+
+def make_optimizer(cfg, model: nn.Module) -> torch.optim.SGD:
+    """
+    SGD with momentum over the trained parameters of a model; logs the learning rate with its rule.
+
+    Raises:
+        UserError: nothing is trained.
+    """
+    rule = parameter_rule(cfg)
+    groups = parameter_groups(model, rule)
+    if not groups:
+        raise UserError("no parameter is trained: every module of this model is frozen (MODEL.FREEZE_DETECTOR, MODEL.RELATION_ON)")
+    logger.info(learning_rate_rule(cfg)[1])
+    if rule.slow_modules:
+        logger.info(f"{', '.join(m.rstrip('.') for m in rule.slow_modules)} learn {SLOW_RATIO:g} times slower (IMPPredictor)")
+    on_cuda = all(p.is_cuda for group in groups for p in group["params"])
+    return torch.optim.SGD(groups, lr=rule.rate, momentum=cfg.SOLVER.MOMENTUM, fused=True if on_cuda else None)

@@ -1,0 +1,200 @@
+"""
+Learning-rate schedules: a warm-up, then steps at fixed iterations or whenever validation stops improving.
+
+A schedule sets the rate of an iteration from its number, so that nothing drifts and resuming needs no replay. Iterations count from 1;
+iteration i uses t = i - 1 + `lead`, the number of updates that count as done before it.
+"""
+
+from abc import ABC, abstractmethod
+from bisect import bisect_right
+from collections.abc import Iterable
+
+from torch.optim import Optimizer
+
+from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.log import get_logger
+
+logger = get_logger(__name__)
+
+
+class _WarmupSchedule(ABC):
+    """Rates of all groups = their initial rate · warm-up(t) · decay(t). Subclasses give `decay`."""
+
+    settings: tuple[str, ...] = ("warmup_factor", "warmup_iters", "warmup_method", "lead")
+    counters: tuple[str, ...] = ()
+
+    def __init__(self, optimizer: Optimizer, *, warmup_factor: float, warmup_iters: int, warmup_method: str, lead: int = 0):
+        if warmup_method not in ("linear", "constant"):
+            raise UserError(f"SOLVER.WARMUP_METHOD '{warmup_method}': there are linear and constant")
+        self.optimizer = optimizer
+        self.warmup_factor = warmup_factor
+        self.warmup_iters = warmup_iters
+        self.warmup_method = warmup_method
+        self.lead = lead
+        for group in optimizer.param_groups:
+            group.setdefault("initial_lr", group["lr"])
+
+    def warmup(self, t: int) -> float:
+        """Factor of the warm-up after t updates: linear 1 - (1 - WARMUP_FACTOR)(1 - t / WARMUP_ITERS), or constant, then 1."""
+        if t >= self.warmup_iters:
+            return 1.0
+        if self.warmup_method == "constant":
+            return self.warmup_factor
+        return 1.0 - (1.0 - self.warmup_factor) * (1.0 - t / self.warmup_iters)
+
+    @abstractmethod
+    def decay(self, t: int) -> float:
+        """Factor of the decay after t updates."""
+
+    def set_iteration(self, iteration: int) -> float:
+        """Sets every group's rate for an iteration (from 1) and returns the first group's."""
+        t = iteration - 1 + self.lead
+        factor = self.warmup(t) * self.decay(t)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+        return self.optimizer.param_groups[0]["lr"]
+
+    @abstractmethod
+    def add_result(self, result: float | None) -> None:
+        """Takes a validation result, a fraction between 0 and 1, or None where nothing was to be measured."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether the schedule asks training to stop before MAX_ITER."""
+        return False
+
+    def state_dict(self) -> dict:
+        """Settings and counters, as plain values."""
+        plain = {name: getattr(self, name) for name in self.settings + self.counters}
+        return {"type": type(self).__name__} | {name: list(v) if isinstance(v, tuple) else v for name, v in plain.items()}
+
+    def load_state_dict(self, state: dict, *, keep_settings: bool = False) -> None:
+        """
+        Takes the counters of a saved schedule, and its settings too unless `keep_settings` (SOLVER.UPDATE_SCHEDULE_DURING_LOAD).
+
+        A setting that differs is named in a warning. State of another type of schedule has no counters to take: the config's schedule
+        starts with its own, with a warning.
+        """
+        if state["type"] != type(self).__name__:
+            logger.warning(f"the checkpoint's schedule is {state['type']}, the config's {type(self).__name__}: the config's is used")
+            return
+        for name in self.counters:
+            setattr(self, name, state[name])
+        for name in self.settings:
+            have = getattr(self, name)
+            saved = tuple(state[name]) if isinstance(have, tuple) else state[name]
+            if have == saved:
+                continue
+            used, other = (have, saved) if keep_settings else (saved, have)
+            setattr(self, name, used)
+            logger.warning(
+                f"schedule setting {name}: the {'config' if keep_settings else 'checkpoint'}'s {used} is used, not the "
+                f"{'checkpoint' if keep_settings else 'config'}'s {other} (SOLVER.UPDATE_SCHEDULE_DURING_LOAD {keep_settings})"
+            )
+
+
+class WarmupMultiStepLR(_WarmupSchedule):
+    """Warm-up, times gamma for each milestone that t has reached."""
+
+    settings = _WarmupSchedule.settings + ("milestones", "gamma")
+
+    def __init__(self, optimizer: Optimizer, *, milestones: Iterable[int], gamma: float, **warmup):
+        """
+        Args:
+            milestones: values of t, ascending, at which the rate is multiplied by gamma.
+            warmup: warmup_factor, warmup_iters, warmup_method, lead.
+        """
+        super().__init__(optimizer, **warmup)
+        self.milestones = tuple(milestones)
+        self.gamma = gamma
+        if list(self.milestones) != sorted(self.milestones):
+            raise UserError(f"SOLVER.STEPS {self.milestones}: expected iterations in ascending order")
+
+    def decay(self, t: int) -> float:
+        return self.gamma ** bisect_right(self.milestones, t)
+
+    def add_result(self, result: float | None) -> None:
+        """Results do not move fixed milestones."""
+
+
+class WarmupReduceLROnPlateau(_WarmupSchedule):
+    """
+    Warm-up, times `factor` each time that validation has stopped improving.
+
+    A result is better if it exceeds the best so far by more than `threshold` (absolute; results are fractions). `patience` results in a
+    row that are not better multiply every rate by `factor`. During the `cooldown` results after such a decay, and at the start, the best
+    still rises, but results that are not better do not count. After `max_decays` decays training stops.
+    torch.optim.lr_scheduler.ReduceLROnPlateau differs: its threshold is relative by default and it decays after patience + 1.
+    """
+
+    settings = _WarmupSchedule.settings + ("factor", "patience", "threshold", "cooldown", "max_decays")
+    counters = ("best", "bad_results", "cooldown_left", "decays")
+
+    def __init__(
+        self, optimizer: Optimizer, *, factor: float, patience: int, threshold: float, cooldown: int, max_decays: int, **warmup
+    ):
+        super().__init__(optimizer, **warmup)
+        self.factor = factor
+        self.patience = patience
+        self.threshold = threshold
+        self.cooldown = cooldown
+        self.max_decays = max_decays
+        self.best: float | None = None
+        self.bad_results = 0
+        self.cooldown_left = cooldown
+        self.decays = 0
+
+    def decay(self, t: int) -> float:  # noqa: ARG002 (the decay follows results, not time)
+        return self.factor**self.decays
+
+    def add_result(self, result: float | None) -> None:
+        """Takes a validation result, a fraction; None (nothing to measure) is skipped."""
+        if result is None:
+            logger.warning("validation gave no figure for SOLVER.SCHEDULE.METRIC: the schedule skips this result")
+            return
+        if self.best is None or result > self.best + self.threshold:
+            self.best = result
+            self.bad_results = 0
+        elif self.cooldown_left == 0:
+            self.bad_results += 1
+        self.cooldown_left = max(self.cooldown_left - 1, 0)
+        if self.bad_results >= self.patience:
+            self.decays += 1
+            self.bad_results = 0
+            self.cooldown_left = self.cooldown
+            logger.info(f"no better result than {self.best:.4f} in {self.patience}: decay {self.decays} of {self.max_decays}")
+
+    @property
+    def finished(self) -> bool:
+        return self.decays >= self.max_decays
+
+
+def make_schedule(cfg, optimizer: Optimizer) -> WarmupMultiStepLR | WarmupReduceLROnPlateau:
+    """
+    The schedule that SOLVER.SCHEDULE.TYPE names.
+
+    In detector training (MODEL.RELATION_ON False) the published schedule steps before the update, so iteration i uses t = i; in
+    relation training t = i - 1.
+    """
+    solver, plateau = cfg.SOLVER, cfg.SOLVER.SCHEDULE
+    warmup = {
+        "warmup_factor": solver.WARMUP_FACTOR,
+        "warmup_iters": solver.WARMUP_ITERS,
+        "warmup_method": solver.WARMUP_METHOD,
+        "lead": 0 if cfg.MODEL.RELATION_ON else 1,
+    }
+    if plateau.TYPE == "WarmupMultiStepLR":
+        return WarmupMultiStepLR(optimizer, milestones=solver.STEPS, gamma=solver.GAMMA, **warmup)
+    if plateau.TYPE == "WarmupReduceLROnPlateau":
+        if not solver.TO_VAL:
+            logger.warning("SOLVER.SCHEDULE.TYPE WarmupReduceLROnPlateau goes by validation, and SOLVER.TO_VAL is False: rates never decay")
+        return WarmupReduceLROnPlateau(
+            optimizer,
+            factor=plateau.FACTOR,
+            patience=plateau.PATIENCE,
+            threshold=plateau.THRESHOLD,
+            cooldown=plateau.COOLDOWN,
+            max_decays=plateau.MAX_DECAY_STEP,
+            **warmup,
+        )
+    raise UserError(f"SOLVER.SCHEDULE.TYPE '{plateau.TYPE}': there are WarmupMultiStepLR and WarmupReduceLROnPlateau")

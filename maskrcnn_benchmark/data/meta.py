@@ -1,0 +1,98 @@
+"""Facts of a data set that a model depends on: names and training statistics."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+BACKGROUND = "__background__"
+
+
+@dataclass(frozen=True, eq=False)
+class DatasetMeta:
+    """
+    Names and training statistics of a data set; from files, from a checkpoint or made in memory.
+
+    Dims: O object classes and K predicates, the background (row 0) counted in both.
+
+    Args:
+        objects: O names, background first.
+        predicates: K names, background first.
+        attributes: names, background first; empty where a data set has none.
+        fg_matrix: (O, O, K) training relations by subject class, object class, predicate; column 0 is 0. None: no statistics.
+        bg_matrix: (O, O) ordered pairs of overlapping boxes by their classes, annotated or not. None: no statistics.
+    Raises:
+        ValueError: matrices of another shape, or one without the other.
+    """
+
+    objects: tuple[str, ...]
+    predicates: tuple[str, ...]
+    attributes: tuple[str, ...] = ()
+    fg_matrix: np.ndarray | None = None
+    bg_matrix: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("objects", "predicates", "attributes"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if (self.fg_matrix is None) != (self.bg_matrix is None):
+            raise ValueError("DatasetMeta: fg_matrix and bg_matrix come together, got only one")
+        if self.fg_matrix is None:
+            return
+        expected_fg = (self.num_objects, self.num_objects, self.num_predicates)
+        if self.fg_matrix.shape != expected_fg or self.bg_matrix.shape != expected_fg[:2]:
+            raise ValueError(
+                f"DatasetMeta: for {self.num_objects} objects and {self.num_predicates} predicates fg_matrix must be {expected_fg} and "
+                f"bg_matrix {expected_fg[:2]}, got {self.fg_matrix.shape} and {self.bg_matrix.shape}"
+            )
+
+    @property
+    def num_objects(self) -> int:
+        """O, background counted."""
+        return len(self.objects)
+
+    @property
+    def num_predicates(self) -> int:
+        """K, background counted."""
+        return len(self.predicates)
+
+    @property
+    def num_attributes(self) -> int:
+        """Attributes, background counted; 0 without any."""
+        return len(self.attributes)
+
+    def predicate_counts(self) -> np.ndarray | None:
+        """(K,) training relations by predicate, 0 for the background; None without statistics."""
+        return None if self.fg_matrix is None else self.fg_matrix.sum(axis=(0, 1))
+
+    def frequency_table(self) -> torch.Tensor:
+        """
+        (O, O, K) float32 log-frequencies of predicates given both classes: log(c / sum of c over K + 0.001) with c the training counts
+        and c = 1 + bg_matrix for the background (Zellers et al., Neural Motifs, CVPR 2018). Zeros without statistics.
+        """
+        if self.fg_matrix is None:
+            return torch.zeros(self.num_objects, self.num_objects, self.num_predicates)
+        counts = self.fg_matrix.astype(np.float64)
+        counts[:, :, 0] = self.bg_matrix.astype(np.float64) + 1
+        return torch.from_numpy(np.log(counts / counts.sum(axis=2, keepdims=True) + 1e-3).astype(np.float32))
+
+    def to_state(self) -> dict[str, Any]:
+        """Lists of names and tensors, fit for a checkpoint; foreground counts are kept sparse: rows subject, object, predicate, count."""
+        state: dict[str, Any] = {"objects": list(self.objects), "predicates": list(self.predicates), "attributes": list(self.attributes)}
+        if self.fg_matrix is not None:
+            cells = np.argwhere(self.fg_matrix)
+            values = self.fg_matrix[tuple(cells.T)]
+            state["fg_cells"] = torch.from_numpy(np.concatenate([cells, values[:, None]], axis=1).astype(np.int64))
+            state["bg_matrix"] = torch.from_numpy(self.bg_matrix.astype(np.int64))
+        return state
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> "DatasetMeta":
+        """The inverse of to_state."""
+        names = {key: tuple(state[key]) for key in ("objects", "predicates", "attributes")}
+        if "fg_cells" not in state:
+            return cls(**names)
+        cells = state["fg_cells"].numpy()
+        fg_matrix = np.zeros((len(names["objects"]), len(names["objects"]), len(names["predicates"])), dtype=np.int64)
+        fg_matrix[tuple(cells[:, :3].T)] = cells[:, 3]
+        return cls(**names, fg_matrix=fg_matrix, bg_matrix=state["bg_matrix"].numpy())

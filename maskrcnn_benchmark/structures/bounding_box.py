@@ -1,0 +1,166 @@
+"""The boxes of one image with what is known about them."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+# Fields that belong to the image, not to one box each: they travel unchanged when boxes are chosen.
+IMAGE_FIELDS = frozenset({"relation_tuple", "image_id", "epoch", "rel_pair_idxs", "pred_rel_scores", "pred_rel_labels"})
+MODES = ("xyxy", "xywh")
+
+
+class BoxList:
+    """
+    Boxes of one image, its size, and named fields.
+
+    Corners are inclusive pixel coordinates: a box is x2 - x1 + 1 wide ("+1 convention", as published weights and metrics have it), and
+    in mode "xywh" the last two numbers are that width and height. No box at all is legal everywhere.
+
+    Args:
+        boxes: (n, 4), anything torch.as_tensor takes; kept as float32.
+        size: (width, height) of the image in pixels, without padding.
+        mode: "xyxy" or "xywh".
+    Raises:
+        ValueError: another shape, size or mode; the message holds what was found.
+    """
+
+    def __init__(self, boxes: Tensor | Sequence, size: tuple[int, int], mode: str = "xyxy"):
+        boxes = torch.as_tensor(boxes, dtype=torch.float32)
+        if boxes.numel() == 0 and boxes.dim() < 2:
+            boxes = boxes.reshape(0, 4)
+        if boxes.dim() != 2 or boxes.size(1) != 4:
+            raise ValueError(f"BoxList: boxes must be (n, 4), got {tuple(boxes.shape)}")
+        if len(size) != 2 or min(size) <= 0:
+            raise ValueError(f"BoxList: size must be (width, height), both above 0, got {tuple(size)}")
+        if mode not in MODES:
+            raise ValueError(f"BoxList: mode must be one of {MODES}, got {mode!r}")
+        self.bbox = boxes
+        self.size = (int(size[0]), int(size[1]))
+        self.mode = mode
+        self._fields: dict[str, Any] = {}
+
+    def __len__(self) -> int:
+        return self.bbox.size(0)
+
+    def __repr__(self) -> str:
+        width, height = self.size
+        return f"BoxList({len(self)} boxes, {width}x{height}, {self.mode}, fields: {', '.join(self._fields) or 'none'})"
+
+    # -- fields -------------------------------------------------------------------------------------------------------
+
+    def add_field(self, name: str, value: Any) -> None:
+        """Sets a field. Unless it is one of IMAGE_FIELDS, `value` must be a tensor with one row a box (ValueError)."""
+        if name not in IMAGE_FIELDS:
+            if not isinstance(value, Tensor):
+                raise ValueError(f"BoxList: field '{name}' must be a tensor with a row a box, got {type(value).__name__}")
+            if value.dim() == 0 or value.size(0) != len(self):
+                raise ValueError(f"BoxList: field '{name}' has shape {tuple(value.shape)}, but there are {len(self)} boxes")
+        self._fields[name] = value
+
+    def get_field(self, name: str) -> Any:
+        """The field of that name; KeyError names those that exist."""
+        if name not in self._fields:
+            raise KeyError(f"BoxList has no field '{name}'; it has: {', '.join(self._fields) or 'none'}")
+        return self._fields[name]
+
+    def has_field(self, name: str) -> bool:
+        """Whether a field of that name was set."""
+        return name in self._fields
+
+    def fields(self) -> list[str]:
+        """Names of all fields."""
+        return list(self._fields)
+
+    def copy_with_fields(self, names: Iterable[str] = ()) -> "BoxList":
+        """The same boxes (shared memory) with the named fields alone."""
+        copy = BoxList(self.bbox, self.size, self.mode)
+        copy._fields = {name: self.get_field(name) for name in names}
+        return copy
+
+    def _with_boxes(self, boxes: Tensor, size: tuple[int, int] | None = None, mode: str | None = None) -> "BoxList":
+        """As many other boxes, with the fields as they are."""
+        other = BoxList(boxes, size or self.size, mode or self.mode)
+        other._fields = dict(self._fields)
+        return other
+
+    # -- choosing and moving ------------------------------------------------------------------------------------------
+
+    def __getitem__(self, index: Tensor | slice | list[int]) -> "BoxList":
+        """
+        Some of the boxes, with their rows of every per-box field.
+
+        Args:
+            index: (k,) int64 rows, (n,) bool mask, slice or list. A single integer is refused (IndexError): a result is always a list.
+        """
+        if isinstance(index, int) or (isinstance(index, Tensor) and index.dim() == 0):
+            raise IndexError(f"BoxList: choose rows with a slice, list, tensor or mask, got the single index {index}")
+        chosen = BoxList(self.bbox[index], self.size, self.mode)
+        chosen._fields = {name: value if name in IMAGE_FIELDS else value[index] for name, value in self._fields.items()}
+        return chosen
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> "BoxList":
+        """The same on another device: boxes and every tensor among the fields."""
+        moved = BoxList(self.bbox.to(device, non_blocking=non_blocking), self.size, self.mode)
+        for name, value in self._fields.items():
+            moved._fields[name] = value.to(device, non_blocking=non_blocking) if isinstance(value, Tensor) else value
+        return moved
+
+    def pin_memory(self) -> "BoxList":
+        """The same in page-locked memory, from which copies to a GPU run beside other work."""
+        pinned = BoxList(self.bbox.pin_memory(), self.size, self.mode)
+        pinned._fields = {name: value.pin_memory() if isinstance(value, Tensor) else value for name, value in self._fields.items()}
+        return pinned
+
+    # -- geometry -----------------------------------------------------------------------------------------------------
+
+    def convert(self, mode: str) -> "BoxList":
+        """The same boxes in another mode."""
+        if mode not in MODES:
+            raise ValueError(f"BoxList: mode must be one of {MODES}, got {mode!r}")
+        if mode == self.mode:
+            return self
+        first, second = self.bbox[:, :2], self.bbox[:, 2:]
+        other = second - first + 1 if mode == "xywh" else first + second - 1
+        return self._with_boxes(torch.cat([first, other], dim=1), mode=mode)
+
+    def area(self) -> Tensor:
+        """(n,) areas in square pixels, +1 convention."""
+        sides = self.convert("xywh").bbox[:, 2:]
+        return sides[:, 0] * sides[:, 1]
+
+    def resize(self, size: tuple[int, int]) -> "BoxList":
+        """Boxes of the image scaled to `size` (width, height): x and y coordinates are multiplied by their own ratio."""
+        x = size[0] / self.size[0]
+        y = size[1] / self.size[1]
+        return self._with_boxes(self.bbox * self.bbox.new_tensor([x, y, x, y]), size=size)
+
+    def hflip(self) -> "BoxList":
+        """Boxes of the image mirrored left to right: x1 = W - 1 - old x2, x2 = W - 1 - old x1."""
+        x1, y1, x2, y2 = self.convert("xyxy").bbox.unbind(1)
+        last = self.size[0] - 1
+        return self._with_boxes(torch.stack([last - x2, y1, last - x1, y2], dim=1), mode="xyxy").convert(self.mode)
+
+    def vflip(self) -> "BoxList":
+        """Boxes of the image mirrored top to bottom: y1 = H - 1 - old y2, y2 = H - 1 - old y1."""
+        x1, y1, x2, y2 = self.convert("xyxy").bbox.unbind(1)
+        last = self.size[1] - 1
+        return self._with_boxes(torch.stack([x1, last - y2, x2, last - y1], dim=1), mode="xyxy").convert(self.mode)
+
+    def clip_to_image(self, remove_empty: bool = False) -> "BoxList":
+        """
+        Boxes cut to 0 ... W - 1 and 0 ... H - 1.
+
+        Args:
+            remove_empty: leave out boxes with x2 <= x1 or y2 <= y1 afterwards. `relation_tuple` is not renumbered: use
+                boxlist_ops.keep_boxes where boxes are annotations with relations.
+        """
+        width, height = self.size
+        x1, y1, x2, y2 = self.convert("xyxy").bbox.unbind(1)
+        corners = [x1.clamp(0, width - 1), y1.clamp(0, height - 1), x2.clamp(0, width - 1), y2.clamp(0, height - 1)]
+        clipped = self._with_boxes(torch.stack(corners, dim=1), mode="xyxy")
+        if remove_empty:
+            x1, y1, x2, y2 = clipped.bbox.unbind(1)
+            clipped = clipped[(x2 > x1) & (y2 > y1)]
+        return clipped.convert(self.mode)

@@ -72,11 +72,11 @@ class _AllReduceSum(torch.autograd.Function):
     """y = sum over processes of x. Every process's loss depends on every x, so the gradient is the sum of the processes' gradients."""
 
     @staticmethod
-    def forward(ctx, tensor):  # noqa: ARG004 (autograd's signature)
+    def forward(ctx, tensor):
         return all_reduce_sum(tensor)
 
     @staticmethod
-    def backward(ctx, gradient):  # noqa: ARG004
+    def backward(ctx, gradient):
         return all_reduce_sum(gradient)
 
 

@@ -28,5 +28,5 @@ def run_tool(main: Callable[[], int]) -> int:
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted: files already written are whole and stay; a training goes on from its last checkpoint when started again\n")
+        sys.stderr.write("interrupted: files already written stay; the same command goes on from the last checkpoint of a training\n")
         return 130

@@ -26,9 +26,9 @@ def get_logger(name: str = PACKAGE) -> logging.Logger:
 
 def setup_logging(output_dir: str | Path | None = None) -> None:
     """
-    Sends the package's messages to the console and, if `output_dir` is given, appends them to its log.txt. A second call replaces the first.
+    Sends the package's messages to the console and, if `output_dir` is given, appends them to its log.txt.
 
-    Only the main process (torchrun's RANK 0) prints and writes; the others show errors alone.
+    A second call replaces the first. Only the main process (torchrun's RANK 0) prints and writes; the others show errors alone.
     """
     close_logging()
     main_process = int(os.environ.get("RANK", 0)) == 0

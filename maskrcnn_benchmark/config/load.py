@@ -1,0 +1,62 @@
+"""From files and overrides to the frozen configuration of a run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from maskrcnn_benchmark.config.defaults import default_config
+from maskrcnn_benchmark.config.node import Config, parse_yaml
+from maskrcnn_benchmark.utils.errors import UserError
+
+# Keys that take one of a few words.
+CHOICES = {
+    "DTYPE": ("float32", "float16", "bfloat16"),
+    "MODEL.USE_REWEIGHT": ("NONE", "PENET"),
+    "MODEL.ROI_RELATION_HEAD.CON_PRO_TYPE": ("NONE", "LLAMA", "CLIP"),
+    "MODEL.ROI_RELATION_HEAD.VIS_PRO_FEATURES": ("auto", "detector", "relation"),
+    "MODEL.ROI_RELATION_HEAD.FUSION": ("selective", "mean"),
+    "MODEL.ROI_RELATION_HEAD.CAUSAL.CONTEXT_LAYER": ("motifs", "vctree", "vtranse"),
+    "MODEL.ROI_RELATION_HEAD.CAUSAL.FUSION_TYPE": ("sum", "gate"),
+    "MODEL.ROI_RELATION_HEAD.CAUSAL.EFFECT_TYPE": ("none", "TDE", "NIE", "TE"),
+    "SOLVER.SCHEDULE.TYPE": ("WarmupMultiStepLR", "WarmupReduceLROnPlateau"),
+    "SOLVER.WARMUP_METHOD": ("linear", "constant"),
+    "DATASETS.TO_TEST": (None, "train", "val", "test"),
+}
+
+
+def load_config(file: str | Path | None, overrides: Sequence[Any] = ()) -> Config:
+    """
+    A new frozen configuration: the defaults, then the file (its `_BASE_` first), then the overrides.
+
+    Args:
+        file: a YAML file; None or "" for the defaults alone.
+        overrides: keys and values in turn, as they follow a command's options; values may be text or Python values.
+    Raises:
+        UserError: no such file, no YAML, an unknown key (the nearest known one is named), a value of the wrong type, a key without value.
+    """
+    config = default_config()
+    if file:
+        config.merge_from_file(file)
+    return _finish(config, overrides)
+
+
+def load_config_text(text: str, overrides: Sequence[Any] = (), *, name: str = "config") -> Config:
+    """As load_config, from the text of a YAML file, such as the one inside a checkpoint; `name` stands for it in messages."""
+    config = default_config()
+    try:
+        config.merge_from_other_cfg(parse_yaml(text, name))
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from error
+    return _finish(config, overrides)
+
+
+def _finish(config: Config, overrides: Sequence[Any]) -> Config:
+    config.merge_from_list(overrides)
+    for key, allowed in CHOICES.items():
+        value: Any = config
+        for name in key.split("."):
+            value = value[name]
+        if value not in allowed:
+            raise UserError(f"{key} is {value!r}; it can be {', '.join('null' if word is None else word for word in allowed)}")
+    config.freeze()
+    return config

@@ -1,0 +1,190 @@
+"""The configuration tree: a yacs CfgNode that takes older spellings and explains what it cannot take."""
+
+import difflib
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from yacs.config import CfgNode
+
+from maskrcnn_benchmark.config.values import coerce
+from maskrcnn_benchmark.utils.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+# Sections and keys of older code bases that full dumps of their runs hold: other tasks' heads, paths, apex.
+IGNORED = (
+    "MODEL.MASK_ON", "MODEL.KEYPOINT_ON", "MODEL.RETINANET_ON", "MODEL.ROI_MASK_HEAD", "MODEL.ROI_KEYPOINT_HEAD", "MODEL.RETINANET",
+    "MODEL.FBNET", "PATHS_CATALOG", "PATHS_DATA", "AMP_VERBOSE",
+)  # fmt: skip
+# The published commands write this section with and without its parent's name.
+ALIASED, ALIAS_PARENT = "ROI_RELATION_HEAD", "MODEL"
+BASE = "_BASE_"
+
+
+class Config(CfgNode):
+    """A node of the configuration. Merging converts each value to the type of the one it replaces; every fault is a UserError."""
+
+    def merge_from_file(self, cfg_filename: str | Path) -> None:
+        """Merges a YAML file, after the file that its `_BASE_` names (relative to its own folder), if any."""
+        for path, content in _read_with_bases(Path(cfg_filename).expanduser(), ()):
+            self._merge(content, f"{path}: ")
+
+    def merge_from_other_cfg(self, cfg_other: Mapping) -> None:
+        """Merges another tree, or any nested dict."""
+        self._merge(cfg_other, "")
+
+    def merge_from_list(self, cfg_list: Sequence) -> None:
+        """Merges keys and values in turn, ["SOLVER.MAX_ITER", "10", ...], as they follow a command's options."""
+        words = list(cfg_list)
+        pairs, ignored = [], []
+        for position in range(0, len(words), 2):
+            key = self._override_key(words, position)
+            if _is_ignored(key):
+                ignored.append(key)
+                continue
+            self._owner(key, "")
+            if position + 1 == len(words):
+                raise UserError(f"override {key} has no value; an empty one is written ''")
+            value = words[position + 1]
+            if isinstance(value, str) and self._has(self._full_name(value)):
+                raise UserError(f"override {key} has no value: the next word is the key {value}; an empty value is written ''")
+            pairs.append((key, value))
+        for key, value in pairs:
+            self._assign(key, value, "")
+        _warn_ignored(ignored)
+
+    def known_keys(self) -> list[str]:
+        """Full names of all keys that hold values."""
+        return [key for key, _ in _leaves(self, "")]
+
+    def _merge(self, content: Mapping, origin: str) -> None:
+        ignored = []
+        for key, value in self._flat(content, ""):
+            if _is_ignored(key):
+                ignored.append(key)
+            else:
+                self._assign(key, value, origin)
+        _warn_ignored(ignored)
+
+    def _flat(self, content: Mapping, prefix: str) -> Iterator[tuple[str, Any]]:
+        """(full key, value) of a nested dict, as deep as this tree's sections go."""
+        for name, value in content.items():
+            key = self._full_name(f"{prefix}{name}")
+            if isinstance(value, Mapping) and not _is_ignored(key) and isinstance(self._get(key), CfgNode):
+                yield from self._flat(value, key + ".")
+            else:
+                yield key, value
+
+    def _override_key(self, words: list, position: int) -> str:
+        word = words[position]
+        where = f"word {position + 1} of the overrides, where a key belongs"
+        if not isinstance(word, str):
+            raise UserError(f"{where}, is {word!r}; keys and values come in turn: KEY VALUE KEY VALUE")
+        if not word.strip():
+            raise UserError(f"{where}, is blank: a space after a trailing backslash ends a shell's line; remove it")
+        if word.startswith("--"):
+            raise UserError(f"option {word} stands among the overrides; options go before the first KEY VALUE")
+        if "=" in word and self._has(self._full_name(word.split("=")[0])):
+            raise UserError(f"override {word}: write a space between key and value, {word.replace('=', ' ', 1)}")
+        return self._full_name(word.strip())
+
+    def _full_name(self, key: str) -> str:
+        short = key.split(".")[0] == ALIASED and ALIASED not in self and ALIAS_PARENT in self
+        return f"{ALIAS_PARENT}.{key}" if short else key
+
+    def _get(self, key: str) -> Any:
+        """What stands under a full name; None where nothing does."""
+        node = self
+        for name in key.split("."):
+            if not isinstance(node, CfgNode) or name not in node:
+                return None
+            node = node[name]
+        return node
+
+    def _has(self, key: str) -> bool:
+        *parents, name = key.split(".")
+        owner = self._get(".".join(parents)) if parents else self
+        return isinstance(owner, CfgNode) and name in owner
+
+    def _owner(self, key: str, origin: str) -> CfgNode:
+        """The section that holds a key. UserError where there is no such key."""
+        if not self._has(key):
+            raise UserError(f"{origin}unknown key {key}; the nearest known key is {_nearest(key, self.known_keys())}")
+        parent = key.rpartition(".")[0]
+        return self._get(parent) if parent else self
+
+    def _assign(self, key: str, value: Any, origin: str) -> None:
+        owner, name = self._owner(key, origin), key.rpartition(".")[2]
+        if isinstance(owner[name], CfgNode):
+            raise UserError(f"{origin}{key} is a section, not a key: it takes no value of its own (found {value!r})")
+        if isinstance(value, Mapping):
+            raise UserError(f"{origin}{key} is a key, not a section: it has nothing named {', '.join(map(str, value))}")
+        try:
+            setattr(owner, name, coerce(value, owner[name], key))
+        except UserError as error:
+            raise UserError(f"{origin}{error}") from error
+
+
+def _read_with_bases(path: Path, chain: tuple[Path, ...]) -> list[tuple[Path, dict]]:
+    """The file's content after that of its bases, the most general first."""
+    if path.resolve() in chain:
+        raise UserError(f"{path}: {BASE} leads back to a file that is being read")
+    content = _read_yaml(path)
+    base = content.pop(BASE, None)
+    if base is None:
+        return [(path, content)]
+    return [*_read_with_bases(path.parent / Path(str(base)).expanduser(), (*chain, path.resolve())), (path, content)]
+
+
+def _read_yaml(path: Path) -> dict:
+    if not path.is_file():
+        raise UserError(f"config file {path} is not there")
+    try:
+        return parse_yaml(path.read_text(encoding="utf-8"), str(path))
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: no text in UTF-8, so no config file ({error})") from error
+
+
+def parse_yaml(text: str, name: str) -> dict:
+    """A YAML text as a dict. UserError, under the text's name, if it is no YAML or no mapping of keys."""
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"{name}: no valid YAML: {error}") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise UserError(f"{name}: a config file holds sections and keys, this one a {type(content).__name__}")
+    return content
+
+
+def _leaves(node: Mapping, prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, value in node.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _is_ignored(key: str) -> bool:
+    return any(key == name or key.startswith(name + ".") for name in IGNORED)
+
+
+def _warn_ignored(keys: list[str]) -> None:
+    if keys:
+        names = sorted({next(name for name in IGNORED if key == name or key.startswith(name + ".")) for key in keys})
+        logger.warning("ignored: %s (keys of older code bases that mean nothing here)", ", ".join(names))
+
+
+def _nearest(key: str, known: list[str]) -> str:
+    """The known key that is spelt most like this one, as a whole or in its last word."""
+
+    def likeness(candidate: str) -> float:
+        whole = difflib.SequenceMatcher(None, key.upper(), candidate).ratio()
+        last = difflib.SequenceMatcher(None, key.upper().rpartition(".")[2], candidate.rpartition(".")[2]).ratio()
+        return max(whole, last) + 0.1 * whole
+
+    return max(known, key=likeness)

@@ -1,0 +1,1 @@
+"""Detectors: trunk, proposals and heads joined."""

@@ -1,0 +1,84 @@
+"""Boxes of several images to features of one size: each from the level of its own size, or from all levels side by side."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from maskrcnn_benchmark.layers import roi_align_all_levels, roi_align_levels
+
+# A box of this side (pixels) belongs to this level of the pyramid (arXiv 1612.03144, equation 1).
+CANONICAL_SIDE, CANONICAL_LEVEL = 224, 4
+
+
+def boxes_to_rois(boxes: Sequence[Tensor]) -> Tensor:
+    """(n_i, 4) boxes an image -> (sum n_i, 5) rois, the image's number first."""
+    image = torch.cat([image_boxes.new_full((len(image_boxes), 1), i) for i, image_boxes in enumerate(boxes)])
+    return torch.cat([image, torch.cat(list(boxes))], dim=1)
+
+
+def assign_levels(boxes: Tensor, finest: int, coarsest: int) -> Tensor:
+    """
+    Level of each box by the square root of its area (+1 convention).
+
+    Args:
+        boxes: (n, 4) xyxy.
+        finest, coarsest: log2 of the strides of the levels at hand.
+    Returns:
+        (n,) int64, 0 = finest.
+    """
+    side = ((boxes[:, 2] - boxes[:, 0] + 1) * (boxes[:, 3] - boxes[:, 1] + 1)).sqrt()
+    level = torch.floor(CANONICAL_LEVEL + torch.log2(side / CANONICAL_SIDE + 1e-6))
+    return level.clamp(min=finest, max=coarsest).to(torch.int64) - finest
+
+
+class Pooler(nn.Module):
+    """ROIAlign over a pyramid."""
+
+    def __init__(
+        self, resolution: int, scales: Sequence[float], sampling_ratio: int, *, all_levels: bool = False, in_channels: int | None = None
+    ):
+        """
+        Args:
+            resolution: height and width of what comes out.
+            scales: 1/stride of each level used, finest first; levels beyond them are ignored.
+            sampling_ratio: samples a bin and side; 0: as many as the bin is cells wide.
+            all_levels: pools every box from every level and reduces the channels, side by side, to `in_channels` again
+                (3×3 convolution, ReLU); with a single level there is nothing to reduce.
+            in_channels: width of the levels, needed with all_levels.
+        """
+        super().__init__()
+        self.resolution, self.scales, self.sampling_ratio = resolution, tuple(scales), sampling_ratio
+        self.all_levels = all_levels and len(scales) > 1
+        self.finest, self.coarsest = (round(-math.log2(scale)) for scale in (self.scales[0], self.scales[-1]))
+        if self.all_levels:
+            if in_channels is None:
+                raise ValueError("Pooler: all_levels needs in_channels, the width of the levels")
+            reduce = nn.Conv2d(in_channels * len(self.scales), in_channels, 3, padding=1)
+            nn.init.kaiming_normal_(reduce.weight, mode="fan_out", nonlinearity="relu")
+            nn.init.zeros_(reduce.bias)
+            self.reduce_channel = nn.Sequential(reduce, nn.ReLU(inplace=True))
+
+    def forward(self, features: Sequence[Tensor], boxes: Sequence[Tensor]) -> Tensor:
+        """
+        Args:
+            features: (B, C, H_l, W_l) a level, finest first, at least one for each scale.
+            boxes: (n_i, 4) xyxy in pixels of the input, one tensor an image.
+        Returns:
+            (sum n_i, C, resolution, resolution), boxes in their order.
+        Raises:
+            ValueError: fewer levels than scales.
+        """
+        return self.pool_rois(features, boxes_to_rois(boxes))
+
+    def pool_rois(self, features: Sequence[Tensor], rois: Tensor) -> Tensor:
+        """As forward, for (k, 5) rois [image, x1, y1, x2, y2]."""
+        if len(features) < len(self.scales):
+            raise ValueError(f"Pooler: {len(features)} feature maps for {len(self.scales)} POOLER_SCALES {self.scales}")
+        features = features[: len(self.scales)]
+        rois = rois.to(features[0].dtype) if features[0].dtype == torch.float64 else rois.float()
+        if self.all_levels:
+            return self.reduce_channel(roi_align_all_levels(features, rois, self.resolution, self.scales, self.sampling_ratio))
+        levels = assign_levels(rois[:, 1:], self.finest, self.coarsest)
+        return roi_align_levels(features, rois, levels, self.resolution, self.scales, self.sampling_ratio)

@@ -1,0 +1,1 @@
+"""Region proposals: anchors, head, selection, losses."""

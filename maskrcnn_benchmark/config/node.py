@@ -28,7 +28,7 @@ class Config(CfgNode):
     """A node of the configuration. Merging converts each value to the type of the one it replaces; every fault is a UserError."""
 
     def merge_from_file(self, cfg_filename: str | Path) -> None:
-        """Merges a YAML file, after the file that its `_BASE_` names (relative to its own folder), if any."""
+        """Merges a YAML file, after the file or the list of files that its `_BASE_` names, relative to its own folder."""
         for path, content in _read_with_bases(Path(cfg_filename).expanduser(), ()):
             self._merge(content, f"{path}: ")
 
@@ -133,10 +133,11 @@ def _read_with_bases(path: Path, chain: tuple[Path, ...]) -> list[tuple[Path, di
     if path.resolve() in chain:
         raise UserError(f"{path}: {BASE} leads back to a file that is being read")
     content = _read_yaml(path)
-    base = content.pop(BASE, None)
-    if base is None:
-        return [(path, content)]
-    return [*_read_with_bases(path.parent / Path(str(base)).expanduser(), (*chain, path.resolve())), (path, content)]
+    bases = content.pop(BASE, [])
+    below = []
+    for base in bases if isinstance(bases, list) else [bases]:
+        below += _read_with_bases(path.parent / Path(str(base)).expanduser(), (*chain, path.resolve()))
+    return [*below, (path, content)]
 
 
 def _read_yaml(path: Path) -> dict:

@@ -72,11 +72,11 @@ class _AllReduceSum(torch.autograd.Function):
     """y = sum over processes of x. Every process's loss depends on every x, so the gradient is the sum of the processes' gradients."""
 
     @staticmethod
-    def forward(ctx, tensor):
+    def forward(_ctx, tensor):
         return all_reduce_sum(tensor)
 
     @staticmethod
-    def backward(ctx, gradient):
+    def backward(_ctx, gradient):
         return all_reduce_sum(gradient)
 
 

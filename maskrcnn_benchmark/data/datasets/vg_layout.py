@@ -1,0 +1,150 @@
+"""
+Writes a data set in the layout of Visual Genome's scene graph files, which the loader, the tools and the configs read.
+
+A folder holds `image_data.json`, `VG-SGG-dicts-with-attri.json`, `VG-SGG-with-attri.h5` and the images under `VG_100K/`.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.files import atomic_path, write_json
+
+IMAGE_DATA = "image_data.json"
+DICTS = "VG-SGG-dicts-with-attri.json"
+H5 = "VG-SGG-with-attri.h5"
+IMAGE_DIR = "VG_100K"
+BOX_SCALES = (1024, 512)
+MAX_ATTRIBUTES = 10
+SPLITS = {"train": 0, "val": 1, "test": 2}
+
+
+def encode_boxes(boxes: np.ndarray, width: int, height: int, scale: int) -> np.ndarray:
+    """
+    Boxes as the files keep them.
+
+    Args:
+        boxes: (n, 4) xyxy in pixels of a width x height image.
+        scale: length of the longer side of the image that the result is drawn on, 1024 or 512.
+    Returns:
+        (n, 4) int32 centre x, centre y, width, height, such that trunc(centre - side / 2) and that plus the side are the rounded corners.
+    """
+    corners = np.rint(np.asarray(boxes, dtype=np.float64).reshape(-1, 4) * (scale / max(width, height))).astype(np.int64)
+    corners = np.maximum(corners, 0)  # truncation is downwards only from 0 on
+    sides = np.maximum(corners[:, 2:] - corners[:, :2], 0)
+    return np.concatenate([corners[:, :2] + (sides + 1) // 2, sides], axis=1).astype(np.int32)
+
+
+def write_vg_layout(
+    folder: str | Path,
+    images: Sequence[Mapping[str, Any]],
+    objects: Sequence[str],
+    predicates: Sequence[str],
+    attributes: Sequence[str] = (),
+) -> Path:
+    """
+    Writes the three annotation files, each whole or not at all. Image files are the caller's to put under `folder/VG_100K`.
+
+    Args:
+        images: one mapping an image: `width`, `height`; `boxes` (n, 4) xyxy pixels; `labels` (n,) from 1; `relations` (r, 3) subject row,
+            object row, predicate from 1; `split` "train", "val" or "test"; optional `image_id` (int, by default the position from 1),
+            `file_name` under VG_100K (by default <image_id>.jpg), `attributes` (a list of ids from 1 for each box, at most 10).
+        objects, predicates, attributes: names without a background; id i is name i - 1.
+    Returns:
+        The folder.
+    Raises:
+        UserError: rows, ids or a split that do not fit; the message names the image.
+    """
+    folder = Path(folder)
+    sizes = {"object": len(objects), "predicate": len(predicates), "attribute": len(attributes)}
+    records = [_record(position, image, sizes) for position, image in enumerate(images)]
+    with atomic_path(folder / H5) as temporary, h5py.File(temporary, "w") as file:
+        _write_arrays(file, records)
+    write_json(folder / DICTS, _dictionaries(records, objects, predicates, attributes))
+    write_json(folder / IMAGE_DATA, [record["info"] for record in records])
+    return folder
+
+
+def _record(position: int, image: Mapping[str, Any], sizes: Mapping[str, int]) -> dict[str, Any]:
+    """One image's checked arrays."""
+    info = {"image_id": int(image.get("image_id", position + 1)), "width": int(image["width"]), "height": int(image["height"])}
+    name = image.get("file_name")
+    if name is not None and name != f"{info['image_id']}.jpg":
+        info["file_name"] = str(name)
+    what = f"image {info['image_id']} ({name or 'position ' + str(position)})"
+    if min(info["width"], info["height"]) <= 0:
+        raise UserError(f"{what}: width and height must be above 0, found {info['width']} x {info['height']}")
+    if image["split"] not in SPLITS:
+        raise UserError(f"{what}: split must be one of {', '.join(SPLITS)}, found {image['split']!r}")
+    boxes = np.asarray(image["boxes"], dtype=np.float64).reshape(-1, 4)
+    labels = np.asarray(image["labels"], dtype=np.int64).reshape(-1)
+    relations = np.asarray(image["relations"], dtype=np.int64).reshape(-1, 3)
+    attributes = np.zeros((len(boxes), MAX_ATTRIBUTES), dtype=np.int64)
+    for row, ids in enumerate(image.get("attributes", ())):
+        if row >= len(boxes) or len(ids) > MAX_ATTRIBUTES:
+            raise UserError(f"{what}: expected at most {MAX_ATTRIBUTES} attributes for each of {len(boxes)} boxes, row {row} has {len(ids)}")
+        attributes[row, : len(ids)] = ids
+    if len(labels) != len(boxes):
+        raise UserError(f"{what}: {len(boxes)} boxes but {len(labels)} labels")
+    _check_range(what, "label", labels, 1, sizes["object"])
+    _check_range(what, "predicate", relations[:, 2], 1, sizes["predicate"])
+    _check_range(what, "relation's box row", relations[:, :2], 0, len(boxes) - 1)
+    _check_range(what, "attribute", attributes, 0, sizes["attribute"])
+    return {"info": info, "split": SPLITS[image["split"]], "boxes": boxes, "labels": labels, "relations": relations, "attributes": attributes}
+
+
+def _check_range(what: str, name: str, values: np.ndarray, low: int, high: int) -> None:
+    bad = values[(values < low) | (values > high)]
+    if bad.size:
+        raise UserError(f"{what}: {name} must lie between {low} and {high}, found {bad.flat[0]}")
+
+
+def _ranges(counts: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Start rows, and the inclusive first and last row of each image, -1 where it has none."""
+    counts = np.asarray(counts, dtype=np.int64)
+    ends = np.cumsum(counts)
+    starts = ends - counts
+    return starts, np.where(counts > 0, starts, -1).astype(np.int32), np.where(counts > 0, ends - 1, -1).astype(np.int32)
+
+
+def _stack(parts: Sequence[np.ndarray], width: int, dtype: type) -> np.ndarray:
+    return np.concatenate([np.zeros((0, width), dtype=dtype), *(part.reshape(-1, width).astype(dtype) for part in parts)])
+
+
+def _write_arrays(file: h5py.File, records: Sequence[Mapping[str, Any]]) -> None:
+    box_starts, first_box, last_box = _ranges([len(record["boxes"]) for record in records])
+    _, first_rel, last_rel = _ranges([len(record["relations"]) for record in records])
+    file["split"] = np.array([record["split"] for record in records], dtype=np.int32)
+    file["img_to_first_box"], file["img_to_last_box"] = first_box, last_box
+    file["img_to_first_rel"], file["img_to_last_rel"] = first_rel, last_rel
+    file["labels"] = _stack([record["labels"] for record in records], 1, np.int64)
+    file["attributes"] = _stack([record["attributes"] for record in records], MAX_ATTRIBUTES, np.int64)
+    for scale in BOX_SCALES:
+        encoded = [encode_boxes(record["boxes"], record["info"]["width"], record["info"]["height"], scale) for record in records]
+        file[f"boxes_{scale}"] = _stack(encoded, 4, np.int32)
+    ends = [record["relations"][:, :2] + start for record, start in zip(records, box_starts, strict=True)]
+    file["relationships"] = _stack(ends, 2, np.int32)
+    file["predicates"] = _stack([record["relations"][:, 2] for record in records], 1, np.int64)
+
+
+def _dictionaries(
+    records: Sequence[Mapping[str, Any]], objects: Sequence[str], predicates: Sequence[str], attributes: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    tables: dict[str, dict[str, Any]] = {}
+    kinds = (
+        ("label", "object_count", objects, [record["labels"] for record in records]),
+        ("predicate", "predicate_count", predicates, [record["relations"][:, 2] for record in records]),
+        ("attribute", "attribute_count", attributes, [record["attributes"].ravel() for record in records]),
+    )
+    for kind, count_key, names, ids in kinds:
+        if len(set(names)) != len(names):
+            raise UserError(f"{kind} names must differ from each other, found {sorted({n for n in names if list(names).count(n) > 1})} twice")
+        counts = np.bincount(np.concatenate([np.zeros(0, dtype=np.int64), *ids]), minlength=len(names) + 1)
+        tables[f"{kind}_to_idx"] = {name: i for i, name in enumerate(names, start=1)}
+        tables[f"idx_to_{kind}"] = {str(i): name for i, name in enumerate(names, start=1)}
+        tables[count_key] = {name: int(counts[i]) for i, name in enumerate(names, start=1)}
+    return tables

@@ -25,14 +25,18 @@ MODEL.PRETRAINED_DETECTOR_CKPT = ""
 MODEL.IGNORE_WEIGHTS = ()
 # Relation training leaves trunk, RPN and box head as they are. False trains trunk and FPN along, above BACKBONE.FREEZE_CONV_BODY_AT.
 MODEL.FREEZE_DETECTOR = True
-# Class weights of the relation loss: NONE, or PENET = 1 / ROI_RELATION_HEAD.REL_PROP.
+# Class weights of the relation loss: NONE; PENET = 1 / ROI_RELATION_HEAD.REL_PROP; CLASS_BALANCED, by the effective number of examples.
 MODEL.USE_REWEIGHT = "NONE"
+# CLASS_BALANCED: beta of the effective number (1 - beta^n) / (1 - beta) of n examples.
+MODEL.REWEIGHT_BETA = 0.99999
+# CLASS_BALANCED: weight of background pairs, where annotated ones weigh 1 on average.
+MODEL.REWEIGHT_BACKGROUND = 1.0
 # Compile trunk and relation predictor by torch.compile.
 MODEL.COMPILE = False
 
 # ---- Trunk ------------------------------------------------------------------------------------------------------------------------
 MODEL.BACKBONE = Config()
-# R-50-FPN, R-101-FPN, R-50-C4, VGG-16, ... as registered in modeling/backbone; a timm trunk as timm names it.
+# R-50-FPN, R-101-FPN, R-50-C4, VGG-16, ... as registered in modeling/backbone; timm/<name>-FPN is any trunk of timm.
 MODEL.BACKBONE.CONV_BODY = "R-50-C4"
 # Stages that stay fixed, the stem being the first; 2 freezes stem and layer1, 0 nothing.
 MODEL.BACKBONE.FREEZE_CONV_BODY_AT = 2

@@ -1,0 +1,95 @@
+"""Rules between the names in weight files and those of the models here."""
+
+import re
+from collections.abc import Container, Iterable, Iterator
+
+# What the names of a detector or relation model begin with; other names are those of an ImageNet network.
+OWN_PREFIXES = ("backbone.", "rpn.", "roi_heads.")
+BODY = "backbone.body."
+C4_HEAD = "roi_heads.box.feature_extractor.head."
+
+# Relation extractors that start from the detector's: (prefix of the target, prefix of its source).
+DETECTOR_COPIES = (
+    ("roi_heads.relation.box_feature_extractor.", "roi_heads.box.feature_extractor."),
+    ("roi_heads.relation.union_feature_extractor.feature_extractor.", "roi_heads.box.feature_extractor."),
+    ("roi_heads.relation.att_feature_extractor.", "roi_heads.attribute.feature_extractor."),
+    ("roi_heads.relation.union_feature_extractor.att_feature_extractor.", "roi_heads.attribute.feature_extractor."),
+)
+
+_DETECTRON_STEM = {"conv1_w": "stem.conv1.weight", "res_conv1_bn_s": "stem.bn1.weight", "res_conv1_bn_b": "stem.bn1.bias"}
+_DETECTRON_BLOCK = re.compile(r"res(?P<stage>[2-5])_(?P<block>\d+)_branch(?P<branch>1|2a|2b|2c)_(?P<kind>w|bn_s|bn_b)")
+_BRANCHES = {"1": ("downsample.0", "downsample.1"), "2a": ("conv1", "bn1"), "2b": ("conv2", "bn2"), "2c": ("conv3", "bn3")}
+
+
+def detectron_name(name: str) -> str | None:
+    """
+    The name under the ResNet body of a Detectron blob (`res2_0_branch2a_w` -> `layer1.0.conv1.weight`), None if it is none.
+
+    A norm comes as scale and bias alone: its running statistics are folded in already.
+    """
+    if name in _DETECTRON_STEM:
+        return _DETECTRON_STEM[name]
+    match = _DETECTRON_BLOCK.fullmatch(name)
+    if match is None:
+        return None
+    convolution, norm = _BRANCHES[match["branch"]]
+    last = {"w": f"{convolution}.weight", "bn_s": f"{norm}.weight", "bn_b": f"{norm}.bias"}[match["kind"]]
+    return f"layer{int(match['stage']) - 1}.{match['block']}.{last}"
+
+
+def candidates(name: str) -> Iterator[str]:
+    """The names that an entry of a file can have in a model, the likeliest first: its own, then those of ImageNet trunks by rule."""
+    yield name
+    if name.startswith(OWN_PREFIXES):
+        return
+    trunk = detectron_name(name) or name
+    yield BODY + trunk
+    yield C4_HEAD + trunk
+    if trunk.startswith(("conv1.", "bn1.")):
+        yield f"{BODY}stem.{trunk}"
+    if trunk.startswith("features."):  # torchvision's VGG
+        yield f"{BODY}conv_body.{trunk[len('features.') :]}"
+    yield f"{BODY}net.{trunk}"  # timm, as a whole or taken apart into stages (stages.0.x is stages_0.x there)
+    yield f"{BODY}net.{trunk.replace('.', '_', 1)}"
+
+
+def target_name(name: str, targets: Container[str]) -> str | None:
+    """The name in the model that an entry of a file belongs to, None if it has none."""
+    return next((candidate for candidate in candidates(name) if candidate in targets), None)
+
+
+def copy_source(target: str, sources: Container[str], copies: Iterable[tuple[str, str]] = DETECTOR_COPIES) -> str | None:
+    """The detector's entry that a relation extractor's entry starts from, None if there is none among the sources."""
+    for prefix, source_prefix in copies:
+        if target.startswith(prefix) and source_prefix + target[len(prefix) :] in sources:
+            return source_prefix + target[len(prefix) :]
+    return None
+
+
+def holds_relation(names: Iterable[str]) -> bool:
+    """Whether these names of weights (without `module.`) are those of a relation model."""
+    return any(name.startswith("roi_heads.relation.") for name in names)
+
+
+def holds_detector(names: Iterable[str]) -> bool:
+    """Whether these names of weights (without `module.`) hold a detector: proposals and box head, with or without relations."""
+    found = {prefix for name in names for prefix in ("rpn.", "roi_heads.box.") if name.startswith(prefix)}
+    return len(found) == 2
+
+
+def holds_trunk_only(names: Iterable[str]) -> bool:
+    """Whether these names of weights (without `module.`) are those of a trunk, such as an ImageNet network, and of nothing above it."""
+    return not any(name.startswith(("rpn.", "roi_heads.")) for name in names)
+
+
+def summarise(names: Iterable[str], limit: int = 12) -> str:
+    """Names for a line of a log: grouped by their first parts, each group with its count, the largest groups first."""
+    groups: dict[str, int] = {}
+    for name in names:
+        parts = name.split(".")
+        depth = 4 if parts[0] == "roi_heads" else 3
+        group = name if len(parts) <= depth else ".".join(parts[:depth]) + ".*"
+        groups[group] = groups.get(group, 0) + 1
+    largest = sorted(groups.items(), key=lambda item: (-item[1], item[0]))
+    shown = [f"{group} ({count})" if count > 1 else group for group, count in largest[:limit]]
+    return ", ".join(shown) + (f" and {len(largest) - limit} groups more" if len(largest) > limit else "")

@@ -1,0 +1,194 @@
+"""The relation head: pairs, features, predictor, losses or results."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from maskrcnn_benchmark.config import Task
+from maskrcnn_benchmark.config import cfg as default_cfg
+from maskrcnn_benchmark.data.meta import DatasetMeta
+from maskrcnn_benchmark.modeling import registry
+from maskrcnn_benchmark.modeling.roi_heads.box_head.extractor import build_box_feature_extractor
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.features import build_relation_feature_extractor, distinct_unions
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import entity_sizes
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.loss import RelationLoss, relation_class_weights
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.postprocess import RelationPostProcessor
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.sampling import SampledPairs, all_pairs, overlapping_pairs, sample_training_pairs
+from maskrcnn_benchmark.structures.bounding_box import BoxList
+from maskrcnn_benchmark.structures.relation import PairBatch
+
+LABEL_SMOOTHING = 0.01
+
+
+class ROIRelationHead(nn.Module):
+    """
+    Pairs up the entities of each image and predicts what relates them.
+
+    Between sampling and post-processing everything is one flat `PairBatch` for all images together: N entities, P pairs.
+    """
+
+    def __init__(
+        self,
+        *,
+        task: Task,
+        box_feature_extractor: nn.Module,
+        union_feature_extractor: nn.Module,
+        predictor: nn.Module,
+        loss: nn.Module,
+        post_processor: nn.Module,
+        att_feature_extractor: nn.Module | None = None,
+        sampling: dict | None = None,
+        test_requires_overlap: bool = False,
+    ):
+        """
+        Args:
+            task: what is given.
+            box_feature_extractor: entities' features, `forward(features, proposals) -> (N, F)`; att_feature_extractor: more columns of
+                them (ATTRIBUTE_ON).
+            union_feature_extractor: pairs' features.
+            predictor: `forward(PairBatch) -> RelationOutput`. Its attribute `needs_visual_features`, where it has one that is true, asks
+                for union features in the detector's space.
+            loss: a RelationLoss. post_processor: a RelationPostProcessor.
+            sampling: keyword arguments of `sample_training_pairs`.
+            test_requires_overlap: in SGDet, pairs at test only of boxes that overlap.
+        """
+        super().__init__()
+        self.task = task
+        self.box_feature_extractor = box_feature_extractor
+        self.att_feature_extractor = att_feature_extractor
+        self.union_feature_extractor = union_feature_extractor
+        self.predictor = predictor
+        self.loss = loss
+        self.post_processor = post_processor
+        self.sampling = dict(sampling or {})
+        self.test_requires_overlap = test_requires_overlap
+        self.logged: dict[str, Tensor] = {}
+        self._detector_extractor: list[nn.Module] = []  # in a list: it belongs to the box head, not to this module
+
+    def use_detector_features(self, extractor: nn.Module) -> None:
+        """Says which extractor gives `PairBatch.visual_features`: roi_heads.box.feature_extractor, which stays the box head's own."""
+        self._detector_extractor = [extractor]
+
+    def forward(
+        self, features: Sequence[Tensor], proposals: list[BoxList], targets: list[BoxList] | None = None
+    ) -> tuple[list[BoxList], dict[str, Tensor]]:
+        """
+        Args:
+            features: feature maps of the batch, a level each.
+            proposals: the entities of each image, with the fields that the box head adds in relation mode.
+            targets: annotations of each image; needed in training.
+        Returns:
+            In training the proposals and the losses by name; else the results and no loss.
+        """
+        sampled = self.select_pairs(proposals, targets)
+        pairs = self.describe(features, proposals, sampled)
+        output = self.predictor(pairs)
+        self.logged = dict(getattr(self.predictor, "logged", {}))
+        if not self.training:
+            per_image = [s.pairs.to(output.relation_logits.device) for s in sampled]
+            return self.post_processor(output.entity_logits, output.relation_logits, per_image, proposals), {}
+        losses = self.loss(output.relation_logits, pairs.rel_labels, output.entity_logits, pairs.object_labels)
+        return proposals, {**losses, **output.losses}
+
+    def select_pairs(self, proposals: Sequence[BoxList], targets: Sequence[BoxList] | None) -> list[SampledPairs]:
+        """The pairs of each image: drawn in training, all of them at test."""
+        if self.training:
+            return [sample_training_pairs(p, t, self.task, **self.sampling) for p, t in zip(proposals, targets, strict=True)]
+        if self.test_requires_overlap and not self.task.uses_gt_boxes:
+            return [SampledPairs(pairs=overlapping_pairs(p.bbox.float().cpu())) for p in proposals]
+        return [SampledPairs(pairs=all_pairs(len(p))) for p in proposals]
+
+    def describe(self, features: Sequence[Tensor], proposals: Sequence[BoxList], sampled: Sequence[SampledPairs]) -> PairBatch:
+        """Gathers what a predictor may use: boxes, pairs, features and what is known of the labels, for the whole batch."""
+        device = features[0].device
+        boxes = torch.cat([p.bbox for p in proposals]).to(device)
+        counts = [len(p) for p in proposals]
+        image_sizes = [tuple(p.size) for p in proposals]
+        starts = torch.tensor([0, *counts]).cumsum(0)
+        pair_index = torch.cat([s.pairs + start for s, start in zip(sampled, starts[:-1], strict=True)]).to(device)
+        sizes = entity_sizes(image_sizes, counts, boxes)
+
+        roi_features = self.box_feature_extractor(features, proposals)
+        if self.att_feature_extractor is not None:
+            roi_features = torch.cat([roi_features, self.att_feature_extractor(features, proposals)], dim=1)
+        union_features, spatial_features = self.union_feature_extractor(features, boxes, sizes, counts, pair_index)
+        visual_features = None
+        if getattr(self.predictor, "needs_visual_features", False):
+            visual_features = self.detector_union_features(features, boxes, counts, pair_index)
+        return PairBatch(
+            boxes=boxes,
+            image_sizes=image_sizes,
+            num_objects=counts,
+            pair_index=pair_index,
+            num_pairs=[len(s.pairs) for s in sampled],
+            roi_features=roi_features,
+            union_features=union_features,
+            spatial_features=spatial_features,
+            visual_features=visual_features,
+            object_labels=_field(proposals, "labels"),
+            object_logits=_field(proposals, "predict_logits"),
+            boxes_per_class=_field(proposals, "boxes_per_cls"),
+            rel_labels=torch.cat([s.labels for s in sampled]).to(device) if self.training else None,
+            related=[s.related.to(device) for s in sampled] if self.training else None,
+        )
+
+    @torch.no_grad()
+    def detector_union_features(self, features: Sequence[Tensor], boxes: Tensor, num_objects: Sequence[int], pair_index: Tensor) -> Tensor:
+        """Union features (P, V) of the detector's own box extractor: from one level, without masks and without gradient."""
+        extractor = self._detector_extractor[0]
+        unions, row = distinct_unions(boxes, pair_index, num_objects)
+        return extractor.embed(extractor.pooler(features, unions))[row]
+
+
+def _field(proposals: Sequence[BoxList], name: str) -> Tensor | None:
+    """A field of all images' entities in one tensor; None if the images do not have it."""
+    if not proposals or not all(p.has_field(name) for p in proposals):
+        return None
+    return torch.cat([p.get_field(name) for p in proposals])
+
+
+def build_roi_relation_head(cfg, meta: DatasetMeta, in_channels: int) -> ROIRelationHead:
+    """
+    The relation head of a config.
+
+    Args:
+        cfg: reads MODEL.ROI_RELATION_HEAD, MODEL.USE_REWEIGHT, MODEL.ROI_HEADS.FG_IOU_THRESHOLD, TEST.RELATION, SEED.
+        meta: names and statistics of the training data.
+        in_channels: C of the feature maps.
+    """
+    head, task = cfg.MODEL.ROI_RELATION_HEAD, Task.from_cfg(cfg)
+    attributes = cfg.MODEL.ATTRIBUTE_ON
+    box_extractor = build_box_feature_extractor(cfg, in_channels, half_out=attributes)
+    att_extractor = build_box_feature_extractor(cfg, in_channels, half_out=True) if attributes else None
+    width = box_extractor.out_channels + (att_extractor.out_channels if att_extractor is not None else 0)
+    class_weights = relation_class_weights(
+        cfg.MODEL.USE_REWEIGHT,
+        meta,
+        head.REL_PROP,
+        shares_are_default=list(head.REL_PROP) == list(default_cfg.MODEL.ROI_RELATION_HEAD.REL_PROP),
+        beta=cfg.MODEL.REWEIGHT_BETA,
+        background=cfg.MODEL.REWEIGHT_BACKGROUND,
+    )
+    return ROIRelationHead(
+        task=task,
+        box_feature_extractor=box_extractor,
+        att_feature_extractor=att_extractor,
+        union_feature_extractor=build_relation_feature_extractor(cfg, in_channels),
+        predictor=registry.ROI_RELATION_PREDICTOR[head.PREDICTOR].from_config(cfg, meta, width),
+        loss=RelationLoss(
+            class_weights=class_weights,
+            smoothing=LABEL_SMOOTHING if head.LABEL_SMOOTHING_LOSS else 0.0,
+            refine_labels=not task.uses_gt_labels,
+        ),
+        post_processor=RelationPostProcessor(task=task, nms_threshold=cfg.TEST.RELATION.LATER_NMS_PREDICTION_THRES),
+        sampling={
+            "seed": cfg.SEED,
+            "batch_size": head.BATCH_SIZE_PER_IMAGE,
+            "positive_fraction": head.POSITIVE_FRACTION,
+            "iou_threshold": cfg.MODEL.ROI_HEADS.FG_IOU_THRESHOLD,
+            "per_relation": head.NUM_SAMPLE_PER_GT_REL,
+            "require_overlap": head.REQUIRE_BOX_OVERLAP,
+        },
+        test_requires_overlap=cfg.TEST.RELATION.REQUIRE_OVERLAP,
+    )

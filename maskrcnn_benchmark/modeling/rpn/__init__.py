@@ -1,1 +1,5 @@
 """Region proposals: anchors, head, selection, losses."""
+
+from maskrcnn_benchmark.modeling.rpn.rpn import RPN
+
+__all__ = ["RPN"]

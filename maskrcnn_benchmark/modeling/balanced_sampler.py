@@ -1,0 +1,49 @@
+"""A bounded number of positives and negatives of an image, drawn at random."""
+
+import torch
+from torch import Tensor
+
+from maskrcnn_benchmark.structures.bounding_box import BoxList
+from maskrcnn_benchmark.utils.seeding import torch_generator
+
+
+class BalancedSampler:
+    """Draws up to `size` candidates, at most a share of them positive."""
+
+    def __init__(self, size: int, positive_fraction: float, *, seed: int = 0, stream: str = ""):
+        """
+        Args:
+            size: candidates drawn an image.
+            positive_fraction: largest share of positives; negatives fill the rest.
+            seed: of the run.
+            stream: who draws, so that two samplers of one image draw apart.
+        """
+        self.size, self.positive_fraction, self.seed = size, positive_fraction, seed
+        self.stream = int.from_bytes(stream.encode()[:7], "little")
+
+    def generator(self, target: BoxList) -> torch.Generator | None:
+        """The generator of (seed, epoch, image), whatever the order of work; None, meaning torch's own, for a target without image_id."""
+        if not target.has_field("image_id"):
+            return None
+        epoch = target.get_field("epoch") if target.has_field("epoch") else 0
+        return torch_generator(self.seed, int(epoch), int(target.get_field("image_id")), self.stream)
+
+    def __call__(self, labels: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """
+        Args:
+            labels: (n,) above 0 positive, 0 negative, below 0 neither.
+            generator: a CPU generator; None for torch's own.
+        Returns:
+            int64 rows of the positives and of the negatives drawn, each in ascending order.
+        """
+        positives = _draw(labels > 0, int(self.size * self.positive_fraction), generator)
+        negatives = _draw(labels == 0, self.size - len(positives), generator)
+        return positives, negatives
+
+
+def _draw(candidates: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
+    rows = candidates.nonzero().squeeze(1)
+    if len(rows) <= count:
+        return rows
+    chosen = torch.randperm(len(rows), generator=generator)[:count].sort().values
+    return rows[chosen.to(rows.device)]

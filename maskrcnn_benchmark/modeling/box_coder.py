@@ -1,0 +1,56 @@
+"""Boxes as offsets from other boxes (R-CNN, arXiv 1311.2524, appendix C), +1 convention."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+# A box grows at most by this factor in one step.
+MAX_GROWTH = 1000.0 / 16
+
+
+class BoxCoder:
+    """Encodes boxes as (dx, dy, dw, dh) from reference boxes, and back."""
+
+    def __init__(self, weights: Sequence[float]):
+        """weights: what each of the four offsets is multiplied by."""
+        self.weights = tuple(float(w) for w in weights)
+
+    def encode(self, boxes: Tensor, references: Tensor) -> Tensor:
+        """
+        Args:
+            boxes: (n, 4) xyxy, what the offsets shall lead to.
+            references: (n, 4) xyxy, where they start.
+        Returns:
+            (n, 4) offsets.
+        """
+        size, centre = _size_and_centre(references)
+        target_size, target_centre = _size_and_centre(boxes)
+        offsets = torch.cat([(target_centre - centre) / size, torch.log(target_size / size)], dim=1)
+        return offsets * offsets.new_tensor(self.weights)
+
+    def decode(self, offsets: Tensor, references: Tensor) -> Tensor:
+        """
+        Args:
+            offsets: (n, C, 4).
+            references: (n, 4) xyxy.
+        Returns:
+            (n, C, 4) boxes xyxy, float32 (float64 if the references are); width and height grow at most MAX_GROWTH-fold.
+        """
+        size, centre = (part[:, None] for part in _size_and_centre(references))
+        offsets = offsets.to(references.dtype) / references.new_tensor(self.weights)
+        new_centre = offsets[..., :2] * size + centre
+        new_size = torch.exp(offsets[..., 2:].clamp(max=math.log(MAX_GROWTH))) * size
+        return torch.cat([new_centre - 0.5 * new_size, new_centre + 0.5 * new_size - 1], dim=-1)
+
+
+def _size_and_centre(boxes: Tensor) -> tuple[Tensor, Tensor]:
+    size = boxes[:, 2:] - boxes[:, :2] + 1
+    return size, boxes[:, :2] + 0.5 * size
+
+
+def clip_boxes(boxes: Tensor, size: tuple[int, int]) -> Tensor:
+    """(..., 4) xyxy cut to 0 … W − 1 and 0 … H − 1 of an image of size (width, height)."""
+    limit = boxes.new_tensor([size[0] - 1, size[1] - 1, size[0] - 1, size[1] - 1])
+    return torch.minimum(boxes.clamp(min=0), limit)

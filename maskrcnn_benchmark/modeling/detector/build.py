@@ -1,0 +1,92 @@
+"""A model as a config describes it."""
+
+from pathlib import Path
+
+from torch import nn
+
+from maskrcnn_benchmark.config import Task
+from maskrcnn_benchmark.data.meta import DatasetMeta
+from maskrcnn_benchmark.data.proposals import ProposalFile
+from maskrcnn_benchmark.modeling.backbone import build_backbone
+from maskrcnn_benchmark.modeling.detector.generalized_rcnn import GeneralizedRCNN
+from maskrcnn_benchmark.modeling.detector.input import InputNormalizer
+from maskrcnn_benchmark.modeling.roi_heads import ROIHeads
+from maskrcnn_benchmark.modeling.rpn import RPN
+from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.log import get_logger, warn_once
+
+logger = get_logger(__name__)
+
+
+def build_detection_model(cfg, meta: DatasetMeta | None = None) -> nn.Module:
+    """
+    The model, at its initial weights, on the CPU; what relation training leaves alone gets no gradient.
+
+    Args:
+        cfg: the whole configuration.
+        meta: facts of the training data; None takes them from the training data set that cfg names. A detector needs none.
+    Returns:
+        A GeneralizedRCNN: `model(images, targets)`.
+    Raises:
+        UserError: numbers of classes in cfg and meta differ, or cfg names what does not exist.
+    """
+    model = cfg.MODEL
+    if model.META_ARCHITECTURE != "GeneralizedRCNN":
+        raise UserError(f"MODEL.META_ARCHITECTURE is '{model.META_ARCHITECTURE}'; there is GeneralizedRCNN alone")
+    if model.RELATION_ON and model.RPN_ONLY:
+        raise UserError("MODEL.RPN_ONLY builds no heads, MODEL.RELATION_ON needs them: set one of them to False")
+    if meta is None and model.RELATION_ON:
+        from maskrcnn_benchmark.data.build import load_dataset_meta
+
+        meta = load_dataset_meta(cfg)
+    check_class_counts(cfg, meta)
+    task = Task.from_cfg(cfg) if model.RELATION_ON else None
+    backbone = build_backbone(cfg)
+    heads = None
+    if not model.RPN_ONLY:
+        heads = ROIHeads.from_config(
+            cfg, meta, backbone.out_channels, model.ROI_BOX_HEAD.NUM_CLASSES, model.ROI_ATTRIBUTE_HEAD.NUM_ATTRIBUTES
+        )
+    built = GeneralizedRCNN(
+        normalizer=InputNormalizer.from_config(cfg),
+        backbone=backbone,
+        rpn=RPN.from_config(cfg, backbone.out_channels),
+        roi_heads=heads,
+        task=task,
+        proposals=_proposal_file(cfg, task),
+    )
+    if model.RELATION_ON:
+        _freeze_detector(built, with_trunk=model.FREEZE_DETECTOR)
+    return built
+
+
+def check_class_counts(cfg, meta: DatasetMeta | None) -> None:
+    """UserError where the keys of cfg and the data set differ in the number of classes, predicates or (ATTRIBUTE_ON) attributes."""
+    if meta is None:
+        return
+    model = cfg.MODEL
+    counts = [("ROI_BOX_HEAD.NUM_CLASSES", model.ROI_BOX_HEAD.NUM_CLASSES, meta.num_objects, "object classes")]
+    if model.RELATION_ON:
+        counts.append(("ROI_RELATION_HEAD.NUM_CLASSES", model.ROI_RELATION_HEAD.NUM_CLASSES, meta.num_predicates, "predicates"))
+    if model.ATTRIBUTE_ON:
+        counts.append(("ROI_ATTRIBUTE_HEAD.NUM_ATTRIBUTES", model.ROI_ATTRIBUTE_HEAD.NUM_ATTRIBUTES, meta.num_attributes, "attributes"))
+    for key, configured, known, what in counts:
+        if configured != known:
+            raise UserError(f"MODEL.{key} is {configured}, but the data set has {known} {what}, background counted: set the key to {known}")
+
+
+def _proposal_file(cfg, task: Task | None) -> ProposalFile | None:
+    path = cfg.DATASETS.PROPOSALS
+    if not path:
+        return None
+    if task is not Task.SGDET:
+        warn_once(logger, f"DATASETS.PROPOSALS {path} is not read: only SGDet takes boxes from a file, this is {task or 'a detector'}")
+        return None
+    return ProposalFile.open(Path(path), num_classes=cfg.MODEL.ROI_BOX_HEAD.NUM_CLASSES, match_iou=cfg.MODEL.ROI_HEADS.FG_IOU_THRESHOLD)
+
+
+def _freeze_detector(model: GeneralizedRCNN, *, with_trunk: bool) -> None:
+    parts = [model.rpn, model.roi_heads.box, getattr(model.roi_heads, "attribute", None), model.backbone if with_trunk else None]
+    for part in parts:
+        if part is not None:
+            part.requires_grad_(False)

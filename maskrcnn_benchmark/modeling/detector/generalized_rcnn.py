@@ -1,0 +1,89 @@
+"""The whole model: trunk, region proposals, heads."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from maskrcnn_benchmark.config import Task
+from maskrcnn_benchmark.data.proposals import ProposalFile
+from maskrcnn_benchmark.modeling.backbone import Backbone
+from maskrcnn_benchmark.modeling.detector.input import InputNormalizer, check_targets
+from maskrcnn_benchmark.modeling.roi_heads import ROIHeads, given_boxes
+from maskrcnn_benchmark.modeling.rpn import RPN
+from maskrcnn_benchmark.structures.bounding_box import BoxList
+from maskrcnn_benchmark.structures.image_list import ImageList
+
+
+class GeneralizedRCNN(nn.Module):
+    """
+    Faster R-CNN (arXiv 1506.01497), with attributes and relations where they are on.
+
+    Attributes:
+        logged: scalars of the last forward that are reported but not minimised, detached.
+    """
+
+    def __init__(
+        self,
+        *,
+        normalizer: InputNormalizer,
+        backbone: Backbone,
+        rpn: RPN,
+        roi_heads: ROIHeads | None,
+        task: Task | None = None,
+        proposals: ProposalFile | None = None,
+    ):
+        """
+        Args:
+            normalizer: makes network input.
+            backbone, rpn: trunk and proposals.
+            roi_heads: None for a model of proposals alone.
+            task: of a relation model; None for a detector.
+            proposals: boxes from a file that take the place of RPN and box head in SGDet.
+        """
+        super().__init__()
+        self.normalizer, self.backbone, self.rpn, self.roi_heads = normalizer, backbone, rpn, roi_heads
+        self.task, self.proposals = task, proposals
+        self.logged: dict[str, Tensor] = {}
+
+    @property
+    def needs_targets(self) -> bool:
+        """Whether evaluation needs targets, too: for their boxes (PredCls, SGCls), or for the `image_id` that a file of proposals knows."""
+        return self.proposals is not None or (self.task is not None and self.task.uses_gt_boxes)
+
+    def forward(self, images: ImageList | Sequence[Tensor], targets: Sequence[BoxList] | None = None) -> dict[str, Tensor] | list[BoxList]:
+        """
+        Args:
+            images: (3, h, w) tensors or an ImageList; float is network input, uint8 is RGB of the size to be used.
+            targets: annotations in the frame of their image; needed in training and where `needs_targets` says so.
+        Returns:
+            In training the weighted losses, whose sum is minimised; in evaluation a BoxList an image, in the frame of the unpadded input.
+        Raises:
+            ValueError: targets are missing, too few or too many, or in another frame.
+        """
+        if targets is None and (self.training or self.needs_targets):
+            what = "training" if self.training else f"{str(self.task)} with given boxes" if self.proposals is None else "DATASETS.PROPOSALS"
+            raise ValueError(f"{what} needs targets: call model(images, targets)")
+        images = self.normalizer(images)
+        targets = check_targets(targets, images)
+        features = self.backbone(images.tensors)
+        proposals, losses = self.propose(images, features, targets)
+        results = proposals
+        if self.roi_heads is not None:
+            results, head_losses = self.roi_heads(features, proposals, targets)
+            losses = {**losses, **head_losses}
+            self.logged = dict(getattr(getattr(self.roi_heads, "relation", None), "logged", {}))
+        return losses if self.training else results
+
+    def propose(
+        self, images: ImageList, features: Sequence[Tensor], targets: Sequence[BoxList] | None
+    ) -> tuple[list[BoxList], dict[str, Tensor]]:
+        """Boxes for the heads: given ones, a file's, or the RPN's, which is run in no other case; and the RPN's losses."""
+        if self.task is not None and self.task.uses_gt_boxes:
+            return given_boxes(targets), {}
+        if self.proposals is not None:
+            return [self.proposals.entities(target, training=self.training) for target in targets], {}
+        if self.task is None:
+            return self.rpn(images, features, targets)
+        with torch.no_grad():
+            return self.rpn(images, features, targets)

@@ -1,0 +1,48 @@
+"""The attribute head: which attributes a box has, learned on the box head's sampled proposals."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from maskrcnn_benchmark.modeling.registry import ROI_ATTRIBUTE_PREDICTOR, ROI_BOX_FEATURE_EXTRACTORS
+from maskrcnn_benchmark.modeling.roi_heads.attribute_head.loss import AttributeLoss
+from maskrcnn_benchmark.modeling.roi_heads.box_head.extractor import BoxFeatureExtractor
+from maskrcnn_benchmark.structures.bounding_box import BoxList
+
+
+class ROIAttributeHead(nn.Module):
+    """Attributes of boxes, by an extractor of its own."""
+
+    def __init__(self, *, feature_extractor: BoxFeatureExtractor, predictor: nn.Module, loss: AttributeLoss):
+        super().__init__()
+        self.feature_extractor, self.predictor, self.loss = feature_extractor, predictor, loss
+
+    @classmethod
+    def from_config(cls, cfg, in_channels: int, num_attributes: int) -> "ROIAttributeHead":
+        """Reads MODEL.ROI_ATTRIBUTE_HEAD; its extractor has half the output, the box head's the other half."""
+        node = cfg.MODEL.ROI_ATTRIBUTE_HEAD
+        extractor = ROI_BOX_FEATURE_EXTRACTORS[node.FEATURE_EXTRACTOR].from_config(cfg, in_channels, half_out=True)
+        predictor = ROI_ATTRIBUTE_PREDICTOR[node.PREDICTOR](extractor.out_channels, num_attributes)
+        return cls(feature_extractor=extractor, predictor=predictor, loss=AttributeLoss.from_config(cfg))
+
+    def forward(
+        self, features: Sequence[Tensor], boxes: Sequence[BoxList], generator: torch.Generator | None = None
+    ) -> tuple[list[BoxList], dict[str, Tensor]]:
+        """
+        Args:
+            features: (B, C, H_l, W_l) a level.
+            boxes: in training sampled proposals with `attributes`, else detections.
+            generator: of the draw of boxes without attributes.
+        Returns:
+            The boxes, in evaluation with `attribute_logits` (n, A); in training loss_attribute.
+        """
+        logits = self.predictor(self.feature_extractor(features, boxes))
+        if self.training:
+            attributes = torch.cat([image_boxes.get_field("attributes") for image_boxes in boxes])
+            return list(boxes), {"loss_attribute": self.loss(logits, attributes, generator)}
+        described = []
+        for image_boxes, image_logits in zip(boxes, logits.split([len(image_boxes) for image_boxes in boxes]), strict=True):
+            described.append(image_boxes.copy_with_fields(image_boxes.fields()))
+            described[-1].add_field("attribute_logits", image_logits)
+        return described, {}

@@ -1,0 +1,101 @@
+"""The box head: Fast R-CNN (arXiv 1504.08083) on proposals, and what a relation model takes from it."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from maskrcnn_benchmark.config import Task
+from maskrcnn_benchmark.modeling.box_coder import BoxCoder
+from maskrcnn_benchmark.modeling.registry import ROI_BOX_PREDICTOR
+from maskrcnn_benchmark.modeling.roi_heads.box_head.extractor import BoxFeatureExtractor, build_box_feature_extractor
+from maskrcnn_benchmark.modeling.roi_heads.box_head.loss import BoxLoss, label_proposals
+from maskrcnn_benchmark.modeling.roi_heads.box_head.postprocess import BoxPostProcessor
+from maskrcnn_benchmark.structures.bounding_box import BoxList
+
+
+class ROIBoxHead(nn.Module):
+    """Classifies boxes and regresses them."""
+
+    def __init__(
+        self,
+        *,
+        feature_extractor: BoxFeatureExtractor,
+        predictor: nn.Module,
+        post_processor: BoxPostProcessor,
+        loss: BoxLoss,
+        task: Task | None = None,
+    ):
+        """
+        Args:
+            feature_extractor, predictor: features of a box; its class logits and offsets.
+            post_processor: makes detections of them.
+            loss: samples and compares; in a relation model its thresholds alone are used.
+            task: what a relation model asks for; None: this is a detector.
+        """
+        super().__init__()
+        self.feature_extractor, self.predictor = feature_extractor, predictor
+        self.post_processor, self.loss, self.task = post_processor, loss, task
+
+    @classmethod
+    def from_config(cls, cfg, in_channels: int, num_classes: int) -> "ROIBoxHead":
+        """Reads MODEL.ROI_HEADS, MODEL.ROI_BOX_HEAD and the task."""
+        extractor = build_box_feature_extractor(cfg, in_channels, half_out=cfg.MODEL.ATTRIBUTE_ON)
+        predictor = ROI_BOX_PREDICTOR[cfg.MODEL.ROI_BOX_HEAD.PREDICTOR]
+        coder = BoxCoder(cfg.MODEL.ROI_HEADS.BBOX_REG_WEIGHTS)
+        return cls(
+            feature_extractor=extractor,
+            predictor=predictor(extractor.out_channels, num_classes, 2 if cfg.MODEL.CLS_AGNOSTIC_BBOX_REG else num_classes),
+            post_processor=BoxPostProcessor.from_config(cfg, coder),
+            loss=BoxLoss.from_config(cfg, coder),
+            task=Task.from_cfg(cfg) if cfg.MODEL.RELATION_ON else None,
+        )
+
+    def forward(
+        self, features: Sequence[Tensor], proposals: Sequence[BoxList], targets: Sequence[BoxList] | None = None
+    ) -> tuple[list[BoxList], dict[str, Tensor]]:
+        """
+        Args:
+            features: (B, C, H_l, W_l) a level.
+            proposals: boxes an image.
+            targets: annotated boxes with `labels`; needed in training.
+        Returns:
+            A detector in training: sampled proposals with `labels`, `regression_targets` and perhaps `attributes`; loss_classifier and
+            loss_box_reg. In evaluation: detections with `pred_labels` and `pred_scores`.
+            A relation model: see `for_relations`; no losses.
+        """
+        if self.task is not None:
+            return self.for_relations(features, proposals, targets), {}
+        if self.training:
+            sampled = self.loss.sample(proposals, targets)
+            logits, offsets = self.predictor(self.feature_extractor(features, sampled))
+            return sampled, self.loss(logits, offsets, sampled)
+        logits, offsets = self.predictor(self.feature_extractor(features, proposals))
+        return self.post_processor(logits, offsets, proposals), {}
+
+    @torch.no_grad()
+    def for_relations(self, features: Sequence[Tensor], proposals: Sequence[BoxList], targets: Sequence[BoxList] | None) -> list[BoxList]:
+        """
+        The entities of a relation model; the head is not trained here.
+
+        Returns:
+            SGCls: the proposals, which are the annotated boxes, with `predict_logits` (n, O).
+            SGDet: detections with `pred_labels`, `pred_scores`, `predict_logits` (n, O), `boxes_per_cls` (n, O, 4) and, in training,
+            `labels`: those of the proposals, before they were regressed.
+        """
+        if self.task is Task.SGDET and self.training:
+            proposals = [self._labelled(boxes, target) for boxes, target in zip(proposals, targets, strict=True)]
+        logits, offsets = self.predictor(self.feature_extractor(features, proposals))
+        if self.task is Task.SGDET:
+            return self.post_processor(logits, offsets, proposals, details=True)
+        entities = []
+        for boxes, image_logits in zip(proposals, logits.split([len(boxes) for boxes in proposals]), strict=True):
+            entities.append(boxes.copy_with_fields(boxes.fields()))
+            entities[-1].add_field("predict_logits", image_logits)
+        return entities
+
+    def _labelled(self, proposals: BoxList, target: BoxList) -> BoxList:
+        labels, _ = label_proposals(proposals, target, high=self.loss.high, low=self.loss.high)
+        labelled = proposals.copy_with_fields()
+        labelled.add_field("labels", labels)
+        return labelled

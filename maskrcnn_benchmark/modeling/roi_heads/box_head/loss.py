@@ -1,0 +1,95 @@
+"""What the box head learns from: labelled proposals, sampled, and two losses."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from maskrcnn_benchmark.layers import box_iou
+from maskrcnn_benchmark.modeling.balanced_sampler import BalancedSampler
+from maskrcnn_benchmark.modeling.box_coder import BoxCoder
+from maskrcnn_benchmark.modeling.matcher import BETWEEN, match_boxes
+from maskrcnn_benchmark.structures.bounding_box import BoxList
+
+
+def label_proposals(proposals: BoxList, target: BoxList, *, high: float, low: float) -> tuple[Tensor, Tensor]:
+    """
+    The label of the annotated box that each proposal overlaps most.
+
+    Args:
+        proposals: n boxes.
+        target: M annotated boxes with `labels`.
+        high: IoU from which the label holds.
+        low: IoU below which a proposal is background.
+    Returns:
+        Labels (n,): 0 background, −1 neither. Rows of `target` (n,), −1 or less where no label above 0 is due.
+    """
+    matched = match_boxes(box_iou(target.convert("xyxy").bbox, proposals.bbox), high=high, low=low)
+    if len(target) == 0:
+        return torch.zeros_like(matched), matched
+    labels = torch.where(matched >= 0, target.get_field("labels")[matched.clamp(min=0)], 0)
+    return labels.masked_fill(matched == BETWEEN, -1), matched
+
+
+class BoxLoss:
+    """Samples proposals for training, and compares what the predictor says about them."""
+
+    def __init__(self, *, coder: BoxCoder, sampler: BalancedSampler, high: float, low: float):
+        """
+        Args:
+            coder: encodes the annotated box from the proposal.
+            sampler: chooses proposals an image.
+            high, low: IoU from which a proposal is an object, and below which it is background; between, it is not used.
+        """
+        self.coder, self.sampler, self.high, self.low = coder, sampler, high, low
+
+    @classmethod
+    def from_config(cls, cfg, coder: BoxCoder) -> "BoxLoss":
+        """Reads MODEL.ROI_HEADS and SEED."""
+        node = cfg.MODEL.ROI_HEADS
+        sampler = BalancedSampler(node.BATCH_SIZE_PER_IMAGE, node.POSITIVE_FRACTION, seed=cfg.SEED, stream="box")
+        return cls(coder=coder, sampler=sampler, high=node.FG_IOU_THRESHOLD, low=node.BG_IOU_THRESHOLD)
+
+    @torch.no_grad()
+    def sample(self, proposals: Sequence[BoxList], targets: Sequence[BoxList]) -> list[BoxList]:
+        """
+        Args:
+            proposals: boxes an image.
+            targets: annotated boxes with `labels`, perhaps `attributes` (M, A).
+        Returns:
+            Some of the proposals an image, with `labels` (n,), `regression_targets` (n, 4), offsets that mean something where the label is
+            above 0, and `attributes` (n, A), zeros for background, if the target has them.
+        """
+        return [self._sample_image(boxes, target) for boxes, target in zip(proposals, targets, strict=True)]
+
+    def _sample_image(self, proposals: BoxList, target: BoxList) -> BoxList:
+        labels, matched = label_proposals(proposals, target, high=self.high, low=self.low)
+        rows = torch.cat(self.sampler(labels, self.sampler.generator(target)))
+        sampled, labels, matched = proposals.copy_with_fields()[rows], labels[rows], matched[rows]
+        annotated = target.convert("xyxy").bbox
+        goal = annotated[matched.clamp(min=0)] if len(annotated) else sampled.bbox
+        sampled.add_field("labels", labels)
+        sampled.add_field("regression_targets", self.coder.encode(goal, sampled.bbox))
+        if target.has_field("attributes"):
+            attributes = target.get_field("attributes")
+            own = attributes[matched.clamp(min=0)] if len(annotated) else attributes.new_zeros((len(rows), attributes.size(1)))
+            sampled.add_field("attributes", own * (labels > 0)[:, None].to(own.dtype))
+        return sampled
+
+    def __call__(self, logits: Tensor, offsets: Tensor, sampled: Sequence[BoxList]) -> dict[str, Tensor]:
+        """
+        Args:
+            logits: (n, O) of all sampled proposals.
+            offsets: (n, R, 4), R = O or 2.
+            sampled: as `sample` returned them.
+        Returns:
+            loss_classifier, the mean cross-entropy; loss_box_reg, smooth L1 of the labelled class's offsets over the number of proposals.
+        """
+        labels = torch.cat([boxes.get_field("labels") for boxes in sampled])
+        goals = torch.cat([boxes.get_field("regression_targets") for boxes in sampled])
+        count = max(len(labels), 1)
+        objects = (labels > 0).nonzero().squeeze(1)
+        column = labels[objects] if offsets.size(1) == logits.size(1) else torch.ones_like(objects)
+        regression = F.smooth_l1_loss(offsets[objects, column], goals[objects], beta=1.0, reduction="sum")
+        return {"loss_classifier": F.cross_entropy(logits, labels, reduction="sum") / count, "loss_box_reg": regression / count}

@@ -1,0 +1,43 @@
+"""The network on each cell of each level: is there an object, and where."""
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from maskrcnn_benchmark.modeling.registry import RPN_HEADS
+
+
+@RPN_HEADS.register("SingleConvRPNHead")
+class SingleConvRPNHead(nn.Module):
+    """A 3×3 convolution with ReLU, then 1×1 convolutions to objectness and to box offsets. All start normal (0.01), biases 0."""
+
+    def __init__(self, in_channels: int, mid_channels: int, num_anchors: int):
+        """
+        Args:
+            in_channels: width of the maps.
+            mid_channels: width of the 3×3 convolution.
+            num_anchors: A, anchors a cell.
+        """
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, mid_channels, 3, padding=1)
+        self.cls_logits = nn.Conv2d(mid_channels, num_anchors, 1)
+        self.bbox_pred = nn.Conv2d(mid_channels, 4 * num_anchors, 1)
+        for layer in (self.conv, self.cls_logits, self.bbox_pred):
+            nn.init.normal_(layer.weight, std=0.01)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, features: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """
+        Args:
+            features: (B, in_channels, H_l, W_l) a level.
+        Returns:
+            Objectness logits (B, H_l · W_l · A) and offsets (B, H_l · W_l · A, 4) a level, float32, in the order of the anchors.
+        """
+        logits, offsets = [], []
+        for feature in features:
+            hidden = F.relu(self.conv(feature))
+            logits.append(self.cls_logits(hidden).permute(0, 2, 3, 1).flatten(1).float())
+            offset = self.bbox_pred(hidden).permute(0, 2, 3, 1)
+            offsets.append(offset.reshape(len(feature), -1, 4).float())
+        return logits, offsets

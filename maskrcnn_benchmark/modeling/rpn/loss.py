@@ -1,0 +1,74 @@
+"""What the region proposal network learns from."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from maskrcnn_benchmark.layers import box_iou
+from maskrcnn_benchmark.modeling.balanced_sampler import BalancedSampler
+from maskrcnn_benchmark.modeling.box_coder import BoxCoder
+from maskrcnn_benchmark.modeling.matcher import BETWEEN, match_boxes
+from maskrcnn_benchmark.structures.bounding_box import BoxList
+
+# Where the regression loss goes from quadratic to linear.
+BETA = 1.0 / 9
+
+
+class RPNLoss:
+    """Objectness of sampled anchors, and offsets of the positive ones."""
+
+    def __init__(self, *, coder: BoxCoder, sampler: BalancedSampler, high: float, low: float):
+        """
+        Args:
+            coder: encodes the annotated box from its anchor.
+            sampler: chooses anchors an image.
+            high, low: IoU from which an anchor is positive, and below which it is negative.
+        """
+        self.coder, self.sampler, self.high, self.low = coder, sampler, high, low
+
+    @classmethod
+    def from_config(cls, cfg, coder: BoxCoder) -> "RPNLoss":
+        """Reads MODEL.RPN and SEED."""
+        node = cfg.MODEL.RPN
+        sampler = BalancedSampler(node.BATCH_SIZE_PER_IMAGE, node.POSITIVE_FRACTION, seed=cfg.SEED, stream="rpn")
+        return cls(coder=coder, sampler=sampler, high=node.FG_IOU_THRESHOLD, low=node.BG_IOU_THRESHOLD)
+
+    def __call__(
+        self, anchors: Tensor, inside: Sequence[Tensor], logits: Tensor, offsets: Tensor, targets: Sequence[BoxList]
+    ) -> dict[str, Tensor]:
+        """
+        Args:
+            anchors: (n, 4) of all levels.
+            inside: (n,) bool an image, the anchors that count.
+            logits: (B, n).
+            offsets: (B, n, 4).
+            targets: annotated boxes.
+        Returns:
+            loss_objectness, mean over sampled anchors; loss_rpn_box_reg, smooth L1 of the positive ones over the number of sampled ones.
+        """
+        chosen_logits, chosen_labels, errors, count = [], [], [], 0
+        for image, target in enumerate(targets):
+            labels, boxes = self.label_anchors(anchors, inside[image], target)
+            positives, negatives = self.sampler(labels, self.sampler.generator(target))
+            sampled = torch.cat([positives, negatives])
+            chosen_logits.append(logits[image, sampled])
+            chosen_labels.append(labels[sampled].to(logits.dtype))
+            wanted = self.coder.encode(boxes[positives], anchors[positives])
+            errors.append(F.smooth_l1_loss(offsets[image, positives], wanted, beta=BETA, reduction="sum"))
+            count += len(sampled)
+        objectness = F.binary_cross_entropy_with_logits(torch.cat(chosen_logits), torch.cat(chosen_labels), reduction="sum")
+        return {"loss_objectness": objectness / max(count, 1), "loss_rpn_box_reg": torch.stack(errors).sum() / max(count, 1)}
+
+    @torch.no_grad()
+    def label_anchors(self, anchors: Tensor, inside: Tensor, target: BoxList) -> tuple[Tensor, Tensor]:
+        """Labels (n,) 1, 0 or −1 (neither), and the annotated box (n, 4) of each positive anchor; other rows mean nothing."""
+        annotated = target.convert("xyxy").bbox
+        matched = match_boxes(box_iou(annotated, anchors), high=self.high, low=self.low, keep_best=True)
+        labels = (matched >= 0).to(torch.int64)
+        labels[matched == BETWEEN] = -1
+        labels[~inside] = -1
+        if len(annotated) == 0:
+            return labels, torch.zeros_like(anchors)
+        return labels, annotated[matched.clamp(min=0)]

@@ -86,7 +86,7 @@ def _record(position: int, image: Mapping[str, Any], sizes: Mapping[str, int]) -
     attributes = np.zeros((len(boxes), MAX_ATTRIBUTES), dtype=np.int64)
     for row, ids in enumerate(image.get("attributes", ())):
         if row >= len(boxes) or len(ids) > MAX_ATTRIBUTES:
-            raise UserError(f"{what}: expected at most {MAX_ATTRIBUTES} attributes for each of {len(boxes)} boxes, row {row} has {len(ids)}")
+            raise UserError(f"{what}: at most {MAX_ATTRIBUTES} attributes fit each of {len(boxes)} boxes, box {row} has {len(ids)}")
         attributes[row, : len(ids)] = ids
     if len(labels) != len(boxes):
         raise UserError(f"{what}: {len(boxes)} boxes but {len(labels)} labels")
@@ -94,7 +94,8 @@ def _record(position: int, image: Mapping[str, Any], sizes: Mapping[str, int]) -
     _check_range(what, "predicate", relations[:, 2], 1, sizes["predicate"])
     _check_range(what, "relation's box row", relations[:, :2], 0, len(boxes) - 1)
     _check_range(what, "attribute", attributes, 0, sizes["attribute"])
-    return {"info": info, "split": SPLITS[image["split"]], "boxes": boxes, "labels": labels, "relations": relations, "attributes": attributes}
+    split = SPLITS[image["split"]]
+    return {"info": info, "split": split, "boxes": boxes, "labels": labels, "relations": relations, "attributes": attributes}
 
 
 def _check_range(what: str, name: str, values: np.ndarray, low: int, high: int) -> None:
@@ -142,7 +143,7 @@ def _dictionaries(
     )
     for kind, count_key, names, ids in kinds:
         if len(set(names)) != len(names):
-            raise UserError(f"{kind} names must differ from each other, found {sorted({n for n in names if list(names).count(n) > 1})} twice")
+            raise UserError(f"{kind} names must differ, found more than once: {sorted({n for n in names if list(names).count(n) > 1})}")
         counts = np.bincount(np.concatenate([np.zeros(0, dtype=np.int64), *ids]), minlength=len(names) + 1)
         tables[f"{kind}_to_idx"] = {name: i for i, name in enumerate(names, start=1)}
         tables[f"idx_to_{kind}"] = {str(i): name for i, name in enumerate(names, start=1)}

@@ -1,0 +1,227 @@
+"""The data set that every reader's annotations become: images, targets and facts of one split."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from maskrcnn_benchmark.data.annotations import Annotations, related_boxes_overlap
+from maskrcnn_benchmark.data.datasets.source import AnnotationSource, split_rows
+from maskrcnn_benchmark.data.image_files import ImageFileError, read_image
+from maskrcnn_benchmark.data.meta import DatasetMeta
+from maskrcnn_benchmark.structures.bounding_box import BoxList
+from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.log import get_logger
+from maskrcnn_benchmark.utils.seeding import numpy_generator
+
+logger = get_logger(__name__)
+
+Transform = Callable[[Tensor, BoxList, np.random.Generator], tuple[Tensor, BoxList]]
+
+
+class SceneGraphDataset(Dataset):
+    """
+    One split of a data set. `dataset[i]`, or `dataset[epoch, i]` in training, is (image, target, i):
+
+    - image: (3, h, w) uint8 RGB, resized by the transform.
+    - target: BoxList in the frame of that image with `labels` (n,), `relation_tuple` (r, 3) subject row, object row, predicate,
+      `image_id` and `epoch` (int), and `attributes` (n, A) zero-padded where the data set has any.
+
+    Training draws (sizes, mirroring, which of several relations of a pair) depend on (seed, epoch, image id) alone. Evaluation keeps
+    every box and relation; training leaves out boxes that clipping to the image empties, with their relations, and of the relations of
+    one ordered pair it keeps one, drawn anew each epoch.
+
+    Args:
+        source: what the files say.
+        split: "train", "val" or "test".
+        image_dir: folder of the images.
+        num_val: how many training images, from the first, are val; None: the files say it.
+        with_relations: leave out images without a relation, as relation work does; a detector keeps them.
+        training: the rules of training above.
+        require_overlap: training leaves out relations whose boxes do not overlap, and images left without one.
+        transform: (image, target, generator) -> (image, target); None: the image as it is.
+        seed: of all draws.
+        skip_missing: an image whose file is missing is left out with a count, one that does not decode is None when it is read;
+            False: reading either is an ImageFileError that names it (require_image_files looks for all of them beforehand).
+    Raises:
+        UserError: nothing is left; or an image file, see skip_missing.
+    """
+
+    def __init__(
+        self,
+        source: AnnotationSource,
+        split: str,
+        *,
+        image_dir: str | Path,
+        num_val: int | None = None,
+        with_relations: bool = True,
+        training: bool = False,
+        require_overlap: bool = False,
+        transform: Transform | None = None,
+        seed: int = 0,
+        skip_missing: bool = False,
+    ):
+        self.image_dir = Path(image_dir)
+        self.meta = DatasetMeta(source.objects, source.predicates, source.attributes)
+        self.split, self.training, self.transform, self.seed, self.skip_missing = split, training, transform, seed, skip_missing
+        self._file = source.file
+        rows = split_rows(source, split, num_val=num_val, with_relations=with_relations)
+        self._set_images(source, rows)
+        annotations = source.annotations.take(rows)
+        if training and require_overlap:
+            annotations = annotations.keep_relations(related_boxes_overlap(annotations))
+        pixels, beyond = self._clipped_pixels(annotations, source.box_scale)
+        self._annotations = Annotations(
+            pixels, annotations.labels, annotations.box_start, annotations.relations, annotations.rel_start, annotations.attributes
+        )
+        if beyond:
+            logger.info("%s, %s: %d boxes reach beyond their image and were clipped", source.file.name, split, beyond)
+        if training:
+            self._leave_out_empty_boxes()
+            left = self._annotations.rel_counts if with_relations else self._annotations.box_counts
+            self._keep_images(left > 0, "nothing left to learn from")
+        if skip_missing:
+            self._keep_images(self._files_present(), "the image file missing")
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __getitem__(self, item: int | tuple[int, int]) -> tuple[Tensor, BoxList, int] | None:
+        epoch, index = item if isinstance(item, tuple) else (0, item)
+        if not 0 <= index < len(self):
+            raise IndexError(f"{self._file.name}, {self.split}: image {index} of {len(self)}")
+        try:
+            image = self._read(index)
+        except ImageFileError as error:
+            if not self.skip_missing:
+                raise
+            logger.warning("left out: %s", error)
+            return None
+        generator = numpy_generator(self.seed, epoch, int(self._ids[index]))
+        target = self.get_groundtruth(index)
+        target.add_field("epoch", int(epoch))
+        if self.training:
+            target.add_field("relation_tuple", one_relation_a_pair(target.get_field("relation_tuple"), generator))
+        if self.transform is not None:
+            image, target = self.transform(image, target, generator)
+        return image, target, int(index)
+
+    def get_groundtruth(self, index: int) -> BoxList:
+        """The annotation of an image in its own width and height (image_data's), clipped, with the fields of an item but `epoch`."""
+        flat = self._annotations
+        boxes = slice(flat.box_start[index], flat.box_start[index + 1])
+        relations = slice(flat.rel_start[index], flat.rel_start[index + 1])
+        target = BoxList(torch.from_numpy(flat.boxes[boxes].copy()), tuple(self._sizes[index].tolist()))
+        target.add_field("labels", torch.from_numpy(flat.labels[boxes].astype(np.int64)))
+        if flat.attributes is not None:
+            target.add_field("attributes", torch.from_numpy(flat.attributes[boxes].astype(np.int64)))
+        target.add_field("relation_tuple", torch.from_numpy(flat.relations[relations].astype(np.int64)))
+        target.add_field("image_id", int(self._ids[index]))
+        return target
+
+    def get_img_info(self, index: int) -> dict[str, Any]:
+        """{"image_id", "width", "height", "file_name"} of an image; file_name is relative to the folder of images."""
+        width, height = self._sizes[index].tolist()
+        name = f"{self._ids[index]}.jpg" if self._names is None else self._names[index].decode()
+        return {"image_id": int(self._ids[index]), "width": width, "height": height, "file_name": name}
+
+    def image_path(self, index: int) -> Path:
+        """The image file."""
+        return self.image_dir / self.get_img_info(index)["file_name"]
+
+    def require_image_files(self) -> None:
+        """ImageFileError that names the first missing image file and counts the rest, if any is missing."""
+        missing = np.flatnonzero(~self._files_present())
+        if len(missing):
+            raise ImageFileError(
+                f"image {self.image_path(missing[0])}: no such file, and {len(missing) - 1} more of the {len(self)} images of "
+                f"split '{self.split}' are missing; DATASET.md says where to get them, DATASETS.SKIP_MISSING_IMAGES True leaves such out"
+            )
+
+    def aspect_ratios(self) -> np.ndarray:
+        """(I,) width over height of every image."""
+        return self._sizes[:, 0] / self._sizes[:, 1]
+
+    def triplets(self) -> np.ndarray:
+        """(t, 3) int64 distinct (subject class, object class, predicate) of the split, sorted."""
+        return np.unique(self._annotations.triplets(), axis=0)
+
+    def predicate_counts(self) -> np.ndarray:
+        """(K,) relations by predicate in this split, background 0."""
+        return np.bincount(self._annotations.relations[:, 2], minlength=self.meta.num_predicates)
+
+    # -- how the arrays are made --------------------------------------------------------------------------------------
+
+    def _set_images(self, source: AnnotationSource, rows: np.ndarray) -> None:
+        self._ids, self._sizes = source.image_ids[rows], source.sizes[rows]
+        self._names = None if source.file_names is None else source.file_names[rows]
+
+    def _clipped_pixels(self, annotations: Annotations, box_scale: int | None) -> tuple[np.ndarray, int]:
+        """Boxes (B, 4) float32 in pixels, clipped to 0 ... W - 1 and 0 ... H - 1, and how many reached beyond 0 ... W, 0 ... H."""
+        sizes = np.repeat(self._sizes, annotations.box_counts, axis=0)
+        pixels = annotations.boxes
+        if box_scale is not None:
+            pixels = pixels / box_scale * sizes.max(axis=1, keepdims=True)
+        pixels = pixels.astype(np.float32)
+        beyond = (pixels[:, :2] < 0).any(axis=1) | (pixels[:, 2:] > sizes).any(axis=1)
+        last = np.concatenate([sizes, sizes], axis=1).astype(np.float32) - 1
+        return np.clip(pixels, 0, last), int(beyond.sum())
+
+    def _leave_out_empty_boxes(self) -> None:
+        boxes = self._annotations.boxes
+        whole = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+        if not whole.all():
+            logger.info("%s, %s: %d boxes are empty once clipped and left out", self._file.name, self.split, int((~whole).sum()))
+            self._annotations = self._annotations.keep_boxes(whole)
+
+    def _keep_images(self, keep: np.ndarray, why: str) -> None:
+        if keep.all():
+            return
+        logger.warning("%s, %s: %d of %d images left out, %s", self._file.name, self.split, int((~keep).sum()), len(keep), why)
+        if not keep.any():
+            raise UserError(f"{self._file}, split '{self.split}': all {len(keep)} images are left out, {why} (folder {self.image_dir})")
+        rows = np.flatnonzero(keep)
+        self._ids, self._sizes = self._ids[rows], self._sizes[rows]
+        self._names = None if self._names is None else self._names[rows]
+        self._annotations = self._annotations.take(rows)
+
+    def _files_present(self) -> np.ndarray:
+        """(I,) bool; each folder is listed once."""
+        listed: dict[Path, set[str]] = {}
+        present = np.zeros(len(self), dtype=bool)
+        for index in range(len(self)):
+            path = self.image_path(index)
+            if path.parent not in listed:
+                listed[path.parent] = set(os.listdir(path.parent)) if path.parent.is_dir() else set()
+            present[index] = path.name in listed[path.parent]
+        return present
+
+    def _read(self, index: int) -> Tensor:
+        path = self.image_path(index)
+        image = read_image(path)
+        found, expected = (image.size(2), image.size(1)), tuple(self._sizes[index].tolist())
+        if found != expected:
+            raise ImageFileError(f"image {path}: is {found[0]} x {found[1]}, but the annotations say {expected[0]} x {expected[1]}")
+        return image
+
+
+def one_relation_a_pair(relations: Tensor, generator: np.random.Generator) -> Tensor:
+    """
+    Of the relations of one ordered pair, one, drawn at random: a predicate given twice counts twice.
+
+    Args:
+        relations: (r, 3) subject, object, predicate.
+    Returns:
+        (r', 3), ordered by where a pair comes first.
+    """
+    pairs = (relations[:, 0] << 32 | relations[:, 1]).numpy()
+    shuffled = generator.permutation(len(pairs))
+    _, first = np.unique(pairs, return_index=True)
+    # The first of a pair's relations after a shuffle is a fair draw among them.
+    _, drawn = np.unique(pairs[shuffled], return_index=True)
+    return relations[torch.from_numpy(shuffled[drawn][np.argsort(first)])]

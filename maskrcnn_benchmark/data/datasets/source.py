@@ -1,0 +1,104 @@
+"""What a reader of annotation files hands over, whatever the format, and how it is split."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from maskrcnn_benchmark.data.annotations import Annotations
+from maskrcnn_benchmark.data.meta import BACKGROUND
+from maskrcnn_benchmark.utils.errors import UserError
+
+TRAIN, VAL, TEST = 0, 1, 2
+SPLIT_MARKS = {"train": TRAIN, "val": VAL, "test": TEST}
+
+
+@dataclass(frozen=True, eq=False)
+class AnnotationSource:
+    """
+    All that annotation files say. Dims: I images.
+
+    Args:
+        file: the annotation file, for messages.
+        objects, predicates, attributes: names, background first (attributes may be empty).
+        annotations: of all I images, boxes xyxy in pixels or on the scale of `box_scale`.
+        marks: (I,) 0 train, 1 val, 2 test.
+        image_ids: (I,) int64.
+        sizes: (I, 2) int32 width, height; None where only statistics are wanted.
+        file_names: (I,) bytes relative to the folder of images; None: <image id>.jpg.
+        box_scale: length of the longer side of the image that boxes are drawn on; None: pixels.
+        overlapping_statistics: training statistics count only relations between overlapping boxes.
+    """
+
+    file: Path
+    objects: tuple[str, ...]
+    predicates: tuple[str, ...]
+    attributes: tuple[str, ...]
+    annotations: Annotations
+    marks: np.ndarray
+    image_ids: np.ndarray | None = None
+    sizes: np.ndarray | None = None
+    file_names: np.ndarray | None = None
+    box_scale: int | None = None
+    overlapping_statistics: bool = False
+
+
+def with_background(names: Sequence[str]) -> tuple[str, ...]:
+    """Names with the background first."""
+    return (BACKGROUND, *names)
+
+
+def split_rows(source: AnnotationSource, split: str, *, num_val: int | None, with_relations: bool) -> np.ndarray:
+    """
+    The images of a split, in the order of the file.
+
+    Images without a box are in no split; with `with_relations` those without a relation neither. The first `num_val` of the images that
+    are left and marked as training are val, unless any image of the file is marked as val.
+
+    Raises:
+        UserError: an unknown split, or one without an image.
+    """
+    if split not in SPLIT_MARKS:
+        raise UserError(f"split must be one of {', '.join(SPLIT_MARKS)}, found {split!r}")
+    usable = source.annotations.box_counts > 0
+    if with_relations:
+        usable &= source.annotations.rel_counts > 0
+    marked = source.marks if (source.marks == VAL).any() or not num_val else _cut_val(source.marks, usable, num_val)
+    rows = np.flatnonzero(usable & (marked == SPLIT_MARKS[split]))
+    if len(rows) == 0:
+        what = "with a relation" if with_relations else "with a box"
+        raise UserError(
+            f"{source.file}: no image {what} in split '{split}', of {len(marked)} images; "
+            f"val is the first {num_val or 0} of training unless the file marks val itself"
+        )
+    return rows
+
+
+def _cut_val(marks: np.ndarray, usable: np.ndarray, num_val: int) -> np.ndarray:
+    marks = marks.copy()
+    marks[np.flatnonzero(usable & (marks == TRAIN))[:num_val]] = VAL
+    return marks
+
+
+def ids_from_names(names: Sequence[str]) -> np.ndarray:
+    """Image ids (I,) int64: the numbers that are the file names, where all are numbers and differ; else positions from 1."""
+    stems = [Path(name).stem for name in names]
+    if all(stem.isdecimal() and len(stem) < 19 for stem in stems) and len(set(stems)) == len(stems):
+        return np.array([int(stem) for stem in stems], dtype=np.int64)
+    return np.arange(1, len(names) + 1, dtype=np.int64)
+
+
+def names_array(names: Sequence[str]) -> np.ndarray:
+    """File names as one flat array of UTF-8 bytes."""
+    return np.array([name.encode() for name in names], dtype=np.bytes_)
+
+
+def check_ids(values: np.ndarray, names: Sequence[str], what: str, file: Path, names_file: Path) -> None:
+    """UserError unless all ids (n,) are rows of `names`, background excluded."""
+    bad = np.flatnonzero((values < 1) | (values >= len(names)))
+    if len(bad):
+        raise UserError(
+            f"{file}: {what} must lie between 1 and {len(names) - 1} (the names in {names_file}), found {values[bad[0]]} "
+            f"in row {bad[0]} and {len(bad) - 1} more such; the two files do not belong together or are damaged"
+        )

@@ -1,0 +1,104 @@
+"""Loaders: worker processes that read images ahead, and errors that arrive readable."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from maskrcnn_benchmark.data.collate import Batch, collate
+from maskrcnn_benchmark.data.samplers import EvaluationBatchSampler, TrainingBatchSampler
+from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.log import get_logger
+from maskrcnn_benchmark.utils.seeding import torch_generator
+
+logger = get_logger(__name__)
+
+
+class _Guarded(Dataset):
+    """Hands a UserError over as an item: raised in a worker, it would arrive as the text of a traceback."""
+
+    def __init__(self, dataset: Dataset):
+        self.dataset = dataset
+
+    def __getitem__(self, item: Any) -> Any:
+        try:
+            return self.dataset[item]
+        except UserError as error:
+            return error
+
+
+def _collate(items: Sequence[Any]) -> Batch | UserError:
+    return next((item for item in items if isinstance(item, UserError)), None) or collate(items)
+
+
+def _data_loader(dataset: Dataset, batch_sampler: Sampler, *, num_workers: int, pin_memory: bool) -> DataLoader:
+    return DataLoader(
+        _Guarded(dataset),
+        batch_sampler=batch_sampler,
+        num_workers=num_workers,
+        collate_fn=_collate,
+        pin_memory=pin_memory,
+        persistent_workers=num_workers > 0,
+        # Without a generator of its own every start of the workers would draw from torch's, and a resumed run would drift.
+        generator=torch_generator(0),
+    )
+
+
+def _batches(loader: DataLoader) -> Iterator[Batch]:
+    for outcome in loader:
+        if isinstance(outcome, UserError):
+            raise outcome
+        yield outcome
+
+
+class TrainingLoader:
+    """
+    Endless batches of a data set. Iterate once; `batch_sampler` holds the position of what was handed out, for checkpoints.
+
+    Args:
+        dataset: `dataset[epoch, index]` is an item, or None for an image to leave out.
+        batch_sampler: what to read.
+        num_workers: processes that read; 0 reads in this one.
+        pin_memory: hand batches out in page-locked memory.
+    Raises:
+        UserError: from the data set, when its batch is due.
+    """
+
+    def __init__(self, dataset: Dataset, batch_sampler: TrainingBatchSampler, *, num_workers: int = 0, pin_memory: bool = False):
+        self.dataset, self.batch_sampler = dataset, batch_sampler
+        self.skipped = 0
+        self._loader = _data_loader(dataset, batch_sampler, num_workers=num_workers, pin_memory=pin_memory)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch in _batches(self._loader):
+            self.batch_sampler.advance()
+            self.skipped += batch.skipped
+            if len(batch):
+                yield batch
+
+
+class EvaluationLoader:
+    """
+    One pass over this process's share of a data set; can be iterated again.
+
+    Args:
+        as of TrainingLoader.
+    """
+
+    def __init__(self, dataset: Dataset, batch_sampler: EvaluationBatchSampler, *, num_workers: int = 0, pin_memory: bool = False):
+        self.dataset, self.batch_sampler = dataset, batch_sampler
+        self.skipped = 0
+        self._loader = _data_loader(dataset, batch_sampler, num_workers=num_workers, pin_memory=pin_memory)
+
+    def __len__(self) -> int:
+        """Batches of a pass."""
+        return len(self.batch_sampler)
+
+    def __iter__(self) -> Iterator[Batch]:
+        self.skipped = 0
+        for batch in _batches(self._loader):
+            self.skipped += batch.skipped
+            if len(batch):
+                yield batch
+        if self.skipped:
+            logger.warning("%d images left out of this pass: their files do not decode", self.skipped)

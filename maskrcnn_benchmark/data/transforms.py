@@ -1,0 +1,108 @@
+"""What is done to an image and its target between file and network, on uint8 tensors."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as F
+
+from maskrcnn_benchmark.structures.bounding_box import BoxList
+from maskrcnn_benchmark.utils.errors import UserError
+
+COLOURS = ("brightness", "contrast", "saturation", "hue")
+
+
+def resized_shape(width: int, height: int, min_size: int, max_size: int) -> tuple[int, int]:
+    """
+    (width, height) of an image whose shorter side becomes `min_size`, or less where the longer would pass `max_size`.
+
+    The rule of maskrcnn-benchmark: the limit is rounded half to even, the longer side truncated.
+    """
+    short, long = min(width, height), max(width, height)
+    size = min_size
+    if long / short * size > max_size:
+        size = int(round(max_size * short / long))
+    size = max(size, 1)
+    longer = int(size * long / short)
+    return (size, longer) if width <= height else (longer, size)
+
+
+class Transform:
+    """
+    Resizes, mirrors and recolours. What is drawn comes from the generator alone.
+
+    Args:
+        min_sizes: lengths of the shorter side, of which one is drawn an image.
+        max_size: limit of the longer side.
+        hflip, vflip: probabilities of mirroring left to right, and top to bottom.
+        jitter: largest relative change of brightness, contrast and saturation, and shift of hue (at most 0.5), by name; default 0.
+    Raises:
+        UserError: values outside their range.
+    """
+
+    def __init__(
+        self, *, min_sizes: Sequence[int], max_size: int, hflip: float = 0.0, vflip: float = 0.0, jitter: dict[str, float] | None = None
+    ):
+        self.jitter = {name: strength for name, strength in (jitter or {}).items() if strength != 0}
+        for name, strength in self.jitter.items():
+            limit = 0.5 if name == "hue" else float("inf")
+            if name not in COLOURS or not 0 <= strength <= limit:
+                raise UserError(f"INPUT.{name.upper()} must lie between 0 and {limit}, found {strength}")
+        for name, probability in (("HORIZONTAL", hflip), ("VERTICAL", vflip)):
+            if not 0 <= probability <= 1:
+                raise UserError(f"INPUT.{name}_FLIP_PROB_TRAIN must lie between 0 and 1, found {probability}")
+        if not min_sizes or min(min_sizes) < 1 or max_size < 1:
+            raise UserError(f"INPUT.MIN_SIZE and MAX_SIZE must be at least 1, found {tuple(min_sizes)} and {max_size}")
+        self.min_sizes, self.max_size, self.hflip, self.vflip = tuple(min_sizes), max_size, hflip, vflip
+
+    @classmethod
+    def from_config(cls, cfg: Any, *, training: bool) -> "Transform":
+        """The transform of INPUT: with every draw in training, only the resizing otherwise."""
+        node = cfg.INPUT
+        if not training:
+            return cls(min_sizes=(node.MIN_SIZE_TEST,), max_size=node.MAX_SIZE_TEST)
+        min_sizes = node.MIN_SIZE_TRAIN if isinstance(node.MIN_SIZE_TRAIN, (list, tuple)) else (node.MIN_SIZE_TRAIN,)
+        return cls(
+            min_sizes=min_sizes,
+            max_size=node.MAX_SIZE_TRAIN,
+            hflip=node.HORIZONTAL_FLIP_PROB_TRAIN,
+            vflip=node.VERTICAL_FLIP_PROB_TRAIN,
+            jitter={name: node[name.upper()] for name in COLOURS},
+        )
+
+    def __call__(self, image: Tensor, target: BoxList, generator: np.random.Generator) -> tuple[Tensor, BoxList]:
+        """
+        Args:
+            image: (3, h, w) uint8.
+            target: boxes in the frame of that image or of any other size (they scale with it).
+            generator: source of all draws.
+        Returns:
+            The changed image, contiguous, and its boxes.
+        """
+        min_size = self.min_sizes[int(generator.integers(len(self.min_sizes)))]
+        image = resize_image(image, resized_shape(image.size(2), image.size(1), min_size, self.max_size))
+        target = target.resize((image.size(2), image.size(1)))
+        if generator.random() < self.hflip:
+            image, target = F.horizontal_flip(image), target.hflip()
+        if generator.random() < self.vflip:
+            image, target = F.vertical_flip(image), target.vflip()
+        for name, strength in self.jitter.items():
+            image = _recolour(image, name, strength, generator)
+        return image.contiguous(), target
+
+
+def resize_image(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """(3, h, w) uint8 -> (3, height, width) uint8 of `size` (width, height); bilinear, antialiased as PIL's."""
+    if (image.size(2), image.size(1)) == size:
+        return image
+    return F.resize(image, [size[1], size[0]], interpolation=InterpolationMode.BILINEAR, antialias=True)
+
+
+def _recolour(image: Tensor, name: str, strength: float, generator: np.random.Generator) -> Tensor:
+    if name == "hue":
+        return F.adjust_hue(image, float(generator.uniform(-strength, strength)))
+    factor = float(generator.uniform(max(0.0, 1 - strength), 1 + strength))
+    adjust = {"brightness": F.adjust_brightness, "contrast": F.adjust_contrast, "saturation": F.adjust_saturation}[name]
+    return adjust(image, factor)

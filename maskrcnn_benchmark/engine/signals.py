@@ -1,0 +1,53 @@
+"""Being asked to stop: SIGTERM and Ctrl-C end a training at the next iteration, with a checkpoint."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import torch
+
+from maskrcnn_benchmark.utils.distributed import all_reduce_sum
+from maskrcnn_benchmark.utils.log import get_logger
+
+logger = get_logger(__name__)
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class StopRequest:
+    """Whether any process has been asked to stop."""
+
+    def __init__(self, device: torch.device):
+        self.device = device
+        self.asked = False
+
+    def __call__(self) -> bool:
+        """The answer, the same in every process; every process has to ask."""
+        return bool(all_reduce_sum(torch.tensor(float(self.asked), device=self.device)))
+
+
+@contextmanager
+def stop_on_signals(device: torch.device) -> Iterator[StopRequest]:
+    """
+    Turns SIGTERM and SIGINT into a request to stop for as long as the block runs. A second signal interrupts at once.
+
+    Outside the main thread signals cannot be caught, and the request is never made.
+    """
+    request = StopRequest(device)
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (the signature of a handler)
+        if request.asked:
+            raise KeyboardInterrupt
+        request.asked = True
+        logger.warning(f"{signal.Signals(number).name}: stopping after this iteration, with a checkpoint; once more stops at once")
+
+    before = {number: signal.signal(number, handle) for number in SIGNALS}
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,117 @@
+"""Where a model's weights come from: at the start of a training, and in a test."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from torch import nn
+
+from maskrcnn_benchmark.config import Config, Task
+from maskrcnn_benchmark.config.paths_catalog import CATALOG_PREFIX, weights_path
+from maskrcnn_benchmark.utils.checkpoint import LoadReport, holds_detector, holds_trunk_only, load_weights, read_weights
+from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.log import get_logger
+
+logger = get_logger(__name__)
+
+IMAGENET = CATALOG_PREFIX + "ImageNetPretrained/"
+
+
+def load_start(cfg: Config, model: nn.Module) -> None:
+    """
+    Gives a training its first weights, and says which file gave what.
+
+    MODEL.PRETRAINED_DETECTOR_CKPT is loaded first and MODEL.WEIGHT over it; a MODEL.WEIGHT that holds only a trunk counts where no detector
+    is named.
+
+    Raises:
+        UserError: a file is missing or does not fit, or a module that stays frozen and takes part would keep random weights.
+    """
+    detector, weight = cfg.MODEL.PRETRAINED_DETECTOR_CKPT, cfg.MODEL.WEIGHT
+    loaded: set[str] = set()
+    if detector:
+        loaded |= _load_detector(cfg, model, detector)
+    if weight and not (detector and _is_trunk(weight)):
+        loaded |= _load(cfg, model, weight, "MODEL.WEIGHT")
+    elif weight:
+        logger.info(f"MODEL.WEIGHT {weight} holds only a trunk: left out, the trunk is that of MODEL.PRETRAINED_DETECTOR_CKPT")
+    if not loaded:
+        logger.warning("neither MODEL.WEIGHT nor MODEL.PRETRAINED_DETECTOR_CKPT is named: every weight starts at random")
+    if cfg.MODEL.RELATION_ON:
+        _require_loaded(cfg, model, loaded)
+
+
+def load_tested(cfg: Config, model: nn.Module, path: Path) -> LoadReport:
+    """
+    Loads the weights that a test is about.
+
+    Raises:
+        UserError: the file holds only a trunk, or leaves parts of the model without weights.
+    """
+    weights = read_weights(path)
+    if holds_trunk_only(weights):
+        kind = "relation model" if cfg.MODEL.RELATION_ON else "detector"
+        raise UserError(f"{path} holds only a trunk, no {kind} to test; name one with MODEL.WEIGHT, or train one into OUTPUT_DIR")
+    report = load_weights(model, weights, ignore=cfg.MODEL.IGNORE_WEIGHTS, name=str(path))
+    untested = set(report.initial) & _used(cfg, model) - set(report.copied)
+    if untested:
+        raise UserError(f"{path} lacks weights of this model: {_modules(untested)}. Is it a file of the model that the config describes?")
+    return report
+
+
+def _load_detector(cfg: Config, model: nn.Module, path: str) -> set[str]:
+    weights = read_weights(path)
+    if not holds_detector(weights):
+        raise UserError(f"MODEL.PRETRAINED_DETECTOR_CKPT {path} lacks rpn.* or roi_heads.box.*: no detector. MODEL.WEIGHT takes trunks")
+    report = load_weights(model, weights, ignore=cfg.MODEL.IGNORE_WEIGHTS, name=f"MODEL.PRETRAINED_DETECTOR_CKPT {path}")
+    return set(report.loaded)
+
+
+def _load(cfg: Config, model: nn.Module, weight: str, key: str) -> set[str]:
+    path = weights_path(weight)
+    report = load_weights(model, read_weights(path), ignore=cfg.MODEL.IGNORE_WEIGHTS, name=f"{key} {path}")
+    return set(report.loaded)
+
+
+def _is_trunk(weight: str) -> bool:
+    """Whether MODEL.WEIGHT names an ImageNet network; one of the catalog's need not be there to say so."""
+    return weight.startswith(IMAGENET) or holds_trunk_only(read_weights(weights_path(weight)))
+
+
+def _used(cfg: Config, model: nn.Module) -> set[str]:
+    """Names of the parameters that the task uses: with given boxes the RPN does not run, with given labels the box head does not either."""
+    unused: list[str] = []
+    if cfg.MODEL.RELATION_ON:
+        task = Task.from_cfg(cfg)
+        unused += ["rpn."] if task.uses_gt_boxes else []
+        unused += ["roi_heads.box.", "roi_heads.attribute."] if task.uses_gt_labels else []
+    return {name for name, _ in model.named_parameters() if not name.startswith(tuple(unused))}
+
+
+def _require_loaded(cfg: Config, model: nn.Module, loaded: Collection[str]) -> None:
+    """UserError if a frozen parameter that takes part would stay random."""
+    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    random = (frozen & _used(cfg, model)) - set(loaded)
+    if not random:
+        return
+    if any(name.startswith("roi_heads.relation.") for name in random):
+        raise UserError(
+            f"MODEL.ROI_RELATION_HEAD.FREEZE_FEATURE_EXTRACTORS freezes {_modules(random)}, which no file gave weights: name a trained "
+            "relation model as MODEL.WEIGHT (a detector's file holds neither channel reduction nor mask convolutions)"
+        )
+    if all(name.startswith("backbone.") for name in random):
+        if not cfg.MODEL.FREEZE_DETECTOR:
+            logger.warning(f"no file gave weights to {_modules(random)}, which MODEL.BACKBONE.FREEZE_CONV_BODY_AT keeps random")
+            return
+        alternative = ", or set MODEL.FREEZE_DETECTOR False, which trains trunk and FPN along"
+    else:
+        alternative = ""
+    raise UserError(
+        f"no file gave weights to {_modules(random)}, which would stay frozen at random ones: name a detector as "
+        f"MODEL.PRETRAINED_DETECTOR_CKPT{alternative}"
+    )
+
+
+def _modules(names: Collection[str]) -> str:
+    """Names of parameters, shortened to their modules."""
+    short = sorted({".".join(name.split(".")[: 3 if name.startswith("roi_heads.relation") else 2]) for name in names})
+    return ", ".join(short[:6]) + (f" and {len(short) - 6} more" if len(short) > 6 else "")

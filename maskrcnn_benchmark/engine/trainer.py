@@ -1,0 +1,137 @@
+"""
+The training loop of relation models and detectors.
+
+`train` puts the parts together; `Trainer.run` is the loop, and all that happens in an iteration can be seen there.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from maskrcnn_benchmark.config import Config
+from maskrcnn_benchmark.engine.metric_log import MetricLog
+from maskrcnn_benchmark.engine.metrics import deciding_metrics, headline, metric_value
+from maskrcnn_benchmark.engine.resume import TrainingState, random_state, set_random_state
+from maskrcnn_benchmark.engine.signals import StopRequest
+from maskrcnn_benchmark.engine.step import TrainingStep
+from maskrcnn_benchmark.utils.checkpoint import Checkpointer
+from maskrcnn_benchmark.utils.distributed import is_main_process
+from maskrcnn_benchmark.utils.log import get_logger
+
+logger = get_logger(__name__)
+
+FINAL, BEST = "model_final.pth", "model_best.pth"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """When what happens, in iterations. A period of 0 means never."""
+
+    max_iter: int
+    checkpoint_period: int
+    validation_period: int  # and at the last iteration
+    validate_first: bool
+    gradient_norms_period: int
+    best_metric: str
+    schedule_metric: str
+
+    @classmethod
+    def from_config(cls, cfg: Config) -> "Plan":
+        best_metric, schedule_metric = deciding_metrics(cfg)
+        return cls(
+            max_iter=cfg.SOLVER.MAX_ITER,
+            checkpoint_period=cfg.SOLVER.CHECKPOINT_PERIOD,
+            validation_period=cfg.SOLVER.VAL_PERIOD if cfg.SOLVER.TO_VAL else 0,
+            validate_first=cfg.SOLVER.PRE_VAL,
+            gradient_norms_period=cfg.SOLVER.PRINT_GRAD_FREQ,
+            best_metric=best_metric,
+            schedule_metric=schedule_metric,
+        )
+
+
+@dataclass
+class Trainer:
+    """
+    Attributes:
+        state: model, optimizer, schedule and what else a checkpoint keeps.
+        step: one update from the next batches.
+        batches: of the training loader, without end, starting after state.iteration.
+        validate: evaluates the model on the validation split and returns metrics.json's dict, the same in every process.
+    """
+
+    state: TrainingState
+    step: TrainingStep
+    batches: Iterator[Any]
+    validate: Callable[[], dict[str, Any]]
+    plan: Plan
+    checkpoints: Checkpointer
+    log: MetricLog
+    stop: StopRequest
+
+    def run(self) -> None:
+        """Trains from state.iteration to MAX_ITER and writes model_final.pth. KeyboardInterrupt, after a checkpoint, when asked to stop."""
+        state, plan = self.state, self.plan
+        batches = self._timed(self.batches)
+        state.model.train()
+        if plan.validate_first and state.iteration == 0:
+            self._validate(counts=False)
+        while state.iteration < plan.max_iter and not state.schedule.finished:
+            iteration = state.iteration + 1
+            lr = state.schedule.set_iteration(iteration)
+            result = self.step(batches, iteration)
+            state.iteration = iteration
+            self.log.tick()
+            if _is_due(iteration, plan.gradient_norms_period):
+                logger.debug("gradient norms:\n" + gradient_norms(state.model))
+            if self.log.is_due(iteration):
+                self.log.write(iteration, lr, result.values())
+            if _is_due(iteration, plan.validation_period) or (iteration == plan.max_iter and plan.validation_period):
+                self._validate()
+            if self.stop():
+                state.save(self.checkpoints, _checkpoint_name(iteration))
+                raise KeyboardInterrupt
+            if _is_due(iteration, plan.checkpoint_period):
+                state.save(self.checkpoints, _checkpoint_name(iteration))
+        state.save(self.checkpoints, FINAL)
+
+    def _validate(self, *, counts: bool = True) -> None:
+        """Evaluates; unless it is only the figure before training, the result goes to the schedule and may make a new best model."""
+        state, plan = self.state, self.plan
+        paused, generators = self.log.pause(), random_state()
+        metrics = self.validate()
+        set_random_state(generators)
+        state.model.train()
+        self.log.write_validation(state.iteration, headline(metrics))
+        if counts:
+            state.schedule.add_result(metric_value(metrics, plan.schedule_metric))
+            value = metric_value(metrics, plan.best_metric)
+            if state.best.improves(value, state.iteration):
+                logger.info(f"best {plan.best_metric} so far: {value:.4f} at iteration {state.iteration}")
+                if is_main_process():
+                    self.checkpoints.save(BEST, state.weights() | {"metrics": headline(metrics)})
+        self.log.resume(paused)
+
+    def _timed(self, batches: Iterator[Any]) -> Iterator[Any]:
+        """The same batches; what waiting for them takes goes to the log."""
+        while True:
+            start = time.perf_counter()
+            batch = next(batches)
+            self.log.waited(time.perf_counter() - start)
+            yield batch
+
+
+def _is_due(iteration: int, period: int) -> bool:
+    return period > 0 and iteration % period == 0
+
+
+def _checkpoint_name(iteration: int) -> str:
+    return f"model_{iteration:07d}.pth"
+
+
+def gradient_norms(model: nn.Module) -> str:
+    """Norm of each parameter's gradient after clipping, largest first, a line each."""
+    norms = {name: float(p.grad.norm()) for name, p in model.named_parameters() if p.grad is not None}
+    return "\n".join(f"{norm:.5f} {name}" for name, norm in sorted(norms.items(), key=lambda item: -item[1]))

@@ -1,0 +1,123 @@
+"""One update: its arithmetic, and what happens when a number is not finite."""
+
+import pytest
+import torch
+
+from maskrcnn_benchmark.engine.step import TrainingStep, make_scaler
+from maskrcnn_benchmark.utils.errors import UserError
+
+from .toys import ToyLoader, ToyModel
+
+CPU = torch.device("cpu")
+
+
+def make_step(model, dtype="float32", **settings):
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    return TrainingStep(model, optimizer, make_scaler(CPU, dtype), CPU, dtype=dtype, **settings)
+
+
+def plain_step(model, loader, numbers, clip):
+    """The same update written out: mean gradient over the batches, clipped, plain SGD with momentum from rest."""
+    total = 0
+    for number in numbers:
+        batch = loader.batch(number)
+        total = total + sum(model(batch.images, batch.targets).values()) / len(numbers)
+    grads = torch.autograd.grad(total, list(model.parameters()))
+    norm = torch.sqrt(sum(g.double().square().sum() for g in grads))
+    scale = min(1.0, clip / (float(norm) + 1e-6))
+    return [p - 0.1 * scale * g for p, g in zip(model.parameters(), grads, strict=True)], float(norm)
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+@pytest.mark.parametrize("clip", [100.0, 0.05])
+def test_an_update_averages_its_batches_and_clips_the_gradient(accumulate, clip):
+    torch.manual_seed(0)
+    model = ToyModel(dropout=0.0)
+    loader = ToyLoader()
+    want, norm = plain_step(model, loader, range(1, accumulate + 1), clip)
+    result = make_step(model, clip=clip, accumulate=accumulate)(iter(loader), 1)
+    assert float(result.gradient_norm) == pytest.approx(norm, rel=1e-5)
+    for have, expected in zip(model.parameters(), want, strict=True):
+        torch.testing.assert_close(have, expected)
+
+
+def test_accumulated_halves_take_the_step_of_the_whole_batch():
+    torch.manual_seed(0)
+    model, twin = ToyModel(dropout=0.0), ToyModel(dropout=0.0)
+    twin.load_state_dict(model.state_dict())
+    whole = ToyLoader(batch_size=4)
+    halves = iter([ToyLoader(batch_size=4, share=(i, 2)).batch(1) for i in range(2)])
+    make_step(model)(iter(whole), 1)
+    make_step(twin, accumulate=2)(halves, 1)
+    for a, b in zip(model.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_values_are_every_loss_and_their_sum(toy_model):
+    values = make_step(toy_model)(iter(ToyLoader()), 1).values()
+    assert values["loss"] == pytest.approx(values["loss_square"] + values["loss_slope"])
+    assert {"spread", "gradient_norm"} <= values.keys()
+
+
+def test_a_loss_that_is_not_finite_stops_with_its_name_iteration_and_images(toy_model):
+    toy_model.poisoned = {201}
+    before = [p.clone() for p in toy_model.parameters()]
+    loader = ToyLoader(position=1)
+    with pytest.raises(UserError, match=r"iteration 7: loss_square = nan is not finite; image ids 200, 201.*SKIP_NONFINITE"):
+        make_step(toy_model)(iter(loader), 7)
+    for a, b in zip(toy_model.parameters(), before, strict=True):
+        assert torch.equal(a, b)
+
+
+def test_so_many_bad_updates_in_a_row_are_skipped_and_no_more(toy_model, caplog):
+    toy_model.poisoned = {100, 200, 400, 500, 600}
+    step, batches = make_step(toy_model, skip_nonfinite=2), iter(ToyLoader())
+    skipped = [step(batches, i).skipped for i in range(1, 6)]
+    assert skipped == [True, True, False, True, True]
+    assert "image ids 200, 201" in caplog.text and "2 in a row" in caplog.text
+    with pytest.raises(UserError, match="iteration 6"):
+        step(batches, 6)
+
+
+def test_a_gradient_that_is_not_finite_counts_too(toy_model):
+    toy_model.second.weight.register_hook(lambda g: g * float("inf"))
+    with pytest.raises(UserError, match="gradient norm"):
+        make_step(toy_model)(iter(ToyLoader()), 1)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_mixed_precision_takes_the_step_of_float32_up_to_rounding(dtype):
+    torch.manual_seed(0)
+    model = ToyModel(dropout=0.0)
+    before = [p.detach().clone() for p in model.parameters()]
+    want, _ = plain_step(model, ToyLoader(batch_size=16), [1], 100.0)
+    step, tries = make_step(model, dtype=dtype, clip=100.0), 0
+    while torch.equal(model.first.weight, before[0]) and tries < 5:  # float16 finds its scale first
+        step(iter(ToyLoader(batch_size=16)), 1)
+        tries += 1
+    for have, old, new in zip(model.parameters(), before, want, strict=True):
+        assert have.dtype == torch.float32 and not torch.equal(have, old)
+        assert float((have - new).detach().norm()) < 0.02 * float((new - old).detach().norm())
+
+
+def test_float16_leaves_an_overflowing_update_out_and_lowers_its_scale(toy_model):
+    step, batches = make_step(toy_model, dtype="float16"), iter(ToyLoader())
+    toy_model.second.weight.register_hook(lambda g: g * float("inf") if step.scaler.get_scale() > 16384 else g)
+    before = [p.clone() for p in toy_model.parameters()]
+    step(batches, 1)
+    assert step.scaler.get_scale() == 32768
+    for a, b in zip(toy_model.parameters(), before, strict=True):
+        assert torch.equal(a, b)
+    for i in range(2, 5):
+        step(batches, i)
+    assert not torch.equal(toy_model.second.weight, before[2])
+
+
+def test_a_batch_without_anything_to_learn_changes_nothing(toy_model):
+    for parameter in toy_model.parameters():
+        parameter.requires_grad_(False)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.1)
+    for dtype in ("float32", "float16"):
+        step = TrainingStep(toy_model, optimizer, make_scaler(CPU, dtype), CPU, dtype=dtype)
+        assert not step(iter(ToyLoader()), 1).skipped
+    assert float(optimizer.param_groups[0]["params"][0].detach()) == 1

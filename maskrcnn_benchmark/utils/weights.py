@@ -135,10 +135,10 @@ def _log(report: LoadReport, name: str) -> None:
     copied = f" ({len(report.copied)} of them copies of the detector's)" if report.copied else ""
     not_fitting = [*report.unused, *report.misshapen]
     logger.info(
-        f"{name}: {len(report.loaded)} entries loaded{copied}, {len(report.initial)} of the model stay at their initial values, "
+        f"{name}: {len(report.loaded)} entries loaded{copied}, {len(report.initial)} of the model stay as they were, "
         f"{len(not_fitting)} of the file do not fit"
     )
-    accounts = {"loaded": report.loaded, "copied": report.copied, "at initial values": report.initial, "unused": report.unused}
+    accounts = {"loaded": report.loaded, "copied": report.copied, "as they were": report.initial, "unused": report.unused}
     for what, names in accounts.items():
         if names:
             logger.info(f"  {what}: {summarise(names)}")

@@ -1,0 +1,192 @@
+"""Arrays out of Detectron's pickled weight files, without unpickling: nothing that the file names is imported or called."""
+
+import pickletools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from maskrcnn_benchmark.utils.errors import UserError
+
+# The only names that a file of arrays needs; anything else is refused. numpy 2 writes its core as _core.
+_RECONSTRUCT, _NDARRAY, _DTYPE, _SCALAR, _ENCODE = "reconstruct", "ndarray", "dtype", "scalar", "encode"
+_NAMES = {
+    "numpy.core.multiarray _reconstruct": _RECONSTRUCT,
+    "numpy._core.multiarray _reconstruct": _RECONSTRUCT,
+    "numpy.core.multiarray scalar": _SCALAR,
+    "numpy._core.multiarray scalar": _SCALAR,
+    "numpy ndarray": _NDARRAY,
+    "numpy dtype": _DTYPE,
+    "_codecs encode": _ENCODE,
+}
+_MARK = object()
+
+
+class _Pending:
+    """An array or a dtype that the file builds in two steps; `value` is set in the second."""
+
+    def __init__(self, kind: str, value: Any = None):
+        self.kind, self.value = kind, value
+
+
+class _Reader:
+    """
+    A stack machine for the part of the pickle language that describes data: constants, containers, references, and numpy arrays.
+
+    The file's instructions are walked one by one (pickletools.genops); an instruction or a name outside that part is an error.
+    """
+
+    def __init__(self):
+        self.stack: list[Any] = []
+        self.memo: dict[int, Any] = {}
+
+    def read(self, data: bytes) -> Any:
+        for instruction, argument, _ in pickletools.genops(data):
+            if instruction.name == "STOP":
+                return _resolve(self.stack.pop())
+            self._step(instruction.name, argument)
+        raise ValueError("it ends in the middle")
+
+    def _step(self, name: str, argument: Any) -> None:
+        if name in _CONSTANTS:
+            self.stack.append(_CONSTANTS[name](argument))
+        elif name in _PUSHES_ARGUMENT:
+            self.stack.append(argument)
+        elif name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
+            self.memo[len(self.memo) if argument is None else int(argument)] = self.stack[-1]
+        elif name in ("GET", "BINGET", "LONG_BINGET"):
+            self.stack.append(self.memo[int(argument)])
+        elif name in _CONTAINERS:
+            _CONTAINERS[name](self)
+        elif name == "GLOBAL":
+            self.stack.append(_known(argument))
+        elif name == "STACK_GLOBAL":
+            attribute, module = self.stack.pop(), self.stack.pop()
+            self.stack.append(_known(f"{module} {attribute}"))
+        elif name == "REDUCE":
+            arguments, function = self.stack.pop(), self.stack.pop()
+            self.stack.append(_construct(function, arguments))
+        elif name == "BUILD":
+            state = self.stack.pop()
+            _fill(self.stack[-1], state)
+        elif name not in ("PROTO", "FRAME"):
+            raise ValueError(f"it has the instruction {name}, which arrays do not need")
+
+    def since_mark(self) -> list[Any]:
+        """Takes what was pushed since the last mark off the stack."""
+        position = len(self.stack) - 1 - next(i for i, entry in enumerate(reversed(self.stack)) if entry is _MARK)
+        entries = self.stack[position + 1 :]
+        del self.stack[position:]
+        return entries
+
+
+def _take(reader: _Reader, count: int) -> list[Any]:
+    entries = reader.stack[len(reader.stack) - count :]
+    del reader.stack[len(reader.stack) - count :]
+    return entries
+
+
+def _set_items(reader: _Reader, entries: list[Any]) -> None:
+    reader.stack[-1].update(zip(entries[::2], entries[1::2], strict=True))
+
+
+_CONSTANTS: dict[str, Callable[[Any], Any]] = {
+    "MARK": lambda _: _MARK,
+    "NONE": lambda _: None,
+    "NEWTRUE": lambda _: True,
+    "NEWFALSE": lambda _: False,
+    "EMPTY_DICT": lambda _: {},
+    "EMPTY_LIST": lambda _: [],
+    "EMPTY_TUPLE": lambda _: (),
+}
+_PUSHES_ARGUMENT = {
+    "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT",
+    "STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8",
+    "BINBYTES", "SHORT_BINBYTES", "BINBYTES8",
+}  # fmt: skip
+_CONTAINERS: dict[str, Callable[[_Reader], None]] = {
+    "TUPLE": lambda reader: reader.stack.append(tuple(reader.since_mark())),
+    "TUPLE1": lambda reader: reader.stack.append(tuple(_take(reader, 1))),
+    "TUPLE2": lambda reader: reader.stack.append(tuple(_take(reader, 2))),
+    "TUPLE3": lambda reader: reader.stack.append(tuple(_take(reader, 3))),
+    "LIST": lambda reader: reader.stack.append(list(reader.since_mark())),
+    "DICT": lambda reader: reader.stack.append(dict(zip(*[iter(reader.since_mark())] * 2, strict=True))),
+    "APPEND": lambda reader: reader.stack[-2].append(reader.stack.pop()),
+    "APPENDS": lambda reader: (entries := reader.since_mark(), reader.stack[-1].extend(entries)),
+    "SETITEM": lambda reader: (entries := _take(reader, 2), _set_items(reader, entries)),
+    "SETITEMS": lambda reader: (entries := reader.since_mark(), _set_items(reader, entries)),
+    "POP": lambda reader: reader.stack.pop(),
+}
+
+
+def _known(name: str) -> _Pending:
+    if name not in _NAMES:
+        raise ValueError(f"it names {name.replace(' ', '.')}, which arrays do not need")
+    return _Pending(_NAMES[name])
+
+
+def _construct(function: Any, arguments: tuple) -> Any:
+    """What a constructor's call stands for: an array or dtype to be filled, a number, or bytes written as text."""
+    kind = function.kind if isinstance(function, _Pending) and function.value is None else None
+    if kind == _RECONSTRUCT:
+        return _Pending("array")
+    if kind == _DTYPE:
+        return _Pending("type", np.dtype(_latin(arguments[0])))
+    if kind == _SCALAR:
+        return np.frombuffer(_bytes(arguments[1]), arguments[0].value)[0]
+    if kind == _ENCODE:
+        return arguments[0].encode("latin-1")
+    raise ValueError("it calls something that is no constructor of arrays")
+
+
+def _fill(pending: Any, state: tuple) -> None:
+    """Second step: byte order of a dtype; shape, dtype, order and bytes of an array."""
+    kind = pending.kind if isinstance(pending, _Pending) else None
+    if kind == "type":
+        pending.value = pending.value.newbyteorder(_latin(state[1]))
+    elif kind == "array":
+        _, shape, dtype, fortran, content = state
+        if dtype.value.kind not in "biuf":
+            raise ValueError(f"it has an array of {dtype.value}, which is no kind of number")
+        pending.value = np.frombuffer(_bytes(content), dtype.value).reshape(shape, order="F" if fortran else "C")
+    else:
+        raise ValueError("it fills something that is no array")
+
+
+def _resolve(value: Any) -> Any:
+    if isinstance(value, _Pending):
+        return value.value
+    if isinstance(value, dict):
+        return {_latin(key): _resolve(entry) for key, entry in value.items()}
+    return value
+
+
+def _latin(text: Any) -> Any:
+    return text.decode("latin-1") if isinstance(text, bytes) else text
+
+
+def _bytes(content: str | bytes) -> bytes:
+    # Python 2 wrote bytes as strings, which pickletools gives as latin-1 text.
+    return content if isinstance(content, bytes) else content.encode("latin-1")
+
+
+def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
+    """
+    The blobs of a Detectron weight file by name; momenta and other entries that are no arrays are left out.
+
+    Raises:
+        UserError: no such file, a damaged one, or one that holds more than arrays.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"file {path} is not there")
+    try:
+        content = _Reader().read(path.read_bytes())
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, StopIteration) as error:
+        raise UserError(f"{path} is no file of arrays that can be read without running it: {error}") from error
+    blobs = content.get("blobs", content) if isinstance(content, dict) else {}
+    arrays = {name: value for name, value in blobs.items() if isinstance(value, np.ndarray) and not name.endswith("_momentum")}
+    if not arrays:
+        raise UserError(f"{path} holds no arrays by name")
+    return arrays

@@ -1,0 +1,120 @@
+"""The arrays of one image as the evaluators take them: numpy, of known dtypes and lengths, or one readable error."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from maskrcnn_benchmark.utils.errors import UserError
+
+
+def as_array(values: Any) -> np.ndarray:
+    """A numpy array of a numpy array, a list or a torch tensor on any device."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+        if values.dtype.is_floating_point and values.dtype.itemsize < 4:
+            values = values.float()  # numpy has no bfloat16, and half-precision products would tie
+        return values.numpy()
+    return np.asarray(values)
+
+
+def _take(source: Mapping[str, Any], key: str, whose: str, dtype: type | None, columns: int | None) -> np.ndarray:
+    """source[key] as (n,) or, with `columns`, (n, columns) of a dtype (None: float32 or float64, as it comes)."""
+    if key not in source:
+        raise UserError(f"{whose} has no '{key}'; it holds {', '.join(sorted(source)) or 'nothing'}")
+    array = as_array(source[key])
+    if columns is not None and array.size == 0 and array.ndim < 2:
+        array = array.reshape(0, columns)  # an empty list has no second dimension
+    expected = 1 if columns is None else 2
+    if array.ndim != expected or (columns is not None and array.shape[1] != columns):
+        shape = "(n,)" if columns is None else f"(n, {columns})"
+        raise UserError(f"{whose}['{key}'] must be {shape}, got {array.shape}")
+    if dtype is None:
+        dtype = np.float64 if array.dtype == np.float64 else np.float32
+    if dtype is np.int64 and array.size and not np.issubdtype(array.dtype, np.integer):
+        raise UserError(f"{whose}['{key}'] must hold whole numbers, got {array.dtype}")
+    return np.ascontiguousarray(array, dtype=dtype)
+
+
+def _same_length(whose: str, **arrays: np.ndarray) -> None:
+    lengths = {name: len(array) for name, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        raise UserError(f"{whose}: these must be of one length, got {', '.join(f'{name} {n}' for name, n in lengths.items())}")
+
+
+def _check_rows(whose: str, key: str, rows: np.ndarray, boxes: int) -> None:
+    if rows.size and (rows.min() < 0 or rows.max() >= boxes):
+        raise UserError(f"{whose}['{key}'] points at boxes {rows.min()} to {rows.max()}, there are {boxes} (counted from 0)")
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """Annotations of an image: boxes (n, 4) float32 xyxy, labels (n,), relations (r, 3) subject row, object row, predicate."""
+
+    boxes: np.ndarray
+    labels: np.ndarray
+    relations: np.ndarray
+
+    @classmethod
+    def read(cls, source: Mapping[str, Any], num_predicates: int) -> "GroundTruth":
+        """
+        Raises:
+            UserError: a missing key, another shape or length, a row without a box, a predicate that is not 1 … num_predicates - 1.
+        """
+        boxes = _take(source, "boxes", "ground truth", np.float32, 4)
+        labels = _take(source, "labels", "ground truth", np.int64, None)
+        relations = _take(source, "relations", "ground truth", np.int64, 3)
+        _same_length("ground truth", boxes=boxes, labels=labels)
+        _check_rows("ground truth", "relations", relations[:, :2], len(boxes))
+        predicates = relations[:, 2]
+        if predicates.size and (predicates.min() < 1 or predicates.max() >= num_predicates):
+            raise UserError(
+                f"ground truth['relations'] names predicates {predicates.min()} to {predicates.max()}, "
+                f"they must lie in 1 to {num_predicates - 1} (0 is the background)"
+            )
+        return cls(boxes, labels, relations)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """
+    What a model says of an image: boxes (n, 4) float32, labels (n,), scores (n,) or None (all 1), pairs (m, 2) rows of the boxes,
+    predicate_scores (m, K) float32 or float64 with the background in column 0.
+    """
+
+    boxes: np.ndarray
+    labels: np.ndarray
+    scores: np.ndarray | None
+    pairs: np.ndarray
+    predicate_scores: np.ndarray
+
+    @classmethod
+    def read(cls, source: Mapping[str, Any], num_predicates: int, given: GroundTruth | None = None) -> "Prediction":
+        """
+        Args:
+            given: PredCls: objects are these, with scores of 1, whatever the prediction says of boxes, labels and scores.
+        Raises:
+            UserError: a missing key, another shape or length, a row without a box, scores that are negative or not finite.
+        """
+        pairs = _take(source, "pairs", "prediction", np.int64, 2)
+        probabilities = _take(source, "predicate_scores", "prediction", None, num_predicates)
+        _same_length("prediction", pairs=pairs, predicate_scores=probabilities)
+        _check_scores("predicate_scores", probabilities)
+        if given is not None:
+            boxes, labels, scores = given.boxes, given.labels, None
+        else:
+            boxes = _take(source, "boxes", "prediction", np.float32, 4)
+            labels = _take(source, "labels", "prediction", np.int64, None)
+            scores = _take(source, "scores", "prediction", probabilities.dtype.type, None)
+            _same_length("prediction", boxes=boxes, labels=labels, scores=scores)
+            _check_scores("scores", scores)
+        _check_rows("prediction", "pairs", pairs, len(boxes))
+        return cls(boxes, labels, scores, pairs, probabilities)
+
+
+def _check_scores(key: str, scores: np.ndarray) -> None:
+    if scores.size and not (scores.min() >= 0 and scores.max() < np.inf):  # a NaN fails both comparisons
+        raise UserError(
+            f"prediction['{key}'] must be finite and not negative (probabilities, not logits), got {scores.min()} to {scores.max()}"
+        )

@@ -1,0 +1,55 @@
+"""Which predicted relations find which annotated ones. numpy, no loops; boxes xyxy float32 with the +1 pixel convention."""
+
+import numpy as np
+
+
+def box_areas(boxes: np.ndarray) -> np.ndarray:
+    """Areas of boxes (..., 4) -> (...)."""
+    sides = boxes[..., 2:] - boxes[..., :2] + 1
+    return sides[..., 0] * sides[..., 1]
+
+
+def overlaps(boxes_a: np.ndarray, boxes_b: np.ndarray) -> np.ndarray:
+    """IoU of boxes (..., 4) and (..., 4), broadcast against each other -> (...). 0 where both are empty."""
+    sides = np.minimum(boxes_a[..., 2:], boxes_b[..., 2:]) - np.maximum(boxes_a[..., :2], boxes_b[..., :2]) + 1
+    np.maximum(sides, 0, out=sides)
+    shared = sides[..., 0] * sides[..., 1]
+    union = box_areas(boxes_a) + box_areas(boxes_b) - shared
+    return shared / np.maximum(union, np.float32(1e-12))
+
+
+def union_boxes(boxes: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """The smallest box around both boxes of each pair: (n, 4), (m, 2) -> (m, 4)."""
+    first, second = boxes[pairs[:, 0]], boxes[pairs[:, 1]]
+    return np.concatenate([np.minimum(first[:, :2], second[:, :2]), np.maximum(first[:, 2:], second[:, 2:])], axis=1)
+
+
+def same_objects(
+    true_boxes: np.ndarray, true_labels: np.ndarray, boxes: np.ndarray, labels: np.ndarray, iou_threshold: float
+) -> np.ndarray:
+    """Whether annotated object i and predicted object j agree in label and overlap by at least the threshold -> (n, m) bool."""
+    near = overlaps(true_boxes[:, None], boxes[None]) >= iou_threshold
+    near &= true_labels[:, None] == labels
+    return near
+
+
+def pair_hits(same: np.ndarray, true_pairs: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """
+    Whether both objects of a predicted pair are those of an annotated one.
+
+    Args:
+        same: (n, m) bool of annotated against predicted objects.
+        true_pairs: (r, 2) rows of `same`.
+        pairs: (p, 2) columns of `same`.
+    Returns:
+        (r, p) bool.
+    """
+    return same[true_pairs[:, 0]][:, pairs[:, 0]] & same[true_pairs[:, 1]][:, pairs[:, 1]]
+
+
+def first_hits(hits: np.ndarray, none: int) -> np.ndarray:
+    """Position of the first hit of each row: (r, p) bool -> (r,), `none` in a row without."""
+    if not hits.shape[1]:
+        return np.full(len(hits), none)
+    first = hits.argmax(axis=1)
+    return np.where(hits[np.arange(len(hits)), first], first, none)

@@ -1,0 +1,94 @@
+"""The order in which predicted relations count: by score, descending; equal scores keep the order in which they came."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from maskrcnn_benchmark.layers import relation_nms
+
+
+@dataclass(frozen=True)
+class RankedPairs:
+    """
+    Predicted pairs of one image, each with one predicate.
+
+    Dims: m pairs, K predicates (0 is background).
+    """
+
+    pairs: np.ndarray  # (m, 2) subject and object rows
+    probabilities: np.ndarray  # (m, K)
+    entity_scores: np.ndarray | None  # (m,) subject score times object score; None: all 1
+    best: np.ndarray  # (m,) most probable predicate, background left out
+    best_scores: np.ndarray  # (m,) its probability times the entity scores
+    predicates: np.ndarray  # (m,) the predicate given under the graph constraint
+    scores: np.ndarray  # (m,) its probability times the entity scores
+
+
+def top(scores: np.ndarray, limit: int) -> np.ndarray:
+    """Positions of the `limit` highest scores (m,), descending, equal ones in the order they came in; all of them if there are fewer."""
+    if len(scores) <= limit:
+        return np.argsort(-scores, kind="stable")
+    cut = len(scores) - limit
+    reached = np.flatnonzero(scores >= np.partition(scores, cut)[cut])  # every tie at the cut is still in
+    return reached[np.argsort(-scores[reached], kind="stable")[:limit]]
+
+
+def rank_pairs(
+    pairs: np.ndarray,
+    probabilities: np.ndarray,
+    boxes: np.ndarray,
+    labels: np.ndarray,
+    object_scores: np.ndarray | None,
+    nms_threshold: float | None = None,
+) -> RankedPairs:
+    """
+    Gives every pair its predicate and score under the graph constraint.
+
+    Args:
+        pairs: (m, 2), m at least 1.
+        probabilities: (m, K), C-contiguous; column 0 is not read.
+        boxes, labels, object_scores: of the n predicted objects; no scores means all 1.
+        nms_threshold: overlap from which pairs of the same labels compete for a predicate (PE-Net's rel_nms); None leaves it out.
+    """
+    best = probabilities[:, 1:].argmax(axis=1) + 1
+    rows = np.arange(0, probabilities.size, probabilities.shape[1])
+    flat = probabilities.reshape(-1)
+    entity_scores = None if object_scores is None else object_scores[pairs[:, 0]] * object_scores[pairs[:, 1]]
+
+    def score(predicates: np.ndarray) -> np.ndarray:
+        chosen = flat[rows + predicates]
+        return chosen if entity_scores is None else entity_scores * chosen
+
+    best_scores = score(best)
+    if nms_threshold is None:
+        return RankedPairs(pairs, probabilities, entity_scores, best, best_scores, best, best_scores)
+    predicates = suppressed_predicates(pairs, probabilities, boxes, labels, nms_threshold)
+    return RankedPairs(pairs, probabilities, entity_scores, best, best_scores, predicates, score(predicates))
+
+
+def unconstrained(ranked: RankedPairs, limit: int) -> tuple[np.ndarray, np.ndarray]:
+    """
+    The `limit` best of all pair and predicate products (no graph constraint).
+
+    Only the `limit` best pairs can hold one: any other pair's best product already has that many ahead of it.
+
+    Returns:
+        Pair rows and predicates, at most `limit` of each, by descending score.
+    """
+    rows = np.sort(top(ranked.best_scores, limit))
+    products = ranked.probabilities[rows, 1:]
+    if ranked.entity_scores is not None:
+        products = ranked.entity_scores[rows, None] * products
+    place, predicate = np.divmod(top(products.reshape(-1), limit), products.shape[1])
+    return rows[place], predicate + 1
+
+
+def suppressed_predicates(
+    pairs: np.ndarray, probabilities: np.ndarray, boxes: np.ndarray, labels: np.ndarray, threshold: float
+) -> np.ndarray:
+    """A predicate (m,) for every pair, so that pairs of the same things do not share one where that can be helped; see relation_nms."""
+    subjects, objects = torch.from_numpy(pairs.T.copy())
+    boxes, labels = torch.from_numpy(boxes), torch.from_numpy(labels)
+    foreground = torch.from_numpy(probabilities[:, 1:].copy())
+    return relation_nms(foreground, labels[subjects], labels[objects], boxes[subjects], boxes[objects], threshold).numpy() + 1

@@ -1,0 +1,246 @@
+"""Recall of scene graphs, streamed: an image's predictions are reduced to the ranks of its annotated relations and dropped."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from maskrcnn_benchmark.evaluation import figures
+from maskrcnn_benchmark.evaluation.image_ranks import fill_ranks
+from maskrcnn_benchmark.evaluation.inputs import GroundTruth, Prediction, as_array
+from maskrcnn_benchmark.evaluation.records import LIMIT, Counts, RelationRecords, count
+from maskrcnn_benchmark.utils.errors import UserError
+
+MODES = ("predcls", "sgcls", "sgdet")
+K_VALUES = (20, 50, 100)
+REL_NMS_THRESHOLD = 0.6
+
+
+class SceneGraphEvaluator:
+    """
+    R, mR, zR, their forms without graph constraint, A, accR, F, recall per predicate, confusion; for SGDet phrase detection too.
+
+    docs/metrics.md defines each figure. State is integers, sums are exact: any order of images and any sharding gives the same bits.
+
+    Dims: n objects, m pairs, r annotated relations, K predicates.
+
+    Args:
+        mode: "predcls" (boxes and labels are the annotated ones, object scores 1), "sgcls" (boxes are the annotated ones) or "sgdet".
+        num_predicates: K, the background counted.
+        predicate_names: K names, background first; None makes "1", "2", ….
+        zeroshot_triplets: (t, 3) subject label, object label, predicate that occur in the test set and not in training.
+        iou_threshold: both boxes of a relation must overlap by this much.
+        rel_nms: pairs of the same things compete for their predicates (PE-Net's published figures).
+        train_counts: (K,) training relations a predicate, for head, body and tail.
+    Raises:
+        UserError: an unknown mode, or names or counts of another length.
+    """
+
+    def __init__(
+        self,
+        mode: str,
+        num_predicates: int,
+        predicate_names: Sequence[str] | None = None,
+        zeroshot_triplets: Any = None,
+        iou_threshold: float = 0.5,
+        rel_nms: bool = False,
+        train_counts: Any = None,
+    ) -> None:
+        if str(mode) not in MODES:
+            raise UserError(f"SceneGraphEvaluator: mode must be one of {', '.join(MODES)}, got '{mode}'")
+        for name, values in (("predicate_names", predicate_names), ("train_counts", train_counts)):
+            if values is not None and len(values) != num_predicates:
+                raise UserError(
+                    f"SceneGraphEvaluator: {name} has {len(values)} entries, num_predicates is {num_predicates} (background counted)"
+                )
+        self.mode = str(mode)
+        self.num_predicates = num_predicates
+        self.predicate_names = [str(i) for i in range(num_predicates)] if predicate_names is None else list(predicate_names)
+        self.iou_threshold = float(iou_threshold)
+        self.rel_nms = bool(rel_nms)
+        self.train_counts = None if train_counts is None else as_array(train_counts).astype(np.int64)
+        triplets = np.zeros((0, 3), np.int64) if zeroshot_triplets is None else as_array(zeroshot_triplets).astype(np.int64)
+        self._zero_shot = np.unique(triplets.reshape(-1, 3), axis=0)
+        self._zero_shot_keys = np.sort(self._triplet_keys(*self._zero_shot.T))
+        self._knows_zero_shot = zeroshot_triplets is not None
+        self.records = RelationRecords()
+        self.image_ids: list[int | str] = []
+        self._split_hash = 0
+
+    # --- an image arrives ---
+
+    def update(self, prediction: Mapping[str, Any], groundtruth: Mapping[str, Any], *, image_id: int | str | None = None) -> None:
+        """
+        Takes an image's predictions and annotations, numpy arrays or torch tensors.
+
+        Args:
+            prediction: boxes (n, 4) xyxy pixels, labels (n,), scores (n,), pairs (m, 2) rows of the boxes, predicate_scores (m, K) with the
+                background column. PredCls reads only the last two; pairs are then rows of the annotated boxes, as they are in SGCls.
+            groundtruth: boxes (n, 4), labels (n,), relations (r, 3) subject row, object row, predicate; in the frame of the prediction.
+            image_id: anything that tells images apart, to pair them with another evaluator's; their number by default.
+        Raises:
+            UserError: a missing key, wrong shapes, rows without a box, scores that are no probabilities. Nothing is counted then.
+        """
+        truth = GroundTruth.read(groundtruth, self.num_predicates)
+        found = Prediction.read(prediction, self.num_predicates, given=truth if self.mode == "predcls" else None)
+        if self.mode == "sgcls" and len(found.boxes) != len(truth.boxes):
+            raise UserError(f"SGCls predicts on the annotated boxes: there are {len(truth.boxes)}, the prediction has {len(found.boxes)}")
+        rows = self.records.append(len(truth.relations))
+        self.image_ids.append(len(self.image_ids) if image_id is None else image_id)
+        self._split_hash = (self._split_hash + _hash(truth.boxes, truth.labels, truth.relations)) % (1 << 64)
+        if len(rows):
+            rows[:, 0] = truth.relations[:, 2]
+            rows[:, 1] = self._is_zero_shot(truth)
+            if len(found.pairs):
+                fill_ranks(rows, self.mode, truth, found, self.iou_threshold, REL_NMS_THRESHOLD if self.rel_nms else None)
+
+    def _triplet_keys(self, subject_labels: np.ndarray, object_labels: np.ndarray, predicates: np.ndarray) -> np.ndarray:
+        """One integer a triplet: labels below 2^20."""
+        return (subject_labels << 40) + (object_labels << 20) + predicates
+
+    def _is_zero_shot(self, truth: GroundTruth) -> np.ndarray:
+        if not len(self._zero_shot_keys):
+            return np.zeros(len(truth.relations), dtype=bool)
+        labels = truth.labels[truth.relations[:, :2]]
+        keys = self._triplet_keys(labels[:, 0], labels[:, 1], truth.relations[:, 2])
+        at = np.searchsorted(self._zero_shot_keys, keys)
+        return self._zero_shot_keys[np.minimum(at, len(self._zero_shot_keys) - 1)] == keys
+
+    # --- shards meet ---
+
+    def merge(self, other: "SceneGraphEvaluator") -> None:
+        """
+        Adds another evaluator's images to this one's.
+
+        Raises:
+            UserError: it was made with other settings.
+        """
+        differ = [key for key, value in self._settings().items() if other._settings()[key] != value]
+        if differ:
+            raise UserError(f"evaluators to be merged differ in {', '.join(differ)}; both must be made with the same arguments")
+        self.records.extend(other.records.rows, other.records.lengths)
+        self.image_ids.extend(other.image_ids)
+        self._split_hash = (self._split_hash + other._split_hash) % (1 << 64)
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "mode": self.mode,
+            "num_predicates": self.num_predicates,
+            "predicate_names": self.predicate_names,
+            "zeroshot_triplets": self._zero_shot.tolist() if self._knows_zero_shot else None,
+            "iou_threshold": self.iou_threshold,
+            "rel_nms": self.rel_nms,
+            "train_counts": None if self.train_counts is None else self.train_counts.tolist(),
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Settings and counts as plain values and tensors: everything that from_state needs."""
+        return {
+            "settings": self._settings(),
+            "relations": torch.from_numpy(self.records.rows.copy()),
+            "lengths": torch.from_numpy(self.records.lengths),
+            "image_ids": list(self.image_ids),
+            "split_hash": f"{self._split_hash:016x}",
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """
+        Takes another's images in place of its own.
+
+        Raises:
+            UserError: the state is that of an evaluator with other settings.
+        """
+        other = SceneGraphEvaluator(**state["settings"])
+        other.records.extend(as_array(state["relations"]), as_array(state["lengths"]))
+        other.image_ids = list(state["image_ids"])
+        other._split_hash = int(state["split_hash"], 16)
+        self.records, self.image_ids, self._split_hash = RelationRecords(), [], 0
+        self.merge(other)
+
+    # --- figures ---
+
+    def counts(self, k: int, *, ng: bool = False, zero_shot: bool = False, phrase: bool = False) -> Counts:
+        """Annotated and found relations by image and predicate, at the first k predictions; k at most 100."""
+        if not 1 <= k <= LIMIT:
+            raise UserError(f"recall is kept for K from 1 to {LIMIT}, asked for {k}")
+        return count(self.records, ("ng_" if ng else "") + ("phrase_rank" if phrase else "rank"), k, zero_shot=zero_shot)
+
+    def summary(self) -> dict[str, Any]:
+        """The dict of metrics.json: fractions between 0 and 1, None where nothing was to be found. docs/metrics.md names every entry."""
+        per_predicate = self._per_predicate(ng=False)
+        summary: dict[str, Any] = {"mode": self.mode, "images": len(self.image_ids)}
+        summary |= self._recalls() | self._group_recalls(per_predicate)
+        if self.mode == "sgdet":
+            summary["phrdet"] = self._recalls(phrase=True)
+        else:
+            summary["A"] = {str(k): figures.pooled_recall(count(self.records, "pair_rank", k)) for k in K_VALUES}
+        summary["per_predicate"] = self._by_name(per_predicate)
+        summary["ng-per_predicate"] = self._by_name(self._per_predicate(ng=True))
+        summary["confusion"] = self._confusion()
+        summary["choices"] = self._choices(per_predicate["20"])
+        return summary
+
+    def _per_predicate(self, **which: bool) -> dict[str, list[float | None]]:
+        return {str(k): figures.predicate_recall(self.counts(k, **which), self.num_predicates) for k in K_VALUES}
+
+    def _recalls(self, *, phrase: bool = False) -> dict[str, dict[str, float | None]]:
+        table: dict[str, dict[str, float | None]] = {}
+        for prefix, ng in (("", False), ("ng-", True)):
+            per_predicate = self._per_predicate(ng=ng, phrase=phrase)
+            table[f"{prefix}R"] = {str(k): figures.recall(self.counts(k, ng=ng, phrase=phrase)) for k in K_VALUES}
+            table[f"{prefix}mR"] = {k: figures.mean_recall(values) for k, values in per_predicate.items()}
+            table[f"{prefix}mR-present"] = {k: figures.mean_recall(values, present_only=True) for k, values in per_predicate.items()}
+            table[f"{prefix}zR"] = {str(k): figures.recall(self.counts(k, ng=ng, zero_shot=True, phrase=phrase)) for k in K_VALUES}
+        table["F"] = {k: figures.harmonic_mean(value, table["mR"][k]) for k, value in table["R"].items()}
+        table["accR"] = {str(k): figures.pooled_recall(self.counts(k, phrase=phrase)) for k in K_VALUES}
+        return table
+
+    def _group_recalls(self, per_predicate: dict[str, list[float | None]]) -> dict[str, dict[str, float | None]]:
+        if self.train_counts is None:
+            return {}
+        return {
+            f"mR-{group}": {k: figures.mean_recall([values[p - 1] for p in members]) for k, values in per_predicate.items()}
+            for group, members in figures.frequency_thirds(self.train_counts).items()
+        }
+
+    def _by_name(self, per_predicate: dict[str, list[float | None]]) -> dict[str, dict[str, float | None]]:
+        return {name: {k: values[i] for k, values in per_predicate.items()} for i, name in enumerate(self.predicate_names[1:])}
+
+    def _confusion(self) -> list[list[int]]:
+        """(K, K) counts, annotated predicate by predicted one; column 0 counts the annotated pairs that the prediction does not hold."""
+        cells = self.records.column("predicate").astype(np.int64) * self.num_predicates + self.records.column("predicted")
+        return np.bincount(cells, minlength=self.num_predicates**2).reshape(self.num_predicates, -1).tolist()
+
+    def _choices(self, per_predicate: list[float | None]) -> dict[str, Any]:
+        """Everything that moves the figures and differs between papers."""
+        absent = [name for name, value in zip(self.predicate_names[1:], per_predicate, strict=True) if value is None]
+        choices: dict[str, Any] = {
+            "graph_constraint": "R, mR, zR, accR, A, F: one predicate a pair; ng-: any number",
+            "rel_nms": REL_NMS_THRESHOLD if self.rel_nms else False,
+            "iou_threshold": self.iou_threshold,
+            "pixel_convention": "boxes are x2 - x1 + 1 wide, IoU in float32",
+            "predicates_averaged": self.num_predicates - 1,
+            "predicates_absent": len(absent),
+            "absent_predicates": absent,
+            "images_without_relations": int((self.records.lengths == 0).sum()),
+            "relations": len(self.records.rows),
+            "split_hash": f"{self._split_hash:016x}",
+            "zeroshot_triplets": len(self._zero_shot) if self._knows_zero_shot else None,
+            "zeroshot_hash": f"{_hash(self._zero_shot):016x}" if self._knows_zero_shot else None,
+            "zeroshot_relations": int(self.records.column("zero_shot").sum()),
+        }
+        if self.train_counts is not None:
+            thirds = figures.frequency_thirds(self.train_counts)
+            choices["groups"] = {name: [self.predicate_names[p] for p in members] for name, members in thirds.items()}
+        return choices
+
+
+def _hash(*arrays: np.ndarray) -> int:
+    """A 64-bit fingerprint of values and lengths."""
+    digest = hashlib.blake2b(digest_size=8)
+    for array in arrays:
+        digest.update(len(array).to_bytes(8, "little"))
+        digest.update(np.ascontiguousarray(array).data)
+    return int.from_bytes(digest.digest(), "little")

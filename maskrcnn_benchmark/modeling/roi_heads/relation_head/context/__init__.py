@@ -1,0 +1,1 @@
+"""Context encoders and pair steps that the baseline predictors share."""

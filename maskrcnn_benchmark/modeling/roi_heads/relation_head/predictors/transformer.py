@@ -1,0 +1,216 @@
+"""The Transformer baseline of the TDE code base: self-attention over an image's entities, once for labels and once for edges."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from maskrcnn_benchmark.config import Task
+from maskrcnn_benchmark.data.meta import DatasetMeta
+from maskrcnn_benchmark.modeling import registry
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.base import Context, ContextEncoder, position_numbers
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.pairs import (
+    pair_linear,
+    role_embedding,
+    union_projection,
+    xavier_linear,
+)
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.words import class_table
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.frequency_bias import FrequencyBias
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import best_foreground, greedy_foreground, label_vectors
+from maskrcnn_benchmark.structures.relation import PairBatch, RelationOutput
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention with residual and LayerNorm after it. Input and output (B, T, hidden)."""
+
+    def __init__(self, *, hidden: int, num_heads: int, key_dim: int, value_dim: int, dropout: float):
+        super().__init__()
+        self.num_heads, self.key_dim = num_heads, key_dim
+        self.w_qs = nn.Linear(hidden, num_heads * key_dim)
+        self.w_ks = nn.Linear(hidden, num_heads * key_dim)
+        self.w_vs = nn.Linear(hidden, num_heads * value_dim)
+        for layer, width in ((self.w_qs, key_dim), (self.w_ks, key_dim), (self.w_vs, value_dim)):
+            nn.init.normal_(layer.weight, std=(2.0 / (hidden + width)) ** 0.5)
+        self.layer_norm = nn.LayerNorm(hidden)
+        self.fc = nn.Linear(num_heads * value_dim, hidden)
+        nn.init.xavier_normal_(self.fc.weight)
+        self.attention_dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, padding: Tensor) -> Tensor:
+        """x (B, T, hidden), padding (B, T) bool, true where there is no box."""
+
+        def heads(layer: nn.Linear) -> Tensor:
+            return layer(x).unflatten(2, (self.num_heads, -1)).transpose(1, 2)  # (B, heads, T, width)
+
+        scores = heads(self.w_qs) @ heads(self.w_ks).transpose(2, 3) / self.key_dim**0.5
+        weights = F.softmax(scores.masked_fill(padding[:, None, None, :], -torch.inf), dim=-1)
+        mixed = (self.attention_dropout(weights) @ heads(self.w_vs)).transpose(1, 2).flatten(2)
+        return self.layer_norm(self.dropout(self.fc(mixed)) + x)
+
+
+class FeedForward(nn.Module):
+    """Two convolutions of kernel 1 (published weights are three-dimensional), residual, LayerNorm. (B, T, hidden) -> the same."""
+
+    def __init__(self, *, hidden: int, inner: int, dropout: float):
+        super().__init__()
+        self.w_1 = nn.Conv1d(hidden, inner, 1)
+        self.w_2 = nn.Conv1d(inner, hidden, 1)
+        self.layer_norm = nn.LayerNorm(hidden)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner = F.relu(F.linear(x, self.w_1.weight.squeeze(2), self.w_1.bias))
+        return self.layer_norm(self.dropout(F.linear(inner, self.w_2.weight.squeeze(2), self.w_2.bias)) + x)
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention, then feed-forward."""
+
+    def __init__(self, *, hidden: int, inner: int, num_heads: int, key_dim: int, value_dim: int, dropout: float):
+        super().__init__()
+        self.slf_attn = SelfAttention(hidden=hidden, num_heads=num_heads, key_dim=key_dim, value_dim=value_dim, dropout=dropout)
+        self.pos_ffn = FeedForward(hidden=hidden, inner=inner, dropout=dropout)
+
+    def forward(self, x: Tensor, padding: Tensor) -> Tensor:
+        return self.pos_ffn(self.slf_attn(x, padding))
+
+
+class Encoder(nn.Module):
+    """A stack of layers over every image's entities; no positional order."""
+
+    def __init__(self, *, num_layers: int, **layer):
+        super().__init__()
+        self.layer_stack = nn.ModuleList(EncoderLayer(**layer) for _ in range(num_layers))
+
+    def forward(self, x: Tensor, num_objects: list[int]) -> Tensor:
+        """(N, hidden) -> (N, hidden); entities attend within their image."""
+        counts = torch.tensor([n for n in num_objects if n], device=x.device)
+        padded = nn.utils.rnn.pad_sequence([part for part in x.split(num_objects) if len(part)], batch_first=True)
+        padding = torch.arange(padded.size(1), device=x.device) >= counts.unsqueeze(1)
+        for layer in self.layer_stack:
+            padded = layer(padded, padding)
+        return padded[~padding]
+
+
+class TransformerContext(ContextEncoder):
+    """Entity logits from one encoder, edge context from a second one that sees the labels."""
+
+    def __init__(
+        self,
+        *,
+        task: Task,
+        in_channels: int,
+        object_words: nn.Embedding,
+        hidden: int,
+        object_layers: int,
+        edge_layers: int,
+        inner: int,
+        num_heads: int,
+        key_dim: int,
+        value_dim: int,
+        dropout: float,
+        later_nms_threshold: float,
+    ):
+        super().__init__(task=task, object_words=object_words, hidden=hidden)
+        self.later_nms_threshold = later_nms_threshold
+        self.bbox_embed = nn.Sequential(
+            nn.Linear(9, 32), nn.ReLU(), nn.Dropout(0.1), nn.Linear(32, 128), nn.ReLU(), nn.Dropout(0.1)
+        )
+        self.lin_obj = nn.Linear(in_channels + self.embed_dim + 128, hidden)
+        self.lin_edge = nn.Linear(in_channels + hidden + self.embed_dim, hidden)
+        self.out_obj = nn.Linear(hidden, self.num_objects)
+        layer = {"hidden": hidden, "inner": inner, "num_heads": num_heads, "key_dim": key_dim, "value_dim": value_dim, "dropout": dropout}
+        self.context_obj = Encoder(num_layers=object_layers, **layer)
+        self.context_edge = Encoder(num_layers=edge_layers, **layer)
+
+    @classmethod
+    def from_config(cls, cfg, meta: DatasetMeta, in_channels: int) -> TransformerContext:
+        head = cfg.MODEL.ROI_RELATION_HEAD
+        return cls(
+            task=Task.from_cfg(cfg),
+            in_channels=in_channels,
+            object_words=class_table(cfg, meta),
+            hidden=head.CONTEXT_HIDDEN_DIM,
+            object_layers=head.TRANSFORMER.OBJ_LAYER,
+            edge_layers=head.TRANSFORMER.REL_LAYER,
+            inner=head.TRANSFORMER.INNER_DIM,
+            num_heads=head.TRANSFORMER.NUM_HEAD,
+            key_dim=head.TRANSFORMER.KEY_DIM,
+            value_dim=head.TRANSFORMER.VAL_DIM,
+            dropout=head.TRANSFORMER.DROPOUT_RATE,
+            later_nms_threshold=cfg.TEST.RELATION.LATER_NMS_PREDICTION_THRES,
+        )
+
+    def forward(self, pairs: PairBatch) -> Context:
+        """Uses boxes, image_sizes, roi_features (N, F), labels or logits, in SGDet at test boxes_per_class."""
+        features = pairs.roi_features
+        if not len(pairs.boxes):
+            return self.empty(pairs)
+        positions = self.bbox_embed(position_numbers(pairs))
+        entities = self.lin_obj(torch.cat([features, label_vectors(self.obj_embed1, pairs, self.task), positions], 1))
+        context = self.context_obj(entities, pairs.num_objects)
+        logits, labels = self.classify(pairs, context)
+        edge_input = self.lin_edge(torch.cat([features, context, self.obj_embed2(labels)], 1))
+        return Context(logits, labels, self.context_edge(edge_input, pairs.num_objects), context)
+
+    def classify(self, pairs: PairBatch, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Object context (N, H) -> logits (N, O), labels (N,)."""
+        if self.task.uses_gt_labels:
+            return self.given_labels(pairs)
+        logits = self.out_obj(context)
+        if self.task.uses_gt_boxes or self.training:
+            return logits, best_foreground(logits.detach())
+        return logits, greedy_foreground(logits, pairs.boxes_per_class, pairs.num_objects, self.later_nms_threshold)
+
+
+@registry.ROI_RELATION_PREDICTOR.register("TransformerPredictor")
+class TransformerPredictor(nn.Module):
+    """Relation logits from the gated pair features and from the pair context itself, plus the frequency bias."""
+
+    def __init__(
+        self,
+        *,
+        context_layer: TransformerContext,
+        frequency_bias: FrequencyBias | None,
+        in_channels: int,
+        pooling_dim: int,
+        num_predicates: int,
+        use_vision: bool,
+    ):
+        super().__init__()
+        hidden = context_layer.hidden
+        self.use_vision = use_vision
+        self.context_layer = context_layer
+        self.post_emb = role_embedding(hidden, hidden)
+        self.post_cat = xavier_linear(2 * hidden, pooling_dim)
+        self.rel_compress = xavier_linear(pooling_dim, num_predicates)
+        self.ctx_compress = xavier_linear(2 * hidden, num_predicates)
+        self.up_dim = union_projection(in_channels, pooling_dim)
+        self.freq_bias = frequency_bias
+
+    @classmethod
+    def from_config(cls, cfg, meta: DatasetMeta, in_channels: int) -> TransformerPredictor:
+        head = cfg.MODEL.ROI_RELATION_HEAD
+        return cls(
+            context_layer=TransformerContext.from_config(cfg, meta, in_channels),
+            frequency_bias=FrequencyBias.from_meta(meta) if head.PREDICT_USE_BIAS else None,
+            in_channels=in_channels,
+            pooling_dim=head.CONTEXT_POOLING_DIM,
+            num_predicates=len(meta.predicates),
+            use_vision=head.PREDICT_USE_VISION,
+        )
+
+    def forward(self, pairs: PairBatch) -> RelationOutput:
+        """See TransformerContext.forward; union_features (P, F) with PREDICT_USE_VISION."""
+        context = self.context_layer(pairs)
+        subject, object_ = self.post_emb(context.edge).chunk(2, 1)
+        gated = pair_linear(self.post_cat, subject, object_, pairs.pair_index)
+        if self.use_vision:
+            gated = gated * self.up_dim(pairs.union_features)
+        logits = self.rel_compress(gated) + pair_linear(self.ctx_compress, subject, object_, pairs.pair_index)
+        if self.freq_bias is not None:
+            logits = logits + self.freq_bias.by_labels(context.labels, pairs.pair_index)
+        return RelationOutput(context.entity_logits, logits, {})

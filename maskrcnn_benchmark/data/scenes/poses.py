@@ -74,8 +74,8 @@ def pose_body(rng: np.random.Generator, legs: str, arms: str, jitter: float = 4.
         rng: for a few degrees of variation.
         legs, arms: keys of LEGS and ARMS.
     Returns:
-        Joints with the lowest foot at y = 0, or, sitting and riding, the seat at (0, 0); lying, the back at y = 0 and the body's middle at x = 0,
-        the head at -x.
+        Joints with the lowest foot at y = 0; sitting and riding, the seat at (0, 0); lying, the back at y = 0, the body's middle at x = 0
+        and the head at -x.
     """
     thigh_near, shin_near, thigh_far, shin_far, lean = (angle + rng.normal(0, jitter / 2) for angle in LEGS[legs])
     arm_angles = [angle + rng.normal(0, jitter) for angle in ARMS[arms]]

@@ -1,0 +1,1 @@
+"""`scenes`: the demo data set, rendered from a seed. write.py is the entry."""

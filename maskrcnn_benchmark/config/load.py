@@ -11,7 +11,7 @@ from maskrcnn_benchmark.utils.errors import UserError
 # Keys that take one of a few words.
 CHOICES = {
     "DTYPE": ("float32", "float16", "bfloat16"),
-    "MODEL.USE_REWEIGHT": ("NONE", "PENET"),
+    "MODEL.USE_REWEIGHT": ("NONE", "PENET", "CLASS_BALANCED"),
     "MODEL.ROI_RELATION_HEAD.CON_PRO_TYPE": ("NONE", "LLAMA", "CLIP"),
     "MODEL.ROI_RELATION_HEAD.VIS_PRO_FEATURES": ("auto", "detector", "relation"),
     "MODEL.ROI_RELATION_HEAD.FUSION": ("selective", "mean"),

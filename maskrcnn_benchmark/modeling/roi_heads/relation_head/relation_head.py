@@ -14,6 +14,8 @@ from maskrcnn_benchmark.modeling.roi_heads.relation_head.features import build_r
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import entity_sizes
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.loss import RelationLoss, relation_class_weights
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.postprocess import RelationPostProcessor
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.extract import UnionMeans
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.sources import check_visual_width
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.sampling import SampledPairs, all_pairs, overlapping_pairs, sample_training_pairs
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 from maskrcnn_benchmark.structures.relation import PairBatch
@@ -47,8 +49,8 @@ class ROIRelationHead(nn.Module):
             box_feature_extractor: entities' features, `forward(features, proposals) -> (N, F)`; att_feature_extractor: more columns of
                 them (ATTRIBUTE_ON).
             union_feature_extractor: pairs' features.
-            predictor: `forward(PairBatch) -> RelationOutput`. Its attribute `needs_visual_features`, where it has one that is true, asks
-                for union features in the detector's space.
+            predictor: `forward(PairBatch) -> RelationOutput`. A number in its attribute `visual_features_dim` asks for
+                union features in the detector's space, of that width.
             loss: a RelationLoss. post_processor: a RelationPostProcessor.
             sampling: keyword arguments of `sample_training_pairs`.
             test_requires_overlap: in SGDet, pairs at test only of boxes that overlap.
@@ -65,10 +67,23 @@ class ROIRelationHead(nn.Module):
         self.test_requires_overlap = test_requires_overlap
         self.logged: dict[str, Tensor] = {}
         self._detector_extractor: list[nn.Module] = []  # in a list: it belongs to the box head, not to this module
+        self._union_means: UnionMeans | None = None
 
     def use_detector_features(self, extractor: nn.Module) -> None:
-        """Says which extractor gives `PairBatch.visual_features`: roi_heads.box.feature_extractor, which stays the box head's own."""
+        """
+        Says which extractor gives `PairBatch.visual_features`: roi_heads.box.feature_extractor, which stays the box head's own.
+
+        Raises:
+            UserError: its features are not as wide as the predictor's visual prototypes.
+        """
         self._detector_extractor = [extractor]
+        if self.visual_features_dim is not None:
+            check_visual_width("detector", extractor.out_channels, self.visual_features_dim)
+
+    @property
+    def visual_features_dim(self) -> int | None:
+        """Width of the detector's union features if the predictor reads them."""
+        return getattr(self.predictor, "visual_features_dim", None)
 
     def forward(
         self, features: Sequence[Tensor], proposals: list[BoxList], targets: list[BoxList] | None = None
@@ -79,8 +94,12 @@ class ROIRelationHead(nn.Module):
             proposals: the entities of each image, with the fields that the box head adds in relation mode.
             targets: annotations of each image; needed in training.
         Returns:
-            In training the proposals and the losses by name; else the results and no loss.
+            In training the proposals and the losses by name; else the results and no loss. While union features are collected, the
+            proposals and nothing else.
         """
+        if self._union_means is not None:
+            self._collect(self._union_means, features, proposals, targets)
+            return proposals, {}
         sampled = self.select_pairs(proposals, targets)
         pairs = self.describe(features, proposals, sampled)
         output = self.predictor(pairs)
@@ -114,7 +133,7 @@ class ROIRelationHead(nn.Module):
             roi_features = torch.cat([roi_features, self.att_feature_extractor(features, proposals)], dim=1)
         union_features, spatial_features = self.union_feature_extractor(features, boxes, sizes, counts, pair_index)
         visual_features = None
-        if getattr(self.predictor, "needs_visual_features", False):
+        if self.visual_features_dim is not None:
             visual_features = self.detector_union_features(features, boxes, counts, pair_index)
         return PairBatch(
             boxes=boxes,
@@ -139,6 +158,32 @@ class ROIRelationHead(nn.Module):
         extractor = self._detector_extractor[0]
         unions, row = distinct_unions(boxes, pair_index, num_objects)
         return extractor.embed(extractor.pooler(features, unions))[row]
+
+    def collect_unions(self, num_predicates: int, features: str) -> UnionMeans:
+        """
+        From now on forward predicts nothing and adds the union features of annotated pairs to what is returned here.
+
+        Args:
+            num_predicates: K.
+            features: 'relation', the head's own union extractor, or 'detector', the box head's on the union box.
+        """
+        width = self.union_feature_extractor.out_channels if features == "relation" else self._detector_extractor[0].out_channels
+        self._union_means = UnionMeans(num_predicates, width, features=features)
+        return self._union_means
+
+    @torch.no_grad()
+    def _collect(self, means: UnionMeans, features: Sequence[Tensor], proposals: Sequence[BoxList], targets: Sequence[BoxList]) -> None:
+        relations = [t.get_field("relation_tuple").long().reshape(-1, 3) for t in targets]
+        counts = [len(p) for p in proposals]
+        starts = torch.tensor([0, *counts]).cumsum(0).tolist()
+        boxes = torch.cat([p.bbox for p in proposals])
+        pair_index = torch.cat([r[:, :2] + start for r, start in zip(relations, starts[:-1], strict=True)]).to(boxes.device)
+        if means.features == "detector":
+            unions = self.detector_union_features(features, boxes, counts, pair_index)
+        else:
+            sizes = entity_sizes([tuple(p.size) for p in proposals], counts, boxes)
+            unions, _ = self.union_feature_extractor(features, boxes, sizes, counts, pair_index)
+        means.add(unions, torch.cat(relations)[:, 2])
 
 
 def _field(proposals: Sequence[BoxList], name: str) -> Tensor | None:

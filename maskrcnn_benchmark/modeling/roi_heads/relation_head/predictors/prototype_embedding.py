@@ -160,8 +160,7 @@ class PrototypeEmbeddingNetwork(StructuralBranch):
         unfilled = {}
         if objects is None or predicates is None:
             reason = (
-                f"GLOVE_DIR {cfg.GLOVE_DIR}: no glove.6B.{head.PENET_EMBED_DIM}d word vectors (.txt, .zip or .pt) there, "
-                "and no checkpoint filled the table"
+                f"GLOVE_DIR {cfg.GLOVE_DIR}: no glove.6B.{head.PENET_EMBED_DIM}d word vectors (.txt, .zip or .pt) there"
             )
             unfilled = dict.fromkeys(("obj_embed.weight", "obj_embed1.weight", "rel_embed.weight"), reason)
             generator = torch_generator(cfg.SEED, 1)
@@ -184,15 +183,15 @@ class PrototypeEmbeddingNetwork(StructuralBranch):
         return model
 
     @property
-    def needs_visual_features(self) -> bool:
-        """Whether PairBatch.visual_features are read."""
-        return self.branches is not None and self.branches.visual_features == "detector"
+    def visual_features_dim(self) -> int | None:
+        """Width V of the PairBatch.visual_features that are read; None if they are not."""
+        return self.visual.bank.size(1) if self.branches is not None and self.branches.visual_features == "detector" else None
 
     def forward(self, pairs: PairBatch) -> RelationOutput:
         """
         Args:
             pairs: boxes, image_sizes, pair_index, roi_features (N, F), union_features (P, F); object_labels in PredCls, else
-                object_logits (N, O), and boxes_per_class in SGDet at test; visual_features (P, V) if `needs_visual_features`; rel_labels
+                object_logits (N, O), and boxes_per_class in SGDet at test; visual_features (P, V) if `visual_features_dim`; rel_labels
                 in training.
         Returns:
             entity_logits (N, O) refined (PredCls: certain), relation_logits (P, K), the losses in training.
@@ -234,7 +233,7 @@ class PrototypeEmbeddingNetwork(StructuralBranch):
     def _run_branches(self, outputs: dict[str, BranchOutput], pairs: PairBatch) -> dict[str, Tensor]:
         """Adds the other branches' outputs, in order; returns the VAEs' weighted terms by name."""
         terms = {}
-        features = pairs.visual_features if self.needs_visual_features else pairs.union_features
+        features = pairs.union_features if self.visual_features_dim is None else pairs.visual_features
         outputs["visual"], terms["vis_"] = self.visual(features)
         if self.branches.conceptual_bank is not None:
             outputs["conceptual"], terms["con_"] = self.conceptual(outputs["structural"].rows, outputs["visual"].rows)
@@ -257,12 +256,11 @@ def _branch_settings(cfg, meta, in_channels: int) -> tuple[BranchSettings | None
     """The branches that a config asks for, and by buffer's name why a bank is unfilled. No visual prototypes: None, PE-Net."""
     head = cfg.MODEL.ROI_RELATION_HEAD
     visual, conceptual = visual_source(cfg), conceptual_source(cfg)
-    if head.FUSION not in ("selective", "mean"):
-        raise UserError(f"MODEL.ROI_RELATION_HEAD.FUSION is '{head.FUSION}'; it can be selective or mean")
     if visual is None:
         return None, {}
     features = visual_features(cfg)
-    check_visual_width(cfg, features, in_channels)
+    if features == "relation":
+        check_visual_width(features, in_channels, head.VIS_PRO_DIM)
     visual_bank, why_visual = read_or_start(visual, meta.predicates, cfg.SEED)
     conceptual_bank, why_conceptual = (None, None) if conceptual is None else read_or_start(conceptual, meta.predicates, cfg.SEED + 1)
     settings = BranchSettings(

@@ -35,8 +35,6 @@ def visual_source(cfg) -> PrototypeSource | None:
 def conceptual_source(cfg) -> PrototypeSource | None:
     """The conceptual prototypes' file, the one that CON_PRO_TYPE names; None if the branch is off (NONE, or STORE_UNION)."""
     head = cfg.MODEL.ROI_RELATION_HEAD
-    if head.CON_PRO_TYPE not in ("NONE", "LLAMA", "CLIP"):
-        raise UserError(f"{HEAD}CON_PRO_TYPE is '{head.CON_PRO_TYPE}'; it can be LLAMA, CLIP or NONE")
     if head.CON_PRO_TYPE == "NONE" or head.STORE_UNION:
         return None
     if not head.VIS_PRO_PATH:
@@ -68,7 +66,7 @@ def read_or_start(source: PrototypeSource, predicates: Sequence[str], seed: int)
         return read_prototypes(source, predicates), None
     generator = torch.Generator().manual_seed(seed)
     bank = torch.randn(len(predicates), source.dim, generator=generator)
-    return Prototypes(bank=bank), str(source.error("no such file, and no checkpoint filled the bank", "make it with"))
+    return Prototypes(bank=bank), str(source.error("no such file", "make it with"))
 
 
 def visual_features(cfg) -> str:
@@ -79,8 +77,6 @@ def visual_features(cfg) -> str:
     this answer in place of 'auto'.
     """
     head = cfg.MODEL.ROI_RELATION_HEAD
-    if head.VIS_PRO_FEATURES not in ("auto", "detector", "relation"):
-        raise UserError(f"{HEAD}VIS_PRO_FEATURES is '{head.VIS_PRO_FEATURES}'; it can be auto, detector or relation")
     if head.VIS_PRO_FEATURES != "auto":
         return head.VIS_PRO_FEATURES
     recorded = recorded_features(head.VIS_PRO_PATH) if head.VIS_PRO_PATH and not head.STORE_UNION else None
@@ -92,11 +88,8 @@ def visual_features(cfg) -> str:
     return recorded or "relation"
 
 
-def check_visual_width(cfg, features: str, relation_width: int) -> None:
-    """UserError if the features that meet the visual prototypes are not as wide as these."""
-    halves = 2 if cfg.MODEL.ATTRIBUTE_ON else 1
-    width = relation_width if features == "relation" else cfg.MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM // halves
-    dim = cfg.MODEL.ROI_RELATION_HEAD.VIS_PRO_DIM
+def check_visual_width(features: str, width: int, dim: int) -> None:
+    """UserError if the union features that meet the visual prototypes (`features`: detector or relation) are not as wide as these."""
     if width != dim:
         raise UserError(
             f"{HEAD}VIS_PRO_DIM is {dim}, but the union features that meet the prototypes ({features}) are {width} wide; set it to {width}"

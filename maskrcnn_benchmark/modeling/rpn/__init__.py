@@ -1,5 +1,6 @@
 """Region proposals: anchors, head, selection, losses."""
 
+from maskrcnn_benchmark.modeling.rpn.head import SingleConvRPNHead
 from maskrcnn_benchmark.modeling.rpn.rpn import RPN
 
-__all__ = ["RPN"]
+__all__ = ["RPN", "SingleConvRPNHead"]

@@ -1,5 +1,6 @@
 """Attributes of boxes."""
 
 from maskrcnn_benchmark.modeling.roi_heads.attribute_head.attribute_head import ROIAttributeHead
+from maskrcnn_benchmark.modeling.roi_heads.attribute_head.predictor import AttributePredictor
 
-__all__ = ["ROIAttributeHead"]
+__all__ = ["AttributePredictor", "ROIAttributeHead"]

@@ -1,6 +1,7 @@
 """Values as a shell, YAML or Python gives them, turned into the type that a key's present value has."""
 
 import ast
+import math
 import os
 from typing import Any
 
@@ -77,10 +78,8 @@ def _plain(value: Any, wanted: type, key: str) -> Any:
         if wanted is bool and isinstance(value, bool):
             return value
         raise _wrong_type(given, wanted, key)
-    if wanted is float and isinstance(value, (int, float)):
-        return float(value)
-    if wanted is int and isinstance(value, (int, float)) and value == int(value):
-        return int(value)
+    if isinstance(value, (int, float)) and math.isfinite(value) and (wanted is float or value == int(value)):
+        return wanted(value)
     raise _wrong_type(given, wanted, key)
 
 

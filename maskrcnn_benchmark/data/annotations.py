@@ -73,6 +73,15 @@ class Annotations:
         subjects, objects = self.relation_boxes()
         return np.stack([self.labels[subjects], self.labels[objects], self.relations[:, 2]], axis=1).astype(np.int64)
 
+    def distinct_triplets(self) -> np.ndarray:
+        """(t, 3) int64 rows of triplets(), each once, sorted."""
+        triplets = self.triplets()
+        if len(triplets) == 0:
+            return triplets
+        shape = tuple(triplets.max(axis=0) + 1)
+        codes = np.flatnonzero(np.bincount(np.ravel_multi_index(tuple(triplets.T), shape)))
+        return np.stack(np.unravel_index(codes, shape), axis=1)
+
     def take(self, images: np.ndarray) -> "Annotations":
         """The images of the given rows, in that order."""
         box_counts, rel_counts = self.box_counts[images], self.rel_counts[images]

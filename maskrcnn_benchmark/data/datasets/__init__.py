@@ -1,6 +1,16 @@
-"""Readers of data set formats, one file each; all of them make a SceneGraphDataset."""
+"""Readers of data set formats, one file each; what they read becomes a SceneGraphDataset."""
 
+from collections.abc import Callable
+
+from maskrcnn_benchmark.config.paths_catalog import DatasetEntry
+from maskrcnn_benchmark.data.datasets import visual_genome
 from maskrcnn_benchmark.data.datasets.base import SceneGraphDataset
+from maskrcnn_benchmark.data.datasets.source import AnnotationSource, split_rows
 from maskrcnn_benchmark.data.datasets.visual_genome import VGDataset
 
-__all__ = ["SceneGraphDataset", "VGDataset"]
+# Kind of a catalog entry -> reader (entry, statistics_only) -> AnnotationSource.
+READERS: dict[str, Callable[[DatasetEntry, bool], AnnotationSource]] = {
+    "vg": visual_genome.read_entry,
+}
+
+__all__ = ["READERS", "AnnotationSource", "SceneGraphDataset", "VGDataset", "split_rows"]

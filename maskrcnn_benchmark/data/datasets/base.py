@@ -149,7 +149,7 @@ class SceneGraphDataset(Dataset):
 
     def triplets(self) -> np.ndarray:
         """(t, 3) int64 distinct (subject class, object class, predicate) of the split, sorted."""
-        return np.unique(self._annotations.triplets(), axis=0)
+        return self._annotations.distinct_triplets()
 
     def predicate_counts(self) -> np.ndarray:
         """(K,) relations by predicate in this split, background 0."""

@@ -49,7 +49,9 @@ def with_background(names: Sequence[str]) -> tuple[str, ...]:
     return (BACKGROUND, *names)
 
 
-def split_rows(source: AnnotationSource, split: str, *, num_val: int | None, with_relations: bool) -> np.ndarray:
+def split_rows(
+    source: AnnotationSource, split: str, *, num_val: int | None, with_relations: bool, may_be_empty: bool = False
+) -> np.ndarray:
     """
     The images of a split, in the order of the file.
 
@@ -57,7 +59,7 @@ def split_rows(source: AnnotationSource, split: str, *, num_val: int | None, wit
     are left and marked as training are val, unless any image of the file is marked as val.
 
     Raises:
-        UserError: an unknown split, or one without an image.
+        UserError: an unknown split, or, unless `may_be_empty`, one without an image.
     """
     if split not in SPLIT_MARKS:
         raise UserError(f"split must be one of {', '.join(SPLIT_MARKS)}, found {split!r}")
@@ -66,7 +68,7 @@ def split_rows(source: AnnotationSource, split: str, *, num_val: int | None, wit
         usable &= source.annotations.rel_counts > 0
     marked = source.marks if (source.marks == VAL).any() or not num_val else _cut_val(source.marks, usable, num_val)
     rows = np.flatnonzero(usable & (marked == SPLIT_MARKS[split]))
-    if len(rows) == 0:
+    if len(rows) == 0 and not may_be_empty:
         what = "with a relation" if with_relations else "with a box"
         raise UserError(
             f"{source.file}: no image {what} in split '{split}', of {len(marked)} images; "

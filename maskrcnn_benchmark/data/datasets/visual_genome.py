@@ -11,6 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from maskrcnn_benchmark.config.paths_catalog import DatasetEntry
 from maskrcnn_benchmark.data.annotations import Annotations, expand_ranges, offsets
 from maskrcnn_benchmark.data.datasets.base import SceneGraphDataset
 from maskrcnn_benchmark.data.datasets.source import AnnotationSource, check_ids, names_array, with_background
@@ -58,14 +59,14 @@ def read_vg(
     annotation_file: str | Path, dict_file: str | Path, image_data_file: str | Path | None, exclude_images: tuple[int, ...] = ()
 ) -> AnnotationSource:
     """
-    Reads the files of the layout. `image_data_file` None leaves sizes and ids out, which is enough for statistics.
+    Reads the files of the layout. `image_data_file` None leaves sizes, ids and attributes out, which is enough for statistics.
 
     Raises:
         UserError: a file that is missing or damaged, indices or ids that point outside, image_data.json of another length than the h5.
     """
     annotation_file, dict_file = Path(annotation_file), Path(dict_file)
     objects, predicates, attributes = read_vg_names(dict_file)
-    annotations, marks = _read_h5(annotation_file)
+    annotations, marks = _read_h5(annotation_file, with_attributes=image_data_file is not None)
     check_ids(annotations.labels, objects, "labels", annotation_file, dict_file)
     check_ids(annotations.relations[:, 2], predicates, "predicates", annotation_file, dict_file)
     if annotations.attributes is not None:
@@ -135,7 +136,7 @@ def _read_image_data(file: Path, exclude: tuple[int, ...]) -> tuple[np.ndarray, 
     return ids, sizes, names_array([entry.get("file_name", f"{entry['image_id']}.jpg") for entry in entries])
 
 
-def _read_h5(file: Path) -> tuple[Annotations, np.ndarray]:
+def _read_h5(file: Path, *, with_attributes: bool) -> tuple[Annotations, np.ndarray]:
     """Annotations in the order of the file, and the split marks (I,)."""
     if not file.exists():
         raise UserError(f"{file}: no such file; DATASET.md says where to get it")
@@ -144,7 +145,8 @@ def _read_h5(file: Path) -> tuple[Annotations, np.ndarray]:
             missing = [key for key in _REQUIRED if key not in content]
             if missing:
                 raise UserError(f"{file}: no array {', '.join(missing)}; found {', '.join(content) or 'none'}")
-            arrays = {key: content[key][()] for key in (*_REQUIRED, *(["attributes"] if "attributes" in content else []))}
+            optional = ["attributes"] if with_attributes and "attributes" in content else []
+            arrays = {key: content[key][()] for key in (*_REQUIRED, *optional)}
     except OSError as error:
         raise UserError(f"{file}: is not a readable HDF5 file ({error}); fetch it again") from error
     return _annotations(arrays, file), arrays["split"].reshape(-1).astype(np.int8)
@@ -211,5 +213,14 @@ def decode_boxes(encoded: np.ndarray) -> np.ndarray:
 
     (n, 4) integers centre x, centre y, width, height -> (n, 4) int32 xyxy. (101, 57, 33, 21) -> (84, 46, 117, 67).
     """
-    first = np.trunc(encoded[:, :2] - encoded[:, 2:] / 2).astype(np.int32)
-    return np.concatenate([first, first + encoded[:, 2:].astype(np.int32)], axis=1)
+    encoded = encoded.astype(np.int32)
+    corners = np.empty_like(encoded)
+    corners[:, :2] = np.trunc(encoded[:, :2] - encoded[:, 2:] / 2)
+    corners[:, 2:] = corners[:, :2] + encoded[:, 2:]
+    return corners
+
+
+def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource:
+    """The annotations of a catalog entry of kind "vg"."""
+    image_data = None if statistics_only else entry.files["image_data"]
+    return read_vg(entry.files["annotations"], entry.files["dicts"], image_data, entry.exclude_images)

@@ -1,0 +1,172 @@
+"""Data sets, their facts and loaders from a config."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from maskrcnn_benchmark.config.paths_catalog import DatasetEntry, dataset_entry
+from maskrcnn_benchmark.config.task import Task
+from maskrcnn_benchmark.data.datasets import READERS, AnnotationSource, SceneGraphDataset, split_rows
+from maskrcnn_benchmark.data.loader import EvaluationLoader, TrainingLoader
+from maskrcnn_benchmark.data.meta import DatasetMeta
+from maskrcnn_benchmark.data.samplers import EvaluationBatchSampler, TrainingBatchSampler, aspect_groups
+from maskrcnn_benchmark.data.statistics import CACHE_DIR, TrainingStatistics, cache_key, count_relations, load_cached, store
+from maskrcnn_benchmark.data.transforms import Transform
+from maskrcnn_benchmark.utils.distributed import rank, world_size
+from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.log import get_logger, warn_once
+
+logger = get_logger(__name__)
+
+
+def read_source(entry: DatasetEntry, *, statistics_only: bool = False) -> AnnotationSource:
+    """The annotations of a catalog entry. UserError for files that are missing or damaged."""
+    if not all(path.exists() for what, path in entry.files.items() if what != "images"):
+        entry.require_files()
+    return READERS[entry.kind](entry, statistics_only)
+
+
+def training_statistics(name: str) -> TrainingStatistics:
+    """
+    Names, relation counts and distinct triplets of a data set's training split, by its catalog name, from output/cache if nothing changed.
+
+    Raises:
+        UserError: files that are missing or damaged.
+    """
+    entry = dataset_entry(name)
+    files = [path for what, path in sorted(entry.files.items()) if what not in ("images", "image_data")]
+    if not all(path.exists() for path in files):
+        entry.require_files()
+    settings = {"kind": entry.kind, "split": entry.split, "num_val": entry.num_val}
+    cache = CACHE_DIR / f"statistics-{name}-{cache_key(files, settings)}.npz"
+    statistics = load_cached(cache)
+    if statistics is None:
+        statistics = _count(read_source(entry, statistics_only=True), entry)
+        store(cache, statistics)
+    return statistics
+
+
+def _count(source: AnnotationSource, entry: DatasetEntry) -> TrainingStatistics:
+    rows = split_rows(source, entry.split, num_val=entry.num_val, with_relations=True, may_be_empty=True)
+    annotations = source.annotations.take(rows)
+    fg, bg = count_relations(annotations, len(source.objects), len(source.predicates), overlapping=source.overlapping_statistics)
+    meta = DatasetMeta(source.objects, source.predicates, source.attributes, fg, bg)
+    return TrainingStatistics(meta, annotations.distinct_triplets())
+
+
+def load_dataset_meta(cfg: Any) -> DatasetMeta:
+    """
+    Names and training statistics of the training data set that cfg names.
+
+    Raises:
+        UserError: no training data set or several, missing files, or numbers of classes in cfg that differ from the files'.
+    """
+    name = training_name(cfg)
+    meta = training_statistics(name).meta
+    file = dataset_entry(name).files
+    _check_class_counts(cfg, meta, file.get("dicts") or file.get("info") or file.get("categories") or file["annotations"])
+    return meta
+
+
+def training_name(cfg: Any) -> str:
+    """The one data set of DATASETS.TRAIN."""
+    if len(cfg.DATASETS.TRAIN) != 1:
+        raise UserError(f"DATASETS.TRAIN must name one data set, found {tuple(cfg.DATASETS.TRAIN)}; tools/make_dataset.py joins several")
+    return cfg.DATASETS.TRAIN[0]
+
+
+def _check_class_counts(cfg: Any, meta: DatasetMeta, file: Path) -> None:
+    heads = [("ROI_BOX_HEAD", "NUM_CLASSES", meta.num_objects, "objects")]
+    if cfg.MODEL.RELATION_ON:
+        heads.append(("ROI_RELATION_HEAD", "NUM_CLASSES", meta.num_predicates, "predicates"))
+    if cfg.MODEL.ATTRIBUTE_ON:
+        heads.append(("ROI_ATTRIBUTE_HEAD", "NUM_ATTRIBUTES", meta.num_attributes, "attributes"))
+    for head, key, found, what in heads:
+        expected = cfg.MODEL[head][key]
+        if expected != found:
+            raise UserError(
+                f"{file} names {max(found - 1, 0)} {what}, {found} with the background, but MODEL.{head}.{key} is {expected}; "
+                f"set the key to {found}, or name the data set that the config is for"
+            )
+
+
+def build_dataset(cfg: Any, name: str, *, training: bool, task: Task | None) -> SceneGraphDataset:
+    """
+    A data set by its catalog name.
+
+    Args:
+        training: random sizes and mirroring, one relation a pair, no empty boxes; False: everything as annotated.
+        task: None for detector work, which keeps images without a relation.
+    Raises:
+        UserError: files that are missing or damaged, image files included unless DATASETS.SKIP_MISSING_IMAGES.
+    """
+    entry = dataset_entry(name)
+    entry.require_files()
+    dataset = SceneGraphDataset(
+        read_source(entry),
+        entry.split,
+        image_dir=entry.files["images"],
+        num_val=entry.num_val,
+        with_relations=task is not None,
+        training=training,
+        require_overlap=task is Task.SGDET and cfg.MODEL.ROI_RELATION_HEAD.REQUIRE_BOX_OVERLAP,
+        transform=Transform.from_config(cfg, training=training),
+        seed=cfg.SEED,
+        skip_missing=cfg.DATASETS.SKIP_MISSING_IMAGES,
+    )
+    if not cfg.DATASETS.SKIP_MISSING_IMAGES:
+        dataset.require_image_files()
+    if training and task is not None:
+        _warn_about_mirroring(cfg, dataset.meta)
+    return dataset
+
+
+def _warn_about_mirroring(cfg: Any, meta: DatasetMeta) -> None:
+    if cfg.MODEL.FLIP_AUG:
+        warn_once(logger, "MODEL.FLIP_AUG does nothing; INPUT.HORIZONTAL_FLIP_PROB_TRAIN mirrors training images")
+    sided = [predicate for predicate in meta.predicates if re.search(r"\b(left|right)\b", predicate)]
+    if sided and cfg.INPUT.HORIZONTAL_FLIP_PROB_TRAIN > 0:
+        warn_once(
+            logger,
+            f"INPUT.HORIZONTAL_FLIP_PROB_TRAIN is {cfg.INPUT.HORIZONTAL_FLIP_PROB_TRAIN}, but mirroring makes wrong examples of "
+            f"{', '.join(sided)}; set it to 0 for this data set",
+        )
+
+
+def make_data_loader(
+    cfg: Any, split: str, *, task: Task | None, name: str | None = None, sampler_state: dict[str, Any] | None = None
+) -> TrainingLoader | EvaluationLoader:
+    """
+    A loader of this process's share of a data set.
+
+    Args:
+        split: "train": endless training batches of SOLVER.IMS_PER_BATCH over all processes, in the order of (SEED, epoch);
+            "val" or "test": one pass in the order of the file, TEST.IMS_PER_BATCH over all processes.
+        task: None for detector work.
+        name: one of the data sets that DATASETS names for the split; None: its only one.
+        sampler_state: `batch_sampler.state_dict()` of an earlier run, to go on after its last batch.
+    Returns:
+        An iterable of Batch with `.dataset` and `.batch_sampler`.
+    """
+    names = tuple(cfg.DATASETS[split.upper()])
+    if name is None:
+        if len(names) != 1:
+            raise UserError(f"DATASETS.{split.upper()} must name one data set here, found {names}")
+        name = names[0]
+    training = split == "train"
+    dataset = build_dataset(cfg, name, training=training, task=task)
+    options = {"num_workers": cfg.DATALOADER.NUM_WORKERS, "pin_memory": _on_cuda(cfg)}
+    if not training:
+        batch_size = cfg.TEST.IMS_PER_BATCH // world_size()
+        return EvaluationLoader(dataset, EvaluationBatchSampler(len(dataset), batch_size, rank=rank(), world_size=world_size()), **options)
+    groups = aspect_groups(dataset.aspect_ratios(), cfg.DATALOADER.ASPECT_RATIO_GROUPING)
+    sampler = TrainingBatchSampler(groups, cfg.SOLVER.IMS_PER_BATCH, seed=cfg.SEED, rank=rank(), world_size=world_size())
+    if sampler_state is not None:
+        sampler.load_state_dict(sampler_state)
+    return TrainingLoader(dataset, sampler, **options)
+
+
+def _on_cuda(cfg: Any) -> bool:
+    return str(cfg.MODEL.DEVICE).startswith("cuda") and torch.cuda.is_available()

@@ -29,7 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     target = arguments.target or arguments.source.with_suffix(".safetensors")
     if target.suffix not in (".safetensors", ".pth"):
         raise UserError(f"{target}: write a .safetensors or a .pth file")
-    tensors = {name: torch.from_numpy(np.array(array, dtype=np.float32)) for name, array in read_arrays(arguments.source).items()}
+    arrays = read_arrays(arguments.source)
+    tensors = {name: torch.from_numpy(np.array(array, dtype=np.float32, order="C")) for name, array in arrays.items()}
     with atomic_path(target) as temporary:
         if target.suffix == ".safetensors":
             save_file(tensors, temporary)

@@ -203,7 +203,7 @@ def test_a_missing_file_and_one_that_is_no_text_are_errors(tmp_path):
 
 
 def test_keys_of_older_code_bases_are_ignored_with_one_warning(write, caplog):
-    old = "PATHS_CATALOG: /home/a\nSEED: 5\nMODEL:\n  MASK_ON: False\n  RETINANET: {NUM_CLASSES: 81}\n  FBNET: {ARCH: x, WIDTH: {DEEP: 1}}\n"
+    old = "PATHS_CATALOG: /a\nSEED: 5\nMODEL:\n  MASK_ON: False\n  RETINANET: {NUM_CLASSES: 81}\n  FBNET: {ARCH: x, WIDTH: {DEEP: 1}}\n"
     config = load_config(write("config.yml", old))
     assert config.SEED == 5
     (record,) = caplog.records

@@ -1,0 +1,79 @@
+"""Files that cannot be trusted or read, and those of older code that can."""
+
+import argparse
+import os
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from maskrcnn_benchmark.utils.checkpoint import read_weights
+from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.weight_files import read_file
+
+
+def error(path):
+    with pytest.raises(UserError) as caught:
+        read_weights(path)
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+class Runs:
+    def __reduce__(self):
+        return os.mkdir, ("ran",)
+
+
+def test_a_pickle_with_code_is_not_run_and_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"model": {"a": torch.ones(1)}, "more": Runs()}, tmp_path / "w.pth")
+    assert "posix.mkdir" in error(tmp_path / "w.pth")
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(("content", "what"), [(nn.Linear(1, 1), "Linear"), ({"args": argparse.Namespace(lr=1)}, "Namespace")])
+def test_python_objects_are_refused_with_a_cure(tmp_path, content, what):
+    torch.save(content, tmp_path / "w.pth")
+    message = error(tmp_path / "w.pth")
+    assert what in message
+    assert "state_dict" in message
+
+
+@pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
+@pytest.mark.parametrize("content", [b"", b"<html>404</html>", bytes(1000)])
+def test_what_is_no_weight_file_says_so(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    assert "damaged" in error(tmp_path / name)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.95])
+def test_a_cut_file_says_so(tmp_path, zipped, part):
+    path = tmp_path / "w.pth"
+    torch.save({"a": torch.randn(500)}, path, _use_new_zipfile_serialization=zipped)
+    path.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])
+    assert "damaged" in error(path)
+
+
+def test_a_missing_file_and_a_pickle_are_errors(tmp_path):
+    assert "is not there" in error(tmp_path / "none.pth")
+    (tmp_path / "R-50.pkl").touch()
+    assert "tools/convert_weights.py" in error(tmp_path / "R-50.pkl")
+
+
+@pytest.mark.parametrize("content", [torch.ones(3), [1, 2], {"iteration": 3}, {}])
+def test_a_file_without_named_weights_says_so(tmp_path, content):
+    torch.save(content, tmp_path / "w.pth")
+    assert "weights" in error(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_an_older_checkpoint_with_numpy_in_its_schedule_opens(tmp_path, zipped):
+    schedule = {"best": np.float64(0.25), "steps": np.arange(3), "count": np.int64(4), "milestones": Counter([5])}
+    torch.save({"model": {"a": torch.ones(2)}, "scheduler": schedule}, tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
+    content = read_file(tmp_path / "w.pth")
+    assert content["scheduler"]["best"] == 0.25
+    assert content["scheduler"]["steps"].tolist() == [0, 1, 2]
+    assert list(read_weights(tmp_path / "w.pth")) == ["a"]

@@ -1,0 +1,108 @@
+"""Rules from the names of ImageNet networks to those of the trunks, and what kind of model names belong to."""
+
+import json
+
+import pytest
+import torch
+import torchvision
+
+from maskrcnn_benchmark.utils.checkpoint import holds_detector, holds_relation, holds_trunk_only, load_weights
+from maskrcnn_benchmark.utils.weight_names import summarise, target_name
+
+from .named_module import NamedModule
+
+
+@pytest.fixture(scope="module")
+def published_trunk(shared):
+    names = json.loads((shared / "reference/state_dict_detector_X101.json").read_text())
+    return {name: shape for name, shape in names.items() if name.startswith("backbone.body.")}
+
+
+def torchvision_shapes(name):
+    with torch.device("meta"):
+        return {key: tuple(value.shape) for key, value in torchvision.models.get_model(name, weights=None).state_dict().items()}
+
+
+def test_torchvision_s_resnext_fills_the_published_trunk_entry_by_entry(published_trunk):
+    shapes = torchvision_shapes("resnext101_32x8d")
+    met = {target_name(name, published_trunk): shape for name, shape in shapes.items()}
+    unused = met.pop(None)
+    assert unused is not None
+    assert {name: list(shape) for name, shape in met.items()} == published_trunk
+
+
+def test_torchvision_s_vgg_fills_the_convolutions():
+    convolutions = {f"backbone.body.conv_body.{i}.{kind}": () for i in (0, 2, 5, 28) for kind in ("weight", "bias")}
+    met = {target_name(name, convolutions) for name in torchvision_shapes("vgg16")}
+    assert met == {*convolutions, None}
+
+
+def detectron_blobs(blocks=(3, 4, 23, 3)):
+    """Blob names and what they are, as Detectron's ResNet builder names them, from (blob, published) pairs written out by loops."""
+    yield "conv1_w", "stem.conv1.weight"
+    yield "res_conv1_bn_s", "stem.bn1.weight"
+    yield "res_conv1_bn_b", "stem.bn1.bias"
+    for stage, count in enumerate(blocks, start=2):
+        for block in range(count):
+            here, there = f"res{stage}_{block}_branch", f"layer{stage - 1}.{block}."
+            parts = [("2a", "conv1", "bn1"), ("2b", "conv2", "bn2"), ("2c", "conv3", "bn3")]
+            parts += [("1", "downsample.0", "downsample.1")] if block == 0 else []
+            for branch, convolution, norm in parts:
+                yield f"{here}{branch}_w", f"{there}{convolution}.weight"
+                yield f"{here}{branch}_bn_s", f"{there}{norm}.weight"
+                yield f"{here}{branch}_bn_b", f"{there}{norm}.bias"
+
+
+def test_detectron_s_blobs_fill_all_but_the_running_statistics(published_trunk):
+    met = {blob: target_name(blob, published_trunk) for blob, _ in detectron_blobs()}
+    assert met == {blob: f"backbone.body.{name}" for blob, name in detectron_blobs()}
+    left = published_trunk.keys() - met.values()
+    assert left == {name for name in published_trunk if name.endswith(("running_mean", "running_var"))}
+
+
+def test_detectron_s_norms_leave_mean_0_and_variance_1():
+    model = NamedModule({f"backbone.body.stem.bn1.{kind}": (2,) for kind in ("weight", "bias", "running_mean", "running_var")})
+    model.get_buffer("backbone.body.stem.bn1.running_var").fill_(1)
+    others = {"fc1000_w": torch.ones(2), "res2_0_branch2a_b": torch.ones(2)}
+    report = load_weights(model, {"res_conv1_bn_s": torch.tensor([3.0, 4.0]), **others})
+    bn = model.backbone.body.stem.bn1
+    assert bn.weight.tolist() == [3, 4]
+    assert (bn.running_mean.tolist(), bn.running_var.tolist()) == ([0, 0], [1, 1])
+    assert report.unused == ["fc1000_w", "res2_0_branch2a_b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        ("conv_stem.weight", "backbone.body.net.conv_stem.weight"),
+        ("blocks.0.1.conv.weight", "backbone.body.net.blocks.0.1.conv.weight"),
+        ("stages.0.blocks.weight", "backbone.body.net.stages_0.blocks.weight"),
+        ("layer4.0.conv1.weight", "roi_heads.box.feature_extractor.head.layer4.0.conv1.weight"),
+        ("backbone.body.stem.conv1.weight", None),
+        ("classifier.weight", None),
+    ],
+)
+def test_other_trunks_meet_by_rule_and_prefixed_names_only_as_they_are(name, target):
+    targets = {"stem.conv1.weight", target}
+    assert target_name(name, targets) == target
+
+
+@pytest.mark.parametrize(
+    ("names", "trunk", "detector", "relation"),
+    [
+        (["conv1.weight", "layer1.0.conv1.weight", "fc.weight"], True, False, False),
+        (["conv1_w"], True, False, False),
+        (["backbone.body.stem.conv1.weight", "backbone.fpn.fpn_inner1.weight"], True, False, False),
+        (["backbone.x", "rpn.head.conv.weight"], False, False, False),
+        (["backbone.x", "rpn.x", "roi_heads.box.x"], False, True, False),
+        (["backbone.x", "rpn.x", "roi_heads.box.x", "roi_heads.relation.x"], False, True, True),
+    ],
+)
+def test_names_tell_a_trunk_from_a_detector_and_a_relation_model(names, trunk, detector, relation):
+    assert (holds_trunk_only(names), holds_detector(names), holds_relation(names)) == (trunk, detector, relation)
+
+
+def test_a_summary_groups_names_and_counts_the_groups_it_leaves_out():
+    names = [f"backbone.body.layer1.{i}.conv" for i in range(3)] + ["rpn.head.conv.weight", "a", "b"]
+    assert summarise(names, 2) == "backbone.body.layer1.* (3), a and 2 groups more"
+    assert summarise([]) == ""

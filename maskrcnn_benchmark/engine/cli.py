@@ -1,9 +1,11 @@
 """The command line that the training and evaluation tools share. Imports nothing heavy: a wrong word is answered at once."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
+from maskrcnn_benchmark.config import Config, Task, load_config
+from maskrcnn_benchmark.config.paths_catalog import dataset_entry
 from maskrcnn_benchmark.utils.errors import UserError
 
 
@@ -36,3 +38,30 @@ def config_parser(description: str) -> argparse.ArgumentParser:
 def names_key(overrides: Sequence[str], key: str) -> bool:
     """Whether the KEY VALUE words of a command line set this key."""
     return key in overrides[::2]
+
+
+def read_config(file: str, overrides: Sequence[str], *, relation: bool) -> Config:
+    """
+    The configuration of a relation tool or a detector tool.
+
+    Raises:
+        UserError: what load_config finds wrong, or a config of the other kind.
+    """
+    cfg = load_config(file, overrides)
+    if cfg.MODEL.RELATION_ON and not relation:
+        raise UserError(f"{file} has MODEL.RELATION_ON True: use tools/relation_train_net.py or relation_test_net.py")
+    if relation and not cfg.MODEL.RELATION_ON:
+        raise UserError(f"{file} has MODEL.RELATION_ON False: use tools/detector_pretrain_net.py or detector_test_net.py")
+    if relation:
+        Task.from_cfg(cfg)
+    return cfg
+
+
+def require_datasets(cfg: Config, splits: Iterable[str]) -> None:
+    """UserError if a split ("train", "val", "test") has no data set, or the files of one are missing."""
+    for split in splits:
+        names = tuple(cfg.DATASETS[split.upper()])
+        if not names:
+            raise UserError(f"DATASETS.{split.upper()} names no data set")
+        for name in names:
+            dataset_entry(name).require_files()

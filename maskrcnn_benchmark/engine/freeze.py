@@ -1,7 +1,5 @@
 """What is trained and what stays as it was loaded."""
 
-from collections.abc import Iterable
-
 from torch import nn
 
 from maskrcnn_benchmark.config import Config
@@ -9,35 +7,23 @@ from maskrcnn_benchmark.utils.log import get_logger
 
 logger = get_logger(__name__)
 
-# Parts of the detector that relation training never trains.
-HEADS_BELOW = ("rpn", "roi_heads.box", "roi_heads.attribute")
 RELATION = "roi_heads.relation"
 EXTRACTORS = ("box_feature_extractor", "att_feature_extractor", "union_feature_extractor")
 
 
 def freeze(cfg: Config, model: nn.Module) -> None:
     """
-    Takes the gradient from everything that this training leaves alone, and logs a table of trained and frozen parameters.
+    Takes the gradient from what this training leaves alone, and logs a table of trained and frozen parameters.
 
-    Relation training (MODEL.RELATION_ON) trains roi_heads.relation; MODEL.FREEZE_DETECTOR False adds the trunk and FPN, but for the
-    stages below MODEL.BACKBONE.FREEZE_CONV_BODY_AT, which the trunk has frozen when it was built; FREEZE_FEATURE_EXTRACTORS takes the
-    head's extractors away. Frozen modules stay in training mode: in SGDet the RPN's counts of training hold. Detector training trains
-    everything but those stages.
+    The model comes with its detector frozen already (MODEL.FREEZE_DETECTOR, BACKBONE.FREEZE_CONV_BODY_AT);
+    ROI_RELATION_HEAD.FREEZE_FEATURE_EXTRACTORS takes the relation head's extractors away. Frozen modules stay in training mode: in SGDet
+    the RPN's counts of training hold.
     """
-    if cfg.MODEL.RELATION_ON:
-        frozen = list(HEADS_BELOW) + (["backbone"] if cfg.MODEL.FREEZE_DETECTOR else [])
-        if cfg.MODEL.ROI_RELATION_HEAD.FREEZE_FEATURE_EXTRACTORS:
-            frozen += [f"{RELATION}.{name}" for name in EXTRACTORS]
-        freeze_modules(model, frozen)
+    if cfg.MODEL.RELATION_ON and cfg.MODEL.ROI_RELATION_HEAD.FREEZE_FEATURE_EXTRACTORS:
+        for name, module in model.named_modules():
+            if name in {f"{RELATION}.{extractor}" for extractor in EXTRACTORS}:
+                module.requires_grad_(False)
     logger.info("parameters by module:\n" + parameter_table(model))
-
-
-def freeze_modules(model: nn.Module, names: Iterable[str]) -> None:
-    """Takes the gradient from all parameters of the named modules; a name that the model does not have is passed over."""
-    modules = dict(model.named_modules())
-    for name in names:
-        if name in modules:
-            modules[name].requires_grad_(False)
 
 
 def parameter_table(model: nn.Module) -> str:

@@ -61,6 +61,33 @@ def _leaves(tree: Mapping, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield prefix + name, value
 
 
+def load_last(checkpoints: Checkpointer) -> dict[str, Any] | None:
+    """
+    The checkpoint that a run goes on from; None where there is none.
+
+    If the last one does not open, the one before it serves, with a warning.
+
+    Raises:
+        UserError: none of them opens.
+    """
+    last = checkpoints.last()
+    if last is None:
+        return None
+    earlier = [path for path in checkpoints.output_dir.glob("model_[0-9]*.pth") if path != last]
+    earlier.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    problem: UserError | None = None
+    for path in [last, *earlier]:
+        try:
+            state = checkpoints.load(path)
+        except UserError as error:
+            logger.warning(f"{error}. Trying the checkpoint before it")
+            problem = problem or error
+            continue
+        logger.info(f"going on from {path}, iteration {state.get('iteration')}; weights that the config names to start from are not read")
+        return state
+    raise problem
+
+
 def random_state() -> dict[str, Any]:
     """The state of this process's generators (Python, numpy, torch, its CUDA device), in plain values and tensors."""
     version, internal, gauss = random.getstate()
@@ -108,6 +135,7 @@ class TrainingState:
     All that a training consists of besides its config: what a checkpoint keeps and a resumed run starts from.
 
     Attributes:
+        sampler: whose state_dict() is the position in the training data.
         description: what makes the checkpoint readable alone: config, vocabulary, version.
         iteration: finished iterations.
     """
@@ -116,7 +144,7 @@ class TrainingState:
     optimizer: torch.optim.Optimizer
     schedule: Any
     scaler: torch.amp.GradScaler
-    loader: Any
+    sampler: Any
     best: Best
     description: dict[str, Any]
     iteration: int = 0
@@ -133,7 +161,7 @@ class TrainingState:
                 "optimizer": self.optimizer.state_dict(),
                 "schedule": self.schedule.state_dict(),
                 "scaler": self.scaler.state_dict(),
-                "sampler": self.loader.state_dict(),
+                "sampler": self.sampler.state_dict(),
                 "best": vars(self.best).copy(),
                 "random": generators,
             }

@@ -7,22 +7,26 @@ from torch import nn
 
 from maskrcnn_benchmark.config import Config, Task
 from maskrcnn_benchmark.config.paths_catalog import CATALOG_PREFIX, weights_path
-from maskrcnn_benchmark.utils.checkpoint import LoadReport, holds_detector, holds_trunk_only, load_weights, read_weights
+from maskrcnn_benchmark.data.meta import DatasetMeta
+from maskrcnn_benchmark.utils.checkpoint import holds_detector, holds_trunk_only, load_weights, read_weights, require_filled
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger
+from maskrcnn_benchmark.utils.weight_files import named_tensors, read_file
 
 logger = get_logger(__name__)
 
 IMAGENET = CATALOG_PREFIX + "ImageNetPretrained/"
 
 
-def load_start(cfg: Config, model: nn.Module) -> None:
+def load_start(cfg: Config, model: nn.Module) -> set[str]:
     """
     Gives a training its first weights, and says which file gave what.
 
     MODEL.PRETRAINED_DETECTOR_CKPT is loaded first and MODEL.WEIGHT over it; a MODEL.WEIGHT that holds only a trunk counts where no detector
     is named.
 
+    Returns:
+        Names in the model that were given a value.
     Raises:
         UserError: a file is missing or does not fit, or a module that stays frozen and takes part would keep random weights.
     """
@@ -38,24 +42,32 @@ def load_start(cfg: Config, model: nn.Module) -> None:
         logger.warning("neither MODEL.WEIGHT nor MODEL.PRETRAINED_DETECTOR_CKPT is named: every weight starts at random")
     if cfg.MODEL.RELATION_ON:
         _require_loaded(cfg, model, loaded)
+    return loaded
 
 
-def load_tested(cfg: Config, model: nn.Module, path: Path) -> LoadReport:
+def load_tested(cfg: Config, model: nn.Module, path: Path, meta: DatasetMeta) -> None:
     """
     Loads the weights that a test is about.
 
+    Args:
+        meta: vocabulary that the model was built for.
     Raises:
-        UserError: the file holds only a trunk, or leaves parts of the model without weights.
+        UserError: the file holds only a trunk, leaves parts of the model without weights, or says that it was trained on other names.
     """
-    weights = read_weights(path)
+    content = read_file(path)
+    weights = named_tensors(content, str(path))
     if holds_trunk_only(weights):
         kind = "relation model" if cfg.MODEL.RELATION_ON else "detector"
         raise UserError(f"{path} holds only a trunk, no {kind} to test; name one with MODEL.WEIGHT, or train one into OUTPUT_DIR")
+    if isinstance(content.get("meta"), dict):
+        trained = DatasetMeta.from_state(content["meta"])
+        if trained.objects != meta.objects or (cfg.MODEL.RELATION_ON and trained.predicates != meta.predicates):
+            raise UserError(f"{path} was trained on other object or predicate names than those of DATASETS.TRAIN {cfg.DATASETS.TRAIN[0]}")
     report = load_weights(model, weights, ignore=cfg.MODEL.IGNORE_WEIGHTS, name=str(path))
-    untested = set(report.initial) & _used(cfg, model) - set(report.copied)
+    untested = (set(report.initial) | set(report.copied)) & _used(cfg, model)
     if untested:
         raise UserError(f"{path} lacks weights of this model: {_modules(untested)}. Is it a file of the model that the config describes?")
-    return report
+    require_filled(model)
 
 
 def _load_detector(cfg: Config, model: nn.Module, path: str) -> set[str]:

@@ -6,20 +6,31 @@ The training loop of relation models and detectors.
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
 from maskrcnn_benchmark.config import Config
+from maskrcnn_benchmark.data.build import make_data_loader
+from maskrcnn_benchmark.data.meta import DatasetMeta
+from maskrcnn_benchmark.engine.description import describe
+from maskrcnn_benchmark.engine.freeze import freeze
+from maskrcnn_benchmark.engine.inference import evaluate
 from maskrcnn_benchmark.engine.metric_log import MetricLog
 from maskrcnn_benchmark.engine.metrics import deciding_metrics, headline, metric_value
-from maskrcnn_benchmark.engine.resume import TrainingState, random_state, set_random_state
-from maskrcnn_benchmark.engine.signals import StopRequest
-from maskrcnn_benchmark.engine.step import TrainingStep
-from maskrcnn_benchmark.utils.checkpoint import Checkpointer
-from maskrcnn_benchmark.utils.distributed import is_main_process
+from maskrcnn_benchmark.engine.processes import broadcast_model
+from maskrcnn_benchmark.engine.resume import Best, TrainingState, load_last, random_state, set_random_state
+from maskrcnn_benchmark.engine.run import Run
+from maskrcnn_benchmark.engine.signals import StopRequest, stop_on_signals
+from maskrcnn_benchmark.engine.start import load_start
+from maskrcnn_benchmark.engine.step import TrainingStep, make_scaler
+from maskrcnn_benchmark.solver import make_optimizer, make_schedule
+from maskrcnn_benchmark.utils.checkpoint import Checkpointer, require_filled
+from maskrcnn_benchmark.utils.distributed import is_main_process, rank
 from maskrcnn_benchmark.utils.log import get_logger
+from maskrcnn_benchmark.utils.seeding import mix, seed_everything
 
 logger = get_logger(__name__)
 
@@ -50,6 +61,56 @@ class Plan:
             best_metric=best_metric,
             schedule_metric=schedule_metric,
         )
+
+
+def train(cfg: Config, model: nn.Module, run: Run, meta: DatasetMeta) -> nn.Module:
+    """
+    Trains a relation model or a detector as the config says, or goes on where OUTPUT_DIR's last checkpoint stopped.
+
+    Args:
+        model: as build_detection_model returns it, on run.device.
+        meta: vocabulary and statistics of the training data, which the checkpoints keep.
+    Returns:
+        The same model with its final weights.
+    Raises:
+        UserError: bad weights or data, a number that is not finite, or a table of the model that nothing fills.
+        KeyboardInterrupt: the process was asked to stop; a checkpoint has been written.
+    """
+    plan = Plan.from_config(cfg)
+    saved = load_last(run.checkpoints)
+    if saved is None:
+        load_start(cfg, model)
+    broadcast_model(model)
+    freeze(cfg, model)
+    seed_everything(mix(cfg.SEED, rank()))
+    loader = make_data_loader(cfg, "train", task=model.task, sampler_state=None if saved is None else saved["sampler"])
+    optimizer, scaler = make_optimizer(cfg, model), make_scaler(run.device, cfg.DTYPE)
+    schedule = make_schedule(cfg, optimizer)
+    state = TrainingState(model, optimizer, schedule, scaler, loader.batch_sampler, Best(plan.best_metric), describe(cfg, meta))
+    if saved is not None:
+        state.load(saved, keep_settings=cfg.SOLVER.UPDATE_SCHEDULE_DURING_LOAD)
+        del saved
+    require_filled(model)
+    solver = cfg.SOLVER
+    step = TrainingStep(
+        model,
+        optimizer,
+        scaler,
+        run.device,
+        dtype=cfg.DTYPE,
+        clip=solver.GRAD_NORM_CLIP,
+        accumulate=solver.ACCUMULATE,
+        skip_nonfinite=solver.SKIP_NONFINITE,
+    )
+
+    def validate() -> dict[str, Any]:
+        """The figures on the first data set of DATASETS.VAL decide; the others are written beside them."""
+        return next(iter(evaluate(cfg, model, run, "val", meta).values()))
+
+    log = MetricLog(run.output_dir, device=run.device, period=solver.LOG_PERIOD, start=state.iteration, max_iter=solver.MAX_ITER)
+    with closing(log), stop_on_signals(run.device) as stop:
+        Trainer(state, step, iter(loader), validate, plan, run.checkpoints, log, stop).run()
+    return model
 
 
 @dataclass

@@ -46,14 +46,16 @@ def learning_rate_rule(cfg) -> tuple[float, str]:
     """
     The base learning rate that is really used, and the sentence that says where it comes from.
 
-    As published, SOLVER.BASE_LR is multiplied by SOLVER.IMS_PER_BATCH, the images of all processes in one update; SCALE_LR_BY_BATCH False
-    takes it as it stands.
+    As published, SOLVER.BASE_LR is multiplied by the images of one update: SOLVER.IMS_PER_BATCH of all processes together, and of
+    SOLVER.ACCUMULATE such batches. SCALE_LR_BY_BATCH False takes it as it stands.
     """
-    base, batch = cfg.SOLVER.BASE_LR, cfg.SOLVER.IMS_PER_BATCH
+    base, batch = cfg.SOLVER.BASE_LR, cfg.SOLVER.IMS_PER_BATCH * cfg.SOLVER.ACCUMULATE
     if not cfg.SOLVER.SCALE_LR_BY_BATCH:
         return base, f"learning rate {base:g} = SOLVER.BASE_LR (SOLVER.SCALE_LR_BY_BATCH is False: not multiplied by the batch)"
     scaled = base * batch
-    return scaled, f"learning rate {scaled:g} = SOLVER.BASE_LR {base:g} x SOLVER.IMS_PER_BATCH {batch} (SOLVER.SCALE_LR_BY_BATCH)"
+    accumulated = f" x SOLVER.ACCUMULATE {cfg.SOLVER.ACCUMULATE}" if cfg.SOLVER.ACCUMULATE > 1 else ""
+    rule = f"SOLVER.BASE_LR {base:g} x SOLVER.IMS_PER_BATCH {cfg.SOLVER.IMS_PER_BATCH}{accumulated}"
+    return scaled, f"learning rate {scaled:g} = {rule} (SOLVER.SCALE_LR_BY_BATCH); {batch} images an update"
 
 
 def parameter_rule(cfg) -> ParameterRule:

@@ -3,15 +3,15 @@
 from maskrcnn_benchmark.config.node import Config
 
 SOLVER = Config()
-# Images a step, over all processes together.
+# Images a batch, over all processes together.
 SOLVER.IMS_PER_BATCH = 16
-# Steps whose gradients are added up before an update, for batches larger than memory.
+# Batches whose gradients are averaged before an update, for updates larger than memory; an iteration is an update.
 SOLVER.ACCUMULATE = 1
 # Iterations.
 SOLVER.MAX_ITER = 40000
-# Learning rate of one image a step; see the next key.
+# Learning rate of one image an update; see the next key.
 SOLVER.BASE_LR = 0.002
-# Multiply learning rates by IMS_PER_BATCH, as the published tools do in silence.
+# Multiply learning rates by the images of an update (IMS_PER_BATCH, times ACCUMULATE), as the published tools do in silence.
 SOLVER.SCALE_LR_BY_BATCH = True
 # Factor on the learning rate of parameters with "bias" in their name.
 SOLVER.BIAS_LR_FACTOR = 2
@@ -29,6 +29,8 @@ SOLVER.CLIP_NORM = 5.0
 SOLVER.SKIP_NONFINITE = 0
 # Gradient norms a parameter are logged every so many iterations; 0 means never.
 SOLVER.PRINT_GRAD_FREQ = 5000
+# Iterations between two lines of losses in the log and in metrics.jsonl.
+SOLVER.LOG_PERIOD = 10
 # Iterations between checkpoints.
 SOLVER.CHECKPOINT_PERIOD = 2500
 # Validate during training.
@@ -78,7 +80,9 @@ TEST.EXPECTED_RESULTS = ()
 TEST.EXPECTED_RESULTS_SIGMA_TOL = 4
 # Write the detections beside the metrics, for DATASETS.PROPOSALS.
 TEST.SAVE_PROPOSALS = False
-# Evaluate saved predictions of the same run instead of predicting again.
+# Write each image's relation predictions under inference/<data set>/predictions, for tools/evaluate.py and tools/report.py.
+TEST.SAVE_PREDICTIONS = False
+# Published switch to read predictions of an earlier evaluation. Accepted, without effect: tools/evaluate.py evaluates saved ones.
 TEST.ALLOW_LOAD_FROM_CACHE = True
 # Published switch for graphs of one's own images. Accepted; tools/predict.py does that.
 TEST.CUSTUM_EVAL = False

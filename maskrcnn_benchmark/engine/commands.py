@@ -1,0 +1,73 @@
+"""What the four tools do once their command line is read."""
+
+from pathlib import Path
+from typing import Any
+
+from maskrcnn_benchmark.config import Config
+from maskrcnn_benchmark.config.paths_catalog import weights_path
+from maskrcnn_benchmark.data.build import load_dataset_meta
+from maskrcnn_benchmark.engine.inference import evaluate
+from maskrcnn_benchmark.engine.run import setup_run
+from maskrcnn_benchmark.engine.start import load_tested
+from maskrcnn_benchmark.engine.store_union import store_visual_prototypes
+from maskrcnn_benchmark.engine.trainer import train
+from maskrcnn_benchmark.modeling.detector import build_detection_model
+from maskrcnn_benchmark.utils.checkpoint import Checkpointer
+from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.log import get_logger
+
+logger = get_logger(__name__)
+
+Results = dict[str, dict[str, Any]]
+
+
+def run_training(cfg: Config, *, skip_test: bool) -> Results:
+    """
+    Trains, or goes on with, the relation model or detector of a config, and evaluates the final weights on DATASETS.TEST.
+
+    ROI_RELATION_HEAD.STORE_UNION writes the visual prototypes instead.
+
+    Returns:
+        metrics.json's dict by data set; empty without a test.
+    """
+    storing = cfg.MODEL.RELATION_ON and cfg.MODEL.ROI_RELATION_HEAD.STORE_UNION
+    with setup_run(cfg, training=not storing) as run:
+        meta = load_dataset_meta(cfg)
+        model = build_detection_model(cfg, meta).to(run.device)
+        if storing:
+            store_visual_prototypes(cfg, model, meta)
+            return {}
+        train(cfg, model, run, meta)
+        return {} if skip_test else evaluate(cfg, model, run, "test", meta)
+
+
+def run_test(cfg: Config, *, weight_named: bool) -> Results:
+    """
+    Evaluates the relation model or detector of a config on the data sets of DATASETS.TO_TEST (TEST by default).
+
+    Args:
+        weight_named: MODEL.WEIGHT was given on the command line, and so goes before OUTPUT_DIR's last checkpoint.
+    Returns:
+        metrics.json's dict by data set.
+    """
+    path = tested_weights(cfg, weight_named=weight_named)
+    with setup_run(cfg) as run:
+        meta = load_dataset_meta(cfg)
+        model = build_detection_model(cfg, meta).to(run.device)
+        load_tested(cfg, model, path, meta)
+        return evaluate(cfg, model, run, cfg.DATASETS.TO_TEST or "test", meta)
+
+
+def tested_weights(cfg: Config, *, weight_named: bool) -> Path:
+    """
+    The file that a test is about: MODEL.WEIGHT of the command line, else OUTPUT_DIR's last checkpoint, else the config file's MODEL.WEIGHT.
+
+    Raises:
+        UserError: there is none of them.
+    """
+    last = Checkpointer(cfg.OUTPUT_DIR).last()
+    if last is not None and not weight_named:
+        return last
+    if cfg.MODEL.WEIGHT:
+        return weights_path(cfg.MODEL.WEIGHT)
+    raise UserError(f"nothing to test: no last_checkpoint in OUTPUT_DIR {cfg.OUTPUT_DIR}, and MODEL.WEIGHT is empty; name a file there")

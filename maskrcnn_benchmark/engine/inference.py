@@ -1,0 +1,142 @@
+"""
+Evaluating a model on a data set, streaming: an image's predictions are reduced to what the metrics need and dropped.
+
+Under torchrun each process evaluates its share of the images, without padding; small states are gathered and merged, and every process
+returns the figures that one process alone would.
+"""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from maskrcnn_benchmark.config import Config, Task
+from maskrcnn_benchmark.data.build import make_data_loader, training_name, training_statistics
+from maskrcnn_benchmark.data.loader import EvaluationLoader
+from maskrcnn_benchmark.data.meta import DatasetMeta
+from maskrcnn_benchmark.engine.relation_scores import RelationScores
+from maskrcnn_benchmark.engine.run import Run
+from maskrcnn_benchmark.engine.step import autocast
+from maskrcnn_benchmark.evaluation.detection import DetectionEvaluator
+from maskrcnn_benchmark.evaluation.table import metrics_table
+from maskrcnn_benchmark.structures.bounding_box import BoxList
+from maskrcnn_benchmark.utils.distributed import all_gather_objects, is_main_process
+from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.files import write_json
+from maskrcnn_benchmark.utils.log import get_logger
+from maskrcnn_benchmark.utils.progress import progress
+
+logger = get_logger(__name__)
+
+
+def evaluate(cfg: Config, model: nn.Module, run: Run, split: str, meta: DatasetMeta) -> dict[str, dict[str, Any]]:
+    """
+    Evaluates on each data set that DATASETS names for a split, writes OUTPUT_DIR/inference/<data set>/metrics.json and logs a table.
+
+    Args:
+        split: "train", "val" or "test".
+        meta: vocabulary and statistics of the training data.
+    Returns:
+        metrics.json's dict by data set, the same in every process.
+    Raises:
+        UserError: no data set is named, its files are missing, or its vocabulary is not the model's.
+    """
+    names = tuple(cfg.DATASETS[split.upper()])
+    if not names:
+        raise UserError(f"DATASETS.{split.upper()} names no data set to evaluate on")
+    results = {}
+    for name in names:
+        loader = make_data_loader(cfg, split, task=model.task, name=name)
+        _check_vocabulary(loader.dataset.meta, meta, name, relations=cfg.MODEL.RELATION_ON)
+        logger.info(f"evaluating on {name}: {len(loader.dataset)} images")
+        folder = run.output_dir / "inference" / name
+        if cfg.MODEL.RELATION_ON:
+            results[name] = evaluate_relations(cfg, model, loader, meta, folder=folder)
+        else:
+            results[name] = evaluate_detection(cfg, model, loader, meta)
+        if is_main_process():
+            write_json(folder / "metrics.json", results[name])
+            logger.info(f"{name}, {folder / 'metrics.json'}:\n{metrics_table(results[name])}")
+    return results
+
+
+def evaluate_relations(
+    cfg: Config, model: nn.Module, loader: EvaluationLoader, meta: DatasetMeta, *, folder: Path | None = None
+) -> dict[str, Any]:
+    """
+    metrics.json's dict of a relation model over one pass of a loader, FREQ and, for SGDet, AP50 included.
+
+    Args:
+        folder: where predictions go if TEST.SAVE_PREDICTIONS asks for them.
+    """
+    known = training_statistics(training_name(cfg)).triplets
+    scores = RelationScores(
+        Task.from_cfg(cfg),
+        meta,
+        zeroshot_triplets=unseen_rows(loader.dataset.triplets(), known),
+        iou_threshold=cfg.TEST.RELATION.IOU_THRESHOLD,
+        rel_nms=cfg.TEST.RELATION.REL_NMS,
+        predictions_to=folder / "predictions" if folder is not None and cfg.TEST.SAVE_PREDICTIONS else None,
+    )
+    for prediction, truth in predictions(cfg, model, loader):
+        scores.add(prediction, truth)
+    return merged(scores).summary()
+
+
+def evaluate_detection(cfg: Config, model: nn.Module, loader: EvaluationLoader, meta: DatasetMeta) -> dict[str, Any]:
+    """AP, AP50, AP75 and AR of a detector over one pass of a loader."""
+    evaluator = DetectionEvaluator(meta.objects)
+    for prediction, truth in predictions(cfg, model, loader):
+        found = {"boxes": prediction.bbox, "labels": prediction.get_field("pred_labels"), "scores": prediction.get_field("pred_scores")}
+        evaluator.update(found, {"boxes": truth.bbox, "labels": truth.get_field("labels")})
+    return {"mode": "detection", "images": len(loader.dataset), **merged(evaluator).summary()}
+
+
+def predictions(cfg: Config, model: nn.Module, loader: EvaluationLoader) -> Iterator[tuple[BoxList, BoxList]]:
+    """
+    (prediction, annotation) of each image of this process's share, both on the CPU and in the frame of the annotation (image_data's
+    width and height). The model is put into evaluation mode.
+    """
+    device = next(model.parameters()).device
+    model.eval()
+    started, images = time.perf_counter(), 0
+    for batch in progress(loader, total=len(loader), desc="evaluating", unit="batch"):
+        batch = batch.to(device, non_blocking=True)
+        with torch.no_grad(), autocast(device, cfg.DTYPE):
+            results = model(batch.images, batch.targets if model.needs_targets else None)
+        for result, index in zip(results, batch.indices, strict=True):
+            truth = loader.dataset.get_groundtruth(index)
+            yield result.to("cpu").resize(truth.size), truth
+        images += len(batch)
+    if images:
+        logger.info(f"{images} images in {time.perf_counter() - started:.1f} s, {(time.perf_counter() - started) / images:.3f} s an image")
+
+
+def merged(own: Any) -> Any:
+    """The evaluators of all processes as one, in the order of the processes, so that every process gets the same."""
+    first, *others = all_gather_objects(own)
+    for other in others:
+        first.merge(other)
+    return first
+
+
+def unseen_rows(rows: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Those of the distinct rows (t, c) that are not among `known` (u, c): test triplets that training does not have."""
+    both, counts = np.unique(np.concatenate([known, rows, rows]), axis=0, return_counts=True)
+    return both[counts == 2]
+
+
+def _check_vocabulary(found: DatasetMeta, expected: DatasetMeta, name: str, *, relations: bool) -> None:
+    """UserError if a data set's names are not those that the model was trained on, in the same order."""
+    for what in ("objects", "predicates") if relations else ("objects",):
+        have, want = getattr(found, what), getattr(expected, what)
+        if have != want:
+            differ = [f"{i}: {a!r} for {b!r}" for i, (a, b) in enumerate(zip(have, want, strict=False)) if a != b]
+            raise UserError(
+                f"data set {name} has {len(have)} {what}, the model {len(want)}, and they differ"
+                f"{' at ' + '; '.join(differ[:3]) if differ else ''}: evaluate on a data set with the training data's dictionary"
+            )

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from maskrcnn_benchmark.config.paths_catalog import DatasetEntry, dataset_entry
@@ -14,6 +15,7 @@ from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.data.samplers import EvaluationBatchSampler, TrainingBatchSampler, aspect_groups
 from maskrcnn_benchmark.data.statistics import CACHE_DIR, TrainingStatistics, cache_key, count_relations, load_cached, store
 from maskrcnn_benchmark.data.transforms import Transform
+from maskrcnn_benchmark.data.zeroshot import read_triplets, unseen_triplets
 from maskrcnn_benchmark.utils.distributed import rank, world_size
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger, warn_once
@@ -170,3 +172,17 @@ def make_data_loader(
 
 def _on_cuda(cfg: Any) -> bool:
     return str(cfg.MODEL.DEVICE).startswith("cuda") and torch.cuda.is_available()
+
+
+def zeroshot_triplets(cfg: Any, dataset: SceneGraphDataset) -> np.ndarray:
+    """
+    Triplets of a test or val data set that zero-shot recall counts.
+
+    Those of the file that DATASETS.ZEROSHOT_FILE names; without one, those that the training split of DATASETS.TRAIN does not have.
+
+    Returns:
+        (t, 3) int64 subject class, object class, predicate.
+    """
+    if cfg.DATASETS.ZEROSHOT_FILE:
+        return read_triplets(cfg.DATASETS.ZEROSHOT_FILE)
+    return unseen_triplets(dataset.triplets(), training_statistics(training_name(cfg)).triplets)

@@ -43,6 +43,8 @@ DATASETS.TO_TEST = None
 DATASETS.PROPOSALS = ""
 # Leave images out, with a count, whose file is missing or does not decode; False: such a file is an error that names it.
 DATASETS.SKIP_MISSING_IMAGES = False
+# File of zero-shot triplets (.npy or torch.save, rows subject class, object class, predicate); '': test triplets that training lacks.
+DATASETS.ZEROSHOT_FILE = ""
 
 DATALOADER = Config()
 # Worker processes that load images, a training process; 0 loads in the process itself.

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,12 +74,11 @@ class SceneGraphDataset(Dataset):
         rows = split_rows(source, split, num_val=num_val, with_relations=with_relations)
         self._set_images(source, rows)
         annotations = source.annotations.take(rows)
+        attributes = annotations.attributes if source.attributes else None
         if training and require_overlap:
             annotations = annotations.keep_relations(related_boxes_overlap(annotations))
         pixels, beyond = self._clipped_pixels(annotations, source.box_scale)
-        self._annotations = Annotations(
-            pixels, annotations.labels, annotations.box_start, annotations.relations, annotations.rel_start, annotations.attributes
-        )
+        self._annotations = replace(annotations, boxes=pixels, attributes=attributes)
         if beyond:
             logger.info("%s, %s: %d boxes reach beyond their image and were clipped", source.file.name, split, beyond)
         if training:

@@ -14,7 +14,7 @@ def unseen_triplets(test: np.ndarray, training: np.ndarray) -> np.ndarray:
     Rows of `test` that are not in `training`, each once.
 
     Args:
-        test, training: (n, 3) and (m, 3) subject class, object class, predicate. Training is the training split without val; rows may repeat.
+        test, training: (n, 3) and (m, 3) subject class, object class, predicate. Training means without val; rows may repeat.
     Returns:
         (t, 3) int64, sorted.
     """

@@ -32,7 +32,7 @@ def _take(source: Mapping[str, Any], key: str, whose: str, dtype: type | None, c
         raise UserError(f"{whose}['{key}'] must be {shape}, got {array.shape}")
     if dtype is None:
         dtype = np.float64 if array.dtype == np.float64 else np.float32
-    if dtype is np.int64 and array.size and not np.issubdtype(array.dtype, np.integer):
+    if dtype is np.int64 and array.size and array.dtype.kind not in "iu":
         raise UserError(f"{whose}['{key}'] must hold whole numbers, got {array.dtype}")
     return np.ascontiguousarray(array, dtype=dtype)
 

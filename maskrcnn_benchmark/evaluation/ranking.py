@@ -27,11 +27,13 @@ class RankedPairs:
 
 def top(scores: np.ndarray, limit: int) -> np.ndarray:
     """Positions of the `limit` highest scores (m,), descending, equal ones in the order they came in; all of them if there are fewer."""
+    negative = -scores
     if len(scores) <= limit:
-        return np.argsort(-scores, kind="stable")
-    cut = len(scores) - limit
-    reached = np.flatnonzero(scores >= np.partition(scores, cut)[cut])  # every tie at the cut is still in
-    return reached[np.argsort(-scores[reached], kind="stable")[:limit]]
+        return negative.argsort(kind="stable")
+    partitioned = negative.copy()
+    partitioned.partition(limit - 1)
+    reached = (negative <= partitioned[limit - 1]).nonzero()[0]  # every tie at the cut is still in
+    return reached[negative[reached].argsort(kind="stable")[:limit]]
 
 
 def rank_pairs(

@@ -24,7 +24,7 @@ _C.OUTPUT_DIR = "."
 _C.SEED = 19991001
 # Precision of training and evaluation: float32, or float16 and bfloat16 through torch.amp.
 _C.DTYPE = "float32"
-# Folder with GloVe word vectors: glove.6B.<width>d.txt, .zip or the .pt cache of it; 'packaged': the [demo] extra's 50-wide table.
+# Folder with GloVe word vectors, glove.6B.<width>d.txt, .zip or .pt; or packaged: the 50-wide table of the [demo] extra.
 _C.GLOVE_DIR = "."
 # Published: where scene graphs of one's own images go. Accepted; tools/predict.py has --output.
 _C.DETECTED_SGG_DIR = "."

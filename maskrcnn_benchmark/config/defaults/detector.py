@@ -97,7 +97,7 @@ ROI_ATTRIBUTE_HEAD = Config()
 ROI_ATTRIBUTE_HEAD.FEATURE_EXTRACTOR = "FPN2MLPFeatureExtractor"
 # From features to attribute scores.
 ROI_ATTRIBUTE_HEAD.PREDICTOR = "FPNPredictor"
-# The attribute head reads the box head's features instead of having an extractor of its own.
+# Published without effect, kept for old files: the attribute head always has an extractor of its own.
 ROI_ATTRIBUTE_HEAD.SHARE_BOX_FEATURE_EXTRACTOR = True
 # Binary cross-entropy, an attribute a column; False: cross-entropy with a soft target.
 ROI_ATTRIBUTE_HEAD.USE_BINARY_LOSS = True

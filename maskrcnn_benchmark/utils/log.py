@@ -12,10 +12,13 @@ _warned: set[str] = set()
 
 
 class _Console(logging.Handler):
-    """Writes to stderr above any progress bar."""
+    """Writes to stderr: on a terminal above any progress bar, elsewhere as plain lines."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        tqdm.write(self.format(record), file=sys.stderr)
+        if sys.stderr.isatty():
+            tqdm.write(self.format(record), file=sys.stderr)
+        else:
+            sys.stderr.write(self.format(record) + "\n")
 
 
 def get_logger(name: str = PACKAGE) -> logging.Logger:

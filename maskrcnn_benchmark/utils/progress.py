@@ -15,8 +15,22 @@ def progress(iterable: Iterable[T] | None = None, total: int | None = None, desc
     """
     Wraps an iterable in a bar on stderr with rate and remaining time, on the main process only.
 
-    Written to a file or a pipe the bar is renewed every ten seconds at most. The bar that is returned can also be driven by hand
+    Written to a file or a pipe it is a line of its own every ten seconds at most. The bar that is returned can also be driven by hand
     (`bar.update(1)`, `bar.set_postfix(...)`).
     """
-    interval = 0.1 if sys.stderr.isatty() else 10.0
-    return tqdm(iterable, total=total, desc=desc, unit=unit, mininterval=interval, dynamic_ncols=True, disable=not is_main_process())
+    place = {"mininterval": 0.1, "dynamic_ncols": True} if sys.stderr.isatty() else {"mininterval": 10.0, "file": _Lines(), "ncols": 100}
+    return tqdm(iterable, total=total, desc=desc, unit=unit, disable=not is_main_process(), **place)
+
+
+class _Lines:
+    """Turns each renewal of a bar into a line, for logs that no terminal shows."""
+
+    encoding = "utf-8"
+
+    def write(self, text: str) -> None:
+        line = text.strip("\r\n ")
+        if line:
+            sys.stderr.write(line + "\n")
+
+    def flush(self) -> None:
+        sys.stderr.flush()

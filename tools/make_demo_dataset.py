@@ -9,7 +9,6 @@ import argparse
 import os
 import sys
 
-
 from maskrcnn_benchmark.config.paths_catalog import data_dir
 from maskrcnn_benchmark.data.scenes.write import SMALL, Sizes, write_scenes
 from maskrcnn_benchmark.utils.errors import UserError, run_tool

@@ -106,7 +106,7 @@ def rider(scene: Scene, rng: Random, spot: Spot) -> None:
     """A person on a horse (riding; rarely standing or lying) or on a bicycle."""
     if rng.random() < 0.5:
         horse = add_thing(scene, rng, "horse", spot.at(0), spot, kind="")
-        pose = choose(rng, {"riding": 0.8, "standing": 0.12, "lying": 0.08})
+        pose = choose(rng, {"riding": 0.72, "standing": 0.16, "lying": 0.12})
         at = scene.things[horse].at(creatures.HORSE_BACK)
         person = add_person(scene, rng, at, spot, pose, {"riding": "grip", "standing": "wide", "lying": "lap"}[pose])
         scene.relate(person, "riding" if pose == "riding" else ON_WORD[pose], horse)
@@ -119,7 +119,7 @@ def rider(scene: Scene, rng: Random, spot: Spot) -> None:
 
 def handler(scene: Scene, rng: Random, spot: Spot) -> None:
     """A person who leads, feeds, pushes or kicks something."""
-    deed = choose(rng, {"lead": 0.34, "feed": 0.26, "push": 0.22, "kick": 0.18})
+    deed = choose(rng, {"lead": 0.3, "feed": 0.25, "push": 0.25, "kick": 0.2})
     {"lead": _lead, "feed": _feed, "push": _push, "kick": _kick}[deed](scene, rng, spot)
 
 
@@ -201,7 +201,7 @@ def parked(scene: Scene, rng: Random, spot: Spot) -> None:
 def _lean(scene: Scene, rng: Random, spot: Spot, support: int, reach: float) -> None:
     """A person whose back leans on the rear of a support, `reach` metres behind its middle; feet away from it."""
     thing = scene.things[support]
-    at, arms = thing.at((-reach - 0.5, 0)), str(rng.choice(("lap", "down")))
+    at, arms = thing.at((-reach - 0.38, 0)), str(rng.choice(("lap", "down")))
     person = add_person(scene, rng, at, spot, "standing", arms, flip=-thing.flip, dressed=False)
     scene.things[person].angle = 0.3
     scene.relate(person, "leaning on", support)
@@ -221,10 +221,13 @@ def home(scene: Scene, rng: Random, spot: Spot) -> None:
         window = add_thing(scene, rng, "window", thing.at(places[place]), spot, owner=house, colors=colors, flip=1)
         scene.relate(house, "has", window)
         scene.relate(window, "part of", house)
-    manner = choose(rng, {"alone": 0.7, "front": 0.16, "bird": 0.06, "lean": 0.08})
+    manner = choose(rng, {"alone": 0.62, "front": 0.24, "bird": 0.06, "lean": 0.08})
     if manner == "front":
         near = Spot(spot.x, spot.y + 0.3 * spot.unit, spot.unit, spot.flip)
-        someone(scene, rng, near.at(float(rng.uniform(-half, half))), near, "standing")
+        if rng.random() < 0.4:
+            add_vehicle(scene, rng, "bicycle", near.at(float(rng.uniform(-half, half))), near)
+        else:
+            someone(scene, rng, near.at(float(rng.uniform(-half, half))), near, "standing")
     elif manner == "bird":
         bird = add_thing(scene, rng, "bird", thing.at((0, wall + objects.HOUSE_SIZES[thing.kind][2])), spot)
         scene.relate(bird, "standing on", house)
@@ -257,7 +260,7 @@ def grove(scene: Scene, rng: Random, spot: Spot) -> None:
         else:
             _lean_bicycle(scene, rng, spot, tree, float(rng.choice((-0.3, 0.3))))
     elif manner == "under":
-        under = choose(rng, {"person": 0.45, "dog": 0.25, "horse": 0.1, "bag": 0.2})
+        under = choose(rng, {"person": 0.4, "dog": 0.2, "horse": 0.1, "bag": 0.3})
         at = spot.at(float(rng.choice((-0.55, 0.55))))
         one = someone(scene, rng, at, spot, "standing") if under == "person" else add_thing(scene, rng, under, at, spot)
         scene.relate(one, "under", tree)

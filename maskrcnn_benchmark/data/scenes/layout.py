@@ -27,14 +27,14 @@ PLACE_TRIES = 14
 
 
 def sample_scene(rng: np.random.Generator) -> tuple[Scene, Setting]:
-    """Draws a scene of nine to sixteen objects or a few more, and its setting."""
+    """Draws a scene of ten to sixteen objects or a few more, and its setting."""
     if rng.random() < 0.85:
         width, height = int(rng.integers(416, 513)), int(rng.integers(320, 401))
     else:
         width, height = int(rng.integers(340, 401)), int(rng.integers(400, 481))
     setting = _setting(rng, height)
     scene = Scene(width, height)
-    wanted = int(rng.integers(9, 15))
+    wanted = int(rng.integers(10, 15))
     placed: list[tuple[float, float, float]] = []
     groups: list[tuple[float, list]] = []
     weights = np.array([group.weight for group in GROUPS])
@@ -58,7 +58,7 @@ def _setting(rng: np.random.Generator, height: int) -> Setting:
         light=(float(rng.uniform(-0.35, 0.35)), float(rng.uniform(0.1, 0.45))),
         brightness=float(rng.choice((rng.uniform(0.85, 1.1), rng.uniform(0.55, 0.85)), p=(0.8, 0.2))),
         tint=(1 + warm, 1.0, 1 - warm),
-        noise=float(rng.uniform(1.5, 6)),
+        noise=float(rng.uniform(1.5, 5)),
         blur=float(rng.choice((0.0, rng.uniform(0.4, 0.9)), p=(0.6, 0.4))),
     )
 
@@ -71,7 +71,7 @@ def _place(
     best, best_cost = None, np.inf
     for _ in range(PLACE_TRIES):
         near = float(rng.uniform(*group.near))
-        unit = scene.height * (0.112 + 0.085 * near) * scale
+        unit = scene.height * (0.125 + 0.095 * near) * scale
         half = min(group.half_width * unit, 0.48 * scene.width)
         x = float(rng.uniform(half, scene.width - half))
         cost = 0.0

@@ -19,7 +19,7 @@ GROUND_COLORS = {"grass": (112, 156, 84), "pavement": (158, 156, 152), "sand": (
 class Picture:
     """
     image: (height, width, 3) uint8 RGB. boxes: (n, 4) float xyxy around the visible pixels of each thing and its parts, right and lower
-    edge exclusive; zero where nothing is visible. visible: (n,) share of its drawn pixels that nothing covers. area: (n,) its visible pixels.
+    edge exclusive; zero where nothing is visible. visible: (n,) share of its drawn pixels that nothing covers. area: (n,) pixels seen.
     """
 
     image: np.ndarray
@@ -137,12 +137,14 @@ def _visible(scene: Scene, masks: np.ndarray, order: list[int]) -> tuple[np.ndar
         top[masks[index] > 0] = index
     boxes, visible, area = np.zeros((count, 4)), np.zeros(count), np.zeros(count)
     for index in range(count):
-        family = [index, *(part for part, thing in enumerate(scene.things) if thing.owner == index)]
-        drawn, seen = masks[family].any(0), np.isin(top, family)
-        area[index] = seen.sum()
-        visible[index] = area[index] / max(1, drawn.sum())
+        seen, drawn = (top == index).view(np.uint8), masks[index]
+        for part, thing in enumerate(scene.things):
+            if thing.owner == index:
+                seen, drawn = seen | (top == part), drawn | masks[part]
+        area[index] = cv2.countNonZero(seen)
+        visible[index] = area[index] / max(1, cv2.countNonZero(drawn))
         if area[index]:
-            x, y, width, height = cv2.boundingRect(seen.astype(np.uint8))
+            x, y, width, height = cv2.boundingRect(seen)
             boxes[index] = (x, y, x + width, y + height)
     return boxes, visible, area
 
@@ -151,7 +153,7 @@ def _expose(image: np.ndarray, setting: Setting, rng: np.random.Generator) -> np
     """Brightness, tint, blur and grain."""
     if setting.blur:
         image = cv2.GaussianBlur(image, (0, 0), setting.blur)
-    gain = np.array(setting.tint, np.float32) * setting.brightness
-    noise = rng.standard_normal(image.shape[:2], np.float32) * setting.noise
-    exposed = image.astype(np.float32) * gain + noise[..., None]
-    return np.clip(exposed, 0, 255).astype(np.uint8)
+    gain = np.array(setting.tint) * setting.brightness
+    table = np.clip(np.arange(256)[:, None] * gain, 0, 255).astype(np.uint8)
+    grain = (rng.standard_normal(image.shape[:2], np.float32) * setting.noise).astype(np.int16)
+    return cv2.add(cv2.LUT(image, table[None]), cv2.merge([grain] * 3), dtype=cv2.CV_8U)

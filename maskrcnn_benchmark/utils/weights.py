@@ -66,10 +66,11 @@ def load_weights(
     targets = model.state_dict()
     report = LoadReport()
     values = _assign(given, targets, report)
+    sources = {origin: origin for origin in given} | values
     for target in targets:
-        origin = None if target in values else copy_source(target, given, (*copies, *DETECTOR_COPIES))
-        if origin is not None:
-            values[target] = origin
+        source_of_copy = None if target in values else copy_source(target, sources, (*copies, *DETECTOR_COPIES))
+        if source_of_copy is not None:
+            values[target] = sources[source_of_copy]
             report.copied.append(target)
     report.misshapen = _leave_out_misshapen(values, given, targets, ignore, name)
     if not values:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from maskrcnn_benchmark.config import Task
-from maskrcnn_benchmark.data.word_vectors import load_word_vectors
+from maskrcnn_benchmark.data.word_vectors import load_word_vectors, word_vector_file
 from maskrcnn_benchmark.modeling import registry
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import (
     POSITION_DIM,
@@ -159,9 +159,7 @@ class PrototypeEmbeddingNetwork(StructuralBranch):
         predicates = load_word_vectors(meta.predicates, kind="predicate", **words)
         unfilled = {}
         if objects is None or predicates is None:
-            reason = (
-                f"GLOVE_DIR {cfg.GLOVE_DIR}: no glove.6B.{head.PENET_EMBED_DIM}d word vectors (.txt, .zip or .pt) there"
-            )
+            reason = f"GLOVE_DIR {cfg.GLOVE_DIR}: no word vectors {word_vector_file(cfg.GLOVE_DIR, head.PENET_EMBED_DIM).name} there"
             unfilled = dict.fromkeys(("obj_embed.weight", "obj_embed1.weight", "rel_embed.weight"), reason)
             generator = torch_generator(cfg.SEED, 1)
             objects = torch.randn(len(meta.objects), head.PENET_EMBED_DIM, generator=generator)

@@ -1,0 +1,126 @@
+"""Prototype files: what is read, and what each wrong file is told."""
+
+import os
+import pickle
+
+import pytest
+import torch
+
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.bank import (
+    PrototypeSource,
+    read_prototypes,
+    recorded_features,
+    write_prototypes,
+)
+from maskrcnn_benchmark.utils.errors import UserError
+
+NAMES = ("__background__", "on", "has", "under")
+ROWS = torch.arange(16.0).reshape(4, 4)
+
+
+@pytest.fixture
+def read(tmp_path):
+    """read(content): saves it and reads it as visual prototypes, 4 wide."""
+
+    def save_and_read(content, dim=4):
+        path = tmp_path / "protos.pt"
+        torch.save(content, path)
+        return read_prototypes(source(path, dim), NAMES)
+
+    return save_and_read
+
+
+def source(path, dim=4):
+    return PrototypeSource(key="VIS_PRO_PATH", path=str(path), dim_key="VIS_PRO_DIM", dim=dim, tool="tools/extract_visual_prototypes.py")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        ROWS,
+        ROWS.half(),
+        {"prototypes": ROWS, "predicates": list(NAMES)},
+        {name: ROWS[i] for i, name in enumerate(NAMES)},
+        dict(enumerate(ROWS)),
+        {str(i): ROWS[i].tolist() for i in (2, 0, 3, 1)},
+    ],
+    ids=["tensor", "half", "dict", "by name", "by index", "by index as text"],
+)
+def test_every_layout_gives_the_same_bank(read, content):
+    assert torch.equal(read(content).bank, ROWS)
+
+
+@pytest.mark.parametrize(
+    "content", [ROWS[1:], {"prototypes": ROWS[1:], "predicates": list(NAMES[1:])}, {name: ROWS[i] for i, name in enumerate(NAMES) if i}]
+)
+def test_a_background_row_that_is_not_there_is_the_mean(read, content):
+    bank = read(content).bank
+    assert torch.equal(bank[1:], ROWS[1:]) and torch.equal(bank[0], ROWS[1:].mean(0))
+
+
+def test_what_is_written_is_read_and_tells_its_features(tmp_path):
+    path = tmp_path / "made" / "protos.pt"
+    write_prototypes(path, ROWS, NAMES, counts=torch.tensor([0, 3, 1, 2]), features="detector", source="a test")
+    found = read_prototypes(source(path), NAMES)
+    assert torch.equal(found.bank, ROWS) and found.features == "detector"
+    assert recorded_features(path) == "detector" and recorded_features(tmp_path / "none.pt") is None
+    assert [p.name for p in path.parent.iterdir()] == ["protos.pt"]
+
+
+def test_a_predicate_without_example_is_named_in_a_warning(tmp_path, caplog):
+    path = tmp_path / "protos.pt"
+    write_prototypes(path, ROWS, NAMES, counts=torch.tensor([0, 3, 0, 2]), features="relation", source="a test")
+    read_prototypes(source(path), NAMES)
+    assert "no training example of 'has'" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        (torch.rand(4, 5), "prototypes are 5 wide, VIS_PRO_DIM is 4; set the key, or rerun tools/extract_visual_prototypes.py"),
+        (torch.rand(7, 4), r"expected 4 rows, or 3 without background, found a tensor \(7, 4\)"),
+        (torch.rand(4), r"found a tensor \(4,\)"),
+        ({"prototypes": ROWS, "predicates": ["__background__", "on", "wearing", "under"]}, "no row for 'has'.*another data set"),
+        ({"prototypes": ROWS, "predicates": ["__background__", "has", "on", "under"]}, "another order"),
+        ({"on": ROWS[0], "has": ROWS[1]}, "no row for 'under'"),
+        ({"on": ROWS[0], "has": ROWS[1], "under": torch.rand(3)}, r"different widths: \[3, 4\]"),
+        ({"prototypes": "rows"}, "expected a tensor or a dict of vectors, found str"),
+        ([1, 2], "expected a tensor or a dict of vectors, found list"),
+        (ROWS.clone().fill_(float("nan")), "not finite"),
+    ],
+)
+def test_a_wrong_file_is_named_with_what_was_expected(read, content, said):
+    with pytest.raises(UserError, match=said) as error:
+        read(content)
+    assert "VIS_PRO_PATH" in str(error.value) and "protos.pt" in str(error.value)
+
+
+def test_a_missing_file_names_the_tool_that_makes_it(tmp_path):
+    with pytest.raises(UserError, match="no such file; make it with tools/extract_visual_prototypes.py"):
+        read_prototypes(source(tmp_path / "none.pt"), NAMES)
+
+
+class Harmful:
+    """Unpickled by the book, this would make a folder."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("save", [torch.save, lambda obj, path: path.write_bytes(pickle.dumps(obj))], ids=["torch", "pickle"])
+def test_code_in_a_file_is_not_run(tmp_path, save):
+    path = tmp_path / "protos.pt"
+    save({"prototypes": Harmful(tmp_path / "made")}, path)
+    with pytest.raises(UserError, match="without running code"):
+        read_prototypes(source(path), NAMES)
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_file_of_noise_is_one_error(tmp_path):
+    path = tmp_path / "protos.pt"
+    path.write_bytes(b"not a file of torch")
+    with pytest.raises(UserError, match="not a prototype file"):
+        read_prototypes(source(path), NAMES)

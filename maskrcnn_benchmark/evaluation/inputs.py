@@ -95,12 +95,11 @@ class Prediction:
         Args:
             given: PredCls: objects are these, with scores of 1, whatever the prediction says of boxes, labels and scores.
         Raises:
-            UserError: a missing key, another shape or length, a row without a box, scores that are negative or not finite.
+            UserError: a missing key, another shape or length, a row without a box, object scores that are negative or not finite.
         """
         pairs = _take(source, "pairs", "prediction", np.int64, 2)
         probabilities = _take(source, "predicate_scores", "prediction", None, num_predicates)
         _same_length("prediction", pairs=pairs, predicate_scores=probabilities)
-        _check_scores("predicate_scores", probabilities)
         if given is not None:
             boxes, labels, scores = given.boxes, given.labels, None
         else:
@@ -108,12 +107,13 @@ class Prediction:
             labels = _take(source, "labels", "prediction", np.int64, None)
             scores = _take(source, "scores", "prediction", probabilities.dtype.type, None)
             _same_length("prediction", boxes=boxes, labels=labels, scores=scores)
-            _check_scores("scores", scores)
+            check_scores("scores", scores)
         _check_rows("prediction", "pairs", pairs, len(boxes))
         return cls(boxes, labels, scores, pairs, probabilities)
 
 
-def _check_scores(key: str, scores: np.ndarray) -> None:
+def check_scores(key: str, scores: np.ndarray) -> None:
+    """UserError unless these scores of a prediction can be probabilities: finite and not negative."""
     if scores.size and not (scores.min() >= 0 and scores.max() < np.inf):  # a NaN fails both comparisons
         raise UserError(
             f"prediction['{key}'] must be finite and not negative (probabilities, not logits), got {scores.min()} to {scores.max()}"

@@ -20,6 +20,13 @@ COLUMNS = (
 )
 
 
+def new_rows(relations: int) -> np.ndarray:
+    """Rows (r, 8) of relations that nothing finds: ranks LIMIT, the rest 0."""
+    rows = np.zeros((relations, len(COLUMNS)), dtype=np.int32)
+    rows[:, 2:7] = LIMIT
+    return rows
+
+
 class RelationRecords:
     """A table of int32 that grows by images; a row an annotated relation, columns as in COLUMNS."""
 
@@ -28,13 +35,10 @@ class RelationRecords:
         self._used = 0
         self._lengths: list[int] = []
 
-    def append(self, relations: int) -> np.ndarray:
-        """Opens a new image with this many relations. Returns its rows (r, 8) to be filled: ranks LIMIT, the rest 0."""
-        rows = self._grow(relations)
-        rows[:] = 0
-        rows[:, 2:7] = LIMIT
-        self._lengths.append(relations)
-        return rows
+    def append(self, rows: np.ndarray) -> None:
+        """Adds an image: rows (r, 8) of its r relations."""
+        self._grow(len(rows))[:] = rows
+        self._lengths.append(len(rows))
 
     def extend(self, rows: np.ndarray, lengths: np.ndarray) -> None:
         """Adds whole images: rows (sum of lengths, 8)."""

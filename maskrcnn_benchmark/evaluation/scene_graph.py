@@ -10,7 +10,7 @@ import torch
 from maskrcnn_benchmark.evaluation import figures
 from maskrcnn_benchmark.evaluation.image_ranks import fill_ranks
 from maskrcnn_benchmark.evaluation.inputs import GroundTruth, Prediction, as_array
-from maskrcnn_benchmark.evaluation.records import LIMIT, Counts, RelationRecords, count
+from maskrcnn_benchmark.evaluation.records import LIMIT, Counts, RelationRecords, count, new_rows
 from maskrcnn_benchmark.utils.errors import UserError
 
 MODES = ("predcls", "sgcls", "sgdet")
@@ -87,14 +87,15 @@ class SceneGraphEvaluator:
         found = Prediction.read(prediction, self.num_predicates, given=truth if self.mode == "predcls" else None)
         if self.mode == "sgcls" and len(found.boxes) != len(truth.boxes):
             raise UserError(f"SGCls predicts on the annotated boxes: there are {len(truth.boxes)}, the prediction has {len(found.boxes)}")
-        rows = self.records.append(len(truth.relations))
-        self.image_ids.append(len(self.image_ids) if image_id is None else image_id)
-        self._split_hash = (self._split_hash + _hash(truth.boxes, truth.labels, truth.relations)) % (1 << 64)
+        rows = new_rows(len(truth.relations))
         if len(rows):
             rows[:, 0] = truth.relations[:, 2]
             rows[:, 1] = self._is_zero_shot(truth)
             if len(found.pairs):
                 fill_ranks(rows, self.mode, truth, found, self.iou_threshold, REL_NMS_THRESHOLD if self.rel_nms else None)
+        self.image_ids.append(len(self.image_ids) if image_id is None else image_id)
+        self.records.append(rows)
+        self._split_hash = (self._split_hash + _hash(truth.boxes, truth.labels, truth.relations)) % (1 << 64)
 
     def _triplet_keys(self, subject_labels: np.ndarray, object_labels: np.ndarray, predicates: np.ndarray) -> np.ndarray:
         """One integer a triplet: labels below 2^20."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from benchmarks.evaluator_reference import PlainEvaluator
 from maskrcnn_benchmark.evaluation import SceneGraphEvaluator
 from maskrcnn_benchmark.utils.errors import UserError
+from tests.evaluation.scenes import apart, predict, random_image, truth
 
 MODES = ("predcls", "sgcls", "sgdet")
 GOLDEN = [("evaluator", mode, "sgb") for mode in MODES] + [
@@ -21,35 +22,6 @@ GOLDEN = [("evaluator", mode, "sgb") for mode in MODES] + [
     ("evaluator_edge", "predcls", "sgb"),
     ("evaluator_edge", "sgdet", "sgb"),
 ]
-
-
-def truth(boxes, labels, relations):
-    return {
-        "boxes": np.array(boxes, dtype=np.float32).reshape(-1, 4),
-        "labels": np.array(labels, dtype=np.int64),
-        "relations": np.array(relations, dtype=np.int64).reshape(-1, 3),
-    }
-
-
-def predict(groundtruth, scores_of_pairs, num_predicates=5, boxes=None, labels=None, scores=None):
-    """A prediction on the annotated boxes from {(subject, object): {predicate: score}}, in the order of the dict."""
-    count = len(groundtruth["labels"])
-    predicate_scores = np.zeros((len(scores_of_pairs), num_predicates), dtype=np.float32)
-    for row, scored in enumerate(scores_of_pairs.values()):
-        for predicate, score in scored.items():
-            predicate_scores[row, predicate] = score
-    return {
-        "boxes": groundtruth["boxes"] if boxes is None else np.array(boxes, dtype=np.float32),
-        "labels": groundtruth["labels"] if labels is None else np.array(labels),
-        "scores": np.ones(count, dtype=np.float32) if scores is None else np.array(scores, dtype=np.float32),
-        "pairs": np.array(list(scores_of_pairs), dtype=np.int64).reshape(-1, 2),
-        "predicate_scores": predicate_scores,
-    }
-
-
-def apart(count, size=10):
-    """Boxes that do not touch."""
-    return [[100 * i, 0, 100 * i + size - 1, size - 1] for i in range(count)]
 
 
 def summary_of(images, mode="predcls", num_predicates=5, **settings):
@@ -105,41 +77,27 @@ def test_published_figures(shared, folder, mode, whose):
 
 
 @st.composite
-def scenes(draw, mode):
-    """A handful of overlapping boxes of few labels, relations with repeats and self-relations, predictions in coarse (tied) scores."""
+def random_images(draw, mode):
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    images = []
-    for _ in range(draw(st.integers(0, 4))):
-        boxes, relations = draw(st.integers(1, 6)), draw(st.integers(0, 7))
-        corner = rng.integers(0, 12, (boxes, 2))
-        true_boxes = np.concatenate([corner, corner + rng.integers(4, 20, (boxes, 2))], 1).astype(np.float32)
-        labels = rng.integers(1, 4, boxes)
-        groundtruth = truth(true_boxes, labels, np.column_stack([rng.integers(0, boxes, (relations, 2)), rng.integers(1, 5, relations)]))
-        count = boxes if mode != "sgdet" else draw(st.integers(1, 12))
-        pairs = np.array([(s, o) for s in range(count) for o in range(count) if s != o or rng.random() < 0.1], dtype=int).reshape(-1, 2)
-        pairs = pairs[rng.random(len(pairs)) < draw(st.sampled_from([0, 0.5, 1]))]
-        pairs = np.repeat(pairs, draw(st.sampled_from([1, 1, 9])), axis=0)  # nine times the same pair: more than 100 predictions
-        if mode == "sgdet":
-            chosen = rng.integers(0, boxes, count)
-            found_boxes, found_labels = true_boxes[chosen] + rng.integers(-3, 4, (count, 4)).astype(np.float32), labels[chosen]
-        else:
-            found_boxes, found_labels = true_boxes, np.where(rng.random(boxes) < 0.2, 1, labels)
-        prediction = {
-            "boxes": found_boxes,
-            "labels": found_labels,
-            "scores": (rng.integers(1, 5, count) / 4).astype(np.float32),
-            "pairs": pairs,
-            "predicate_scores": (rng.integers(0, 17, (len(pairs), 5)) / 64).astype(np.float32),
-        }
-        images.append((prediction, groundtruth))
-    return images
+    return [
+        random_image(
+            rng,
+            mode,
+            boxes=draw(st.integers(1, 6)),
+            relations=draw(st.integers(0, 7)),
+            found_boxes=draw(st.integers(1, 12)),
+            keep=draw(st.sampled_from([0, 0.5, 1])),
+            repeats=draw(st.sampled_from([1, 1, 9])),  # nine times the same pairs: more than 100 predictions
+        )
+        for _ in range(draw(st.integers(0, 4)))
+    ]
 
 
 @pytest.mark.parametrize("mode", MODES)
 @settings(max_examples=60, deadline=None)
 @given(data=st.data(), rel_nms=st.booleans())
 def test_agrees_with_a_plain_evaluator(mode, rel_nms, data):
-    images = data.draw(scenes(mode))
+    images = data.draw(random_images(mode))
     rel_nms = rel_nms and max((len(prediction["pairs"]) for prediction, _ in images), default=0) < 40  # the plain form is quadratic
     zero_shot = [[1, 1, 1], [1, 2, 3], [3, 3, 2]]
     plain = PlainEvaluator(mode, 5, zeroshot_triplets=zero_shot, rel_nms=rel_nms)
@@ -157,7 +115,7 @@ def test_agrees_with_a_plain_evaluator(mode, rel_nms, data):
 @settings(max_examples=25, deadline=None)
 @given(data=st.data(), shards=st.integers(1, 5))
 def test_any_order_and_sharding_gives_the_same_bits(data, shards):
-    images = data.draw(scenes("sgdet"))
+    images = data.draw(random_images("sgdet"))
     parts = [SceneGraphEvaluator("sgdet", 5) for _ in range(shards)]
     for image in data.draw(st.permutations(images)):
         parts[data.draw(st.integers(0, shards - 1))].update(*image)
@@ -372,6 +330,13 @@ def test_settings_that_cannot_be_are_refused():
         SceneGraphEvaluator("predcls", 5, predicate_names=["a", "b", "c", "d"])
     with pytest.raises(UserError, match="1 to 100"):
         SceneGraphEvaluator("predcls", 5).counts(101)
+
+
+def test_the_background_column_is_not_read():
+    scene = truth(apart(2), [1, 2], [[0, 1, 3]])
+    prediction = predict(scene, {(0, 1): {3: 0.5}})
+    prediction["predicate_scores"][:, 0] = -np.inf
+    assert summary_of([(prediction, scene)])["R"]["20"] == 1.0
 
 
 def test_degenerate_boxes_do_not_disturb():

@@ -1,0 +1,173 @@
+"""The metrics of the Open Images visual relationship challenge, as PySGG computes them: docs/metrics.md has the definitions."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from maskrcnn_benchmark.evaluation import matching
+from maskrcnn_benchmark.evaluation.inputs import GroundTruth, Prediction
+from maskrcnn_benchmark.evaluation.ranking import top
+from maskrcnn_benchmark.utils.errors import UserError
+
+K_VALUES = (20, 50, 100)
+# Predicates that a pair proposes, relations that an image keeps, and the score that a relation must exceed.
+PREDICATES_A_PAIR = 2
+LIMIT = 100
+LEAST_SCORE = 1e-5
+# An average precision counts overlaps above this; recall those that reach the evaluator's iou_threshold.
+AP_THRESHOLD = 0.5
+
+
+class OpenImagesEvaluator:
+    """
+    R@K over the whole set, AP per predicate of relations and of phrases, their means, and score_wtd. Streamed and mergeable.
+
+    Args:
+        num_predicates: K, the background counted.
+        predicate_names: K names, background first.
+        iou_threshold: of recall.
+    """
+
+    def __init__(self, num_predicates: int, predicate_names: Sequence[str] | None = None, iou_threshold: float = 0.5) -> None:
+        if predicate_names is not None and len(predicate_names) != num_predicates:
+            raise UserError(f"OpenImagesEvaluator: {len(predicate_names)} predicate names for {num_predicates} predicates")
+        self.num_predicates = num_predicates
+        self.predicate_names = [str(i) for i in range(num_predicates)] if predicate_names is None else list(predicate_names)
+        self.iou_threshold = float(iou_threshold)
+        self.image_ids: list[int | str] = []
+        self._true_counts = np.zeros(num_predicates, dtype=np.int64)
+        self._found = np.zeros(len(K_VALUES), dtype=np.int64)
+        # Detections of each image: (d,) predicate, (d,) score, (d, 2) whether a true positive of relations, of phrases.
+        self._detections: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+
+    def update(self, prediction: Mapping[str, Any], groundtruth: Mapping[str, Any], *, image_id: int | str | None = None) -> None:
+        """
+        Takes an image, in the form of SceneGraphEvaluator.update.
+
+        Args:
+            image_id: orders the images where scores of different ones are equal; their number by default.
+        """
+        truth = GroundTruth.read(groundtruth, self.num_predicates)
+        found = Prediction.read(prediction, self.num_predicates)
+        pairs, predicates, scores = ranked_relations(found)
+        same_labels = (truth.labels[truth.relations[:, 0], None] == found.labels[pairs[:, 0]]) & (
+            truth.labels[truth.relations[:, 1], None] == found.labels[pairs[:, 1]]
+        )
+        agree = same_labels & (truth.relations[:, 2:] == predicates)
+        relation_overlaps, phrase_overlaps = _overlaps(truth, found, pairs)
+        ranks = matching.first_hits(agree & (relation_overlaps >= self.iou_threshold), LIMIT)
+        self._found += [(ranks < k).sum() for k in K_VALUES]
+        self._true_counts += np.bincount(truth.relations[:, 2], minlength=self.num_predicates)
+        positives = np.column_stack([true_positives(agree, overlaps) for overlaps in (relation_overlaps, phrase_overlaps)])
+        self._detections.append((predicates, scores, positives))
+        self.image_ids.append(len(self.image_ids) if image_id is None else image_id)
+
+    def merge(self, other: "OpenImagesEvaluator") -> None:
+        """Adds another evaluator's images. UserError if it was made with other settings."""
+        if (other.predicate_names, other.iou_threshold) != (self.predicate_names, self.iou_threshold):
+            raise UserError("Open Images evaluators to be merged differ in predicates or IoU threshold")
+        self._true_counts += other._true_counts
+        self._found += other._found
+        self._detections.extend(other._detections)
+        self.image_ids.extend(other.image_ids)
+
+    def summary(self) -> dict[str, Any]:
+        """R (by K), mAP_rel, wmAP_rel, mAP_phr, wmAP_phr, score_wtd, per_predicate AP; None where no relation is annotated."""
+        total = int(self._true_counts.sum())
+        recall = {str(k): int(found) / total if total else None for k, found in zip(K_VALUES, self._found, strict=True)}
+        precisions = self._average_precisions()
+        summary: dict[str, Any] = {"images": len(self.image_ids), "relations": total, "R": recall}
+        present = np.flatnonzero(self._true_counts).tolist()
+        for kind in ("rel", "phr"):
+            values = precisions[kind]
+            summary[f"mAP_{kind}"] = math.fsum(values[p] for p in present) / len(present) if present else None
+            weighted = math.fsum(values[p] * int(self._true_counts[p]) for p in present)
+            summary[f"wmAP_{kind}"] = weighted / total if total else None
+        summary["score_wtd"] = 0.2 * recall["50"] + 0.4 * summary["wmAP_rel"] + 0.4 * summary["wmAP_phr"] if total else None
+        summary["per_predicate"] = {
+            name: {f"AP_{kind}": precisions[kind][p] if self._true_counts[p] else None for kind in precisions}
+            for p, name in enumerate(self.predicate_names)
+            if p
+        }
+        summary["predicates_absent"] = self.num_predicates - 1 - len(present)
+        return summary
+
+    def _average_precisions(self) -> dict[str, list[float]]:
+        """AP of every predicate, of relations and of phrases."""
+        order = sorted(range(len(self.image_ids)), key=lambda i: (str(type(self.image_ids[i])), self.image_ids[i]))
+        parts = [self._detections[i] for i in order]
+        nothing = (np.zeros(0, np.int64), np.zeros(0), np.zeros((0, 2), bool))
+        predicates, scores, positives = (np.concatenate(column) for column in zip(nothing, *parts, strict=True))
+        ranked = np.argsort(-scores, kind="stable")
+        predicates, positives = predicates[ranked], positives[ranked]
+        return {
+            kind: [
+                average_precision(positives[predicates == p, column], int(self._true_counts[p])) if self._true_counts[p] else 0.0
+                for p in range(self.num_predicates)
+            ]
+            for column, kind in enumerate(("rel", "phr"))
+        }
+
+
+def ranked_relations(found: Prediction) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """
+    The relations of an image that count: of every pair the 2 best predicates, of these the 100 best by predicate score times both object
+    scores, without those at 1e-5 or below.
+
+    Returns:
+        pairs (d, 2), predicates (d,), scores (d,) float64, descending.
+    """
+    foreground = found.predicate_scores[:, 1:].astype(np.float64)
+    order = np.argsort(-foreground, axis=1, kind="stable")[:, :PREDICATES_A_PAIR]
+    entity_scores = found.scores.astype(np.float64)[found.pairs].prod(axis=1)
+    scores = np.take_along_axis(foreground, order, axis=1) * entity_scores[:, None]
+    kept = top(scores.reshape(-1), LIMIT)
+    kept = kept[scores.reshape(-1)[kept] > LEAST_SCORE]
+    return found.pairs[kept // order.shape[1]], order.reshape(-1)[kept] + 1, scores.reshape(-1)[kept]
+
+
+def _overlaps(truth: GroundTruth, found: Prediction, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of r annotated and d predicted relations (r, d): the smaller of subject and object IoU, and the IoU of the boxes around both."""
+    iou = matching.overlaps(truth.boxes[:, None], found.boxes[None])
+    subjects, objects = truth.relations[:, 0], truth.relations[:, 1]
+    relation = np.minimum(iou[subjects][:, pairs[:, 0]], iou[objects][:, pairs[:, 1]])
+    around_true = matching.union_boxes(truth.boxes, truth.relations[:, :2])
+    phrase = matching.overlaps(around_true[:, None], matching.union_boxes(found.boxes, pairs)[None])
+    return relation, phrase
+
+
+def true_positives(agree: np.ndarray, overlaps: np.ndarray) -> np.ndarray:
+    """
+    Which detections of an image are true positives. Each looks at the annotation, of those that agree in labels and predicate, that it
+    overlaps most; it is one if the overlap is above 0.5 and no detection before it took that annotation.
+
+    Args:
+        agree, overlaps: (r, d), detections by descending score.
+    Returns:
+        (d,) bool.
+    """
+    if not agree.size:
+        return np.zeros(agree.shape[1], dtype=bool)
+    overlaps = np.where(agree, overlaps, -1)
+    nearest = overlaps.argmax(axis=0)
+    near = overlaps[nearest, np.arange(len(nearest))] > AP_THRESHOLD
+    positives = np.zeros(len(nearest), dtype=bool)
+    _, first = np.unique(nearest[near], return_index=True)
+    positives[np.flatnonzero(near)[first]] = True
+    return positives
+
+
+def average_precision(positives: np.ndarray, total: int) -> float:
+    """
+    Area under the precision envelope, all points.
+
+    Args:
+        positives: (d,) bool, whether each detection is a true positive, by descending score.
+        total: annotated relations, at least 1.
+    """
+    hits = np.cumsum(positives)
+    precision = hits / np.arange(1, len(hits) + 1)
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    return math.fsum(envelope[positives].tolist()) / total  # recall grows by 1 / total at each true positive

@@ -1,0 +1,138 @@
+"""BoxList: shapes, fields, geometry with the +1 pixel convention."""
+
+import pytest
+import torch
+
+from maskrcnn_benchmark.structures.bounding_box import BoxList
+from maskrcnn_benchmark.structures.boxlist_ops import boxlist_iou, cat_boxlist, keep_boxes, pairwise_iou, remove_small_boxes, union_boxes
+
+
+def random_boxes(n, size=(40, 30), seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    corners = (torch.rand(n, 2, 2, generator=generator) * torch.tensor(size)).floor().sort(dim=1).values
+    return BoxList(corners.reshape(n, 4), size)
+
+
+def test_no_box_is_legal_in_every_operation():
+    empty = BoxList([], (10, 5))
+    empty.add_field("labels", torch.zeros(0, dtype=torch.int64))
+    moved = empty.hflip(), empty.vflip(), empty.to("cpu")
+    for made in (empty.convert("xywh"), empty.resize((3, 9)), empty.clip_to_image(True), empty[:0], *moved):
+        assert made.bbox.shape == (0, 4) and len(made.get_field("labels")) == 0
+    assert empty.area().shape == (0,)
+    assert boxlist_iou(empty, random_boxes(3, (10, 5))).shape == (0, 3)
+    assert len(cat_boxlist([empty, empty])) == 0
+    assert len(remove_small_boxes(empty, 2)) == 0
+
+
+@pytest.mark.parametrize("boxes, found", [(torch.zeros(3, 5), r"\(3, 5\)"), (torch.zeros(4), r"\(4,\)"), (torch.zeros(0, 3), r"\(0, 3\)")])
+def test_a_wrong_shape_is_named(boxes, found):
+    with pytest.raises(ValueError, match=found):
+        BoxList(boxes, (10, 10))
+
+
+def test_wrong_size_mode_and_field_length_are_named():
+    with pytest.raises(ValueError, match=r"\(0, 10\)"):
+        BoxList(torch.zeros(1, 4), (0, 10))
+    with pytest.raises(ValueError, match="xyzw"):
+        BoxList(torch.zeros(1, 4), (5, 10), mode="xyzw")
+    with pytest.raises(ValueError, match=r"'labels'.*\(3,\).*2 boxes"):
+        random_boxes(2).add_field("labels", torch.zeros(3))
+    with pytest.raises(KeyError, match="scores"):
+        boxes = random_boxes(2)
+        boxes.add_field("scores", torch.zeros(2))
+        boxes.get_field("labels")
+
+
+def test_width_and_height_count_both_border_pixels():
+    box = BoxList([[2.0, 3.0, 4.0, 9.0]], (20, 20))
+    assert box.convert("xywh").bbox.tolist() == [[2, 3, 3, 7]]
+    assert box.area().tolist() == [21]
+    assert box.convert("xywh").convert("xyxy").bbox.tolist() == box.bbox.tolist()
+
+
+def test_fields_follow_the_chosen_boxes_and_image_fields_stay_whole():
+    boxes = random_boxes(4)
+    boxes.add_field("labels", torch.arange(4))
+    boxes.add_field("relation_tuple", torch.tensor([[0, 3, 1]]))
+    for index in (torch.tensor([True, False, True, False]), torch.tensor([0, 2]), [0, 2], slice(0, 3, 2)):
+        chosen = boxes[index]
+        assert chosen.get_field("labels").tolist() == [0, 2]
+        assert chosen.get_field("relation_tuple").tolist() == [[0, 3, 1]]
+        assert torch.equal(chosen.bbox, boxes.bbox[[0, 2]])
+    assert boxes.copy_with_fields(["labels"]).fields() == ["labels"]
+    with pytest.raises(IndexError, match="single index"):
+        boxes[1]
+
+
+def test_mirroring_reflects_pixels():
+    # A mask of the box, flipped as an image is, has the flipped box's corners.
+    boxes = random_boxes(20)
+    for flipped, dim in ((boxes.hflip(), 1), (boxes.vflip(), 0)):
+        for old, new in zip(boxes.bbox.int().tolist(), flipped.bbox.int().tolist(), strict=True):
+            mask = torch.zeros(30, 40)
+            mask[old[1] : old[3] + 1, old[0] : old[2] + 1] = 1
+            rows, columns = mask.flip(dim).nonzero(as_tuple=True)
+            assert new == [columns.min(), rows.min(), columns.max(), rows.max()]
+
+
+def test_resizing_scales_each_axis_by_its_own_ratio():
+    resized = BoxList([[10.0, 10.0, 20.0, 20.0]], (100, 50)).resize((200, 25))
+    assert resized.bbox.tolist() == [[20, 5, 40, 10]] and resized.size == (200, 25)
+
+
+def test_clipping_ends_at_the_last_pixel_and_can_drop_what_is_empty():
+    boxes = BoxList([[-5.0, -5.0, 50.0, 50.0], [12.0, 3.0, 20.0, 4.0], [3.0, 3.0, 3.0, 6.0]], (10, 8))
+    assert boxes.clip_to_image().bbox.tolist() == [[0, 0, 9, 7], [9, 3, 9, 4], [3, 3, 3, 6]]
+    assert boxes.clip_to_image(remove_empty=True).bbox.tolist() == [[0, 0, 9, 7]]
+
+
+def test_iou_agrees_with_counted_pixels():
+    a, b = random_boxes(12, (14, 11), seed=1), random_boxes(9, (14, 11), seed=2)
+    iou = boxlist_iou(a, b)
+
+    def mask(box):
+        canvas = torch.zeros(11 + 1, 14 + 1)
+        x1, y1, x2, y2 = (int(v) for v in box)
+        canvas[y1 : y2 + 1, x1 : x2 + 1] = 1
+        return canvas.bool()
+
+    for i, box_a in enumerate(a.bbox):
+        for j, box_b in enumerate(b.bbox):
+            shared, either = (mask(box_a) & mask(box_b)).sum(), (mask(box_a) | mask(box_b)).sum()
+            assert iou[i, j] == pytest.approx(float(shared / either))
+    assert torch.equal(pairwise_iou(a.bbox[:9], b.bbox), iou[:9].diagonal())
+    unions = union_boxes(a.bbox[:9], b.bbox)
+    assert (unions[:, :2] <= a.bbox[:9, :2]).all() and (unions[:, 2:] >= b.bbox[:, 2:]).all()
+
+
+def test_iou_over_different_images_is_refused():
+    with pytest.raises(ValueError, match="one frame"):
+        boxlist_iou(random_boxes(1, (5, 5)), random_boxes(1, (6, 5)))
+
+
+def test_relations_are_renumbered_when_boxes_go():
+    boxes = random_boxes(4)
+    boxes.add_field("relation_tuple", torch.tensor([[0, 3, 7], [1, 2, 8], [3, 2, 9]]))
+    kept = keep_boxes(boxes, torch.tensor([True, False, True, True]))
+    assert kept.get_field("relation_tuple").tolist() == [[0, 2, 7], [2, 1, 9]]
+    none = keep_boxes(boxes, torch.zeros(4, dtype=torch.bool))
+    assert none.get_field("relation_tuple").shape == (0, 3)
+
+
+def test_joining_needs_equal_fields():
+    a, b = random_boxes(2), random_boxes(3)
+    a.add_field("labels", torch.zeros(2))
+    with pytest.raises(ValueError, match="labels"):
+        cat_boxlist([a, b])
+    b.add_field("labels", torch.ones(3))
+    assert cat_boxlist([a, b]).get_field("labels").tolist() == [0, 0, 1, 1, 1]
+
+
+@pytest.mark.gpu
+def test_boxes_and_tensor_fields_move():
+    boxes = random_boxes(2)
+    boxes.add_field("labels", torch.zeros(2))
+    boxes.add_field("image_id", 7)
+    moved = boxes.to("cuda")
+    assert moved.bbox.is_cuda and moved.get_field("labels").is_cuda and moved.get_field("image_id") == 7

@@ -80,13 +80,13 @@ def build_options() -> dict:
         "cxx": ["-O3", "-g0", "-ffp-contract=off", "-fvisibility=hidden"],
         "nvcc": ["-O3", "--fmad=false", "-diag-suppress=20013,20015"],
     }
-    device_only = {path for path in SOURCES.glob("*") if path.suffix == ".cu" or path.stem.endswith("_cuda")}
+    device_only = {SOURCES / "kernels.cu", SOURCES / "ops_cuda.cpp"}
     sources = sorted({*SOURCES.glob("*.cpp"), *SOURCES.glob("*.cu")} - (set() if with_cuda else device_only))
     kind = CUDAExtension if with_cuda else CppExtension
     extension = kind(
         "maskrcnn_benchmark._C",
         [str(path) for path in sources],
-        depends=[str(path) for path in SOURCES.glob("*.h")],
+        depends=[str(path) for path in {*SOURCES.glob("*.h"), *SOURCES.glob("*.cuh")}],
         extra_compile_args=flags if with_cuda else flags["cxx"],
     )
     return {"ext_modules": [extension], "cmdclass": {"build_ext": Build}}

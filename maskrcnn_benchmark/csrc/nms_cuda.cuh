@@ -2,6 +2,8 @@
 //
 // Boxes are sorted by group, then score. Each box gets a row of bits: which later boxes of its group it overlaps. Then one block a group
 // walks its rows, 64 boxes at a time: the 64 are settled within themselves, their survivors' rows strike out the rest.
+#pragma once
+
 #include <ATen/Dispatch.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
@@ -10,7 +12,7 @@
 #include <ATen/ops/unique_consecutive.h>
 #include <ATen/ops/zeros.h>
 
-#include "cuda_common.h"
+#include "cuda_common.cuh"
 #include "geometry.h"
 #include "ops.h"
 

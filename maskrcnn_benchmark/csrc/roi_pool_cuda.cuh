@@ -1,10 +1,12 @@
 // ROIPool on the GPU: a thread a value of the output.
+#pragma once
+
 #include <ATen/Context.h>
 #include <ATen/Dispatch.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
-#include "cuda_common.h"
+#include "cuda_common.cuh"
 #include "geometry.h"
 #include "ops.h"
 

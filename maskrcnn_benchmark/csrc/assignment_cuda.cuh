@@ -1,9 +1,11 @@
 // Greedy labels on the GPU: one block for all boxes, each thread keeps the best remaining class of its own boxes.
+#pragma once
+
 #include <ATen/Dispatch.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
-#include "cuda_common.h"
+#include "cuda_common.cuh"
 #include "geometry.h"
 #include "ops.h"
 

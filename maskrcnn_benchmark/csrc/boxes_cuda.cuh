@@ -1,8 +1,10 @@
 // IoU of all pairs of boxes, and the masks of pairs, on the GPU: a thread a value.
+#pragma once
+
 #include <ATen/Dispatch.h>
 #include <ATen/ops/empty.h>
 
-#include "cuda_common.h"
+#include "cuda_common.cuh"
 #include "geometry.h"
 #include "ops.h"
 

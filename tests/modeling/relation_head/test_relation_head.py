@@ -1,0 +1,177 @@
+"""The head as a whole, on doubles of its parts: what it hands to the predictor, in training and at test."""
+
+import pytest
+import torch
+from torch import nn
+
+from maskrcnn_benchmark.config import Task
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.loss import RelationLoss
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.postprocess import RelationPostProcessor
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.bank import PrototypeSource, read_prototypes
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.extract import UnionMeans, extract_visual_prototypes, stored_features
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.relation_head import ROIRelationHead
+from maskrcnn_benchmark.structures.bounding_box import BoxList
+from maskrcnn_benchmark.structures.relation import RelationOutput
+from maskrcnn_benchmark.utils.errors import UserError
+
+F, OBJECTS, PREDICATES = 4, 3, 5
+SAMPLING = {"seed": 0, "batch_size": 64, "positive_fraction": 0.5, "iou_threshold": 0.5, "per_relation": 4, "require_overlap": False}
+
+
+class Entities(nn.Module):
+    out_channels = F
+
+    def forward(self, _features, proposals):
+        return torch.cat([p.bbox for p in proposals])
+
+    def pooler(self, _features, boxes):
+        return torch.cat(list(boxes))
+
+    def embed(self, pooled):
+        return 2 * pooled
+
+
+class Unions(nn.Module):
+    out_channels = F
+
+    def forward(self, _features, boxes, _sizes, _num_objects, pair_index):
+        return boxes[pair_index[:, 0]] - boxes[pair_index[:, 1]], None
+
+
+class Predictor(nn.Module):
+    visual_features_dim = None
+
+    def __init__(self):
+        super().__init__()
+        self.relation, self.entity = nn.Linear(F, PREDICATES), nn.Linear(F, OBJECTS)
+        self.logged = {"seen": torch.tensor(1.0)}
+
+    def forward(self, pairs):
+        self.pairs = pairs
+        losses = {"own": pairs.union_features.sum() * 0} if self.training else {}
+        return RelationOutput(self.entity(pairs.roi_features / 100), self.relation(pairs.union_features / 100), losses)
+
+
+def build(task=Task.SGCLS, **keywords):
+    torch.manual_seed(0)
+    head = ROIRelationHead(
+        task=task, box_feature_extractor=Entities(), union_feature_extractor=Unions(), predictor=Predictor(), loss=RelationLoss(),
+        post_processor=RelationPostProcessor(task=task, nms_threshold=0.5), sampling=SAMPLING, **keywords,
+    )  # fmt: skip
+    head.use_detector_features(Entities())
+    return head
+
+
+def image(n, relations=()):
+    generator = torch.Generator().manual_seed(n)
+    corner = torch.rand(n, 2, generator=generator) * 50
+    boxes = BoxList(torch.cat([corner, corner + 20], dim=1), (100, 90))
+    boxes.add_field("labels", torch.ones(n, dtype=torch.long))
+    boxes.add_field("predict_logits", torch.zeros(n, OBJECTS))
+    boxes.add_field("boxes_per_cls", boxes.bbox[:, None].repeat(1, OBJECTS, 1))
+    boxes.add_field("relation_tuple", torch.tensor(list(relations), dtype=torch.long).reshape(-1, 3))
+    return boxes
+
+
+IMAGES = [image(3, [(0, 1, 2), (2, 0, 4)]), image(0), image(1), image(2, [(1, 0, 1)])]
+MAPS = [torch.zeros(4, 1, 2, 2)]
+
+
+def test_training_gives_losses_and_a_flat_batch_of_all_images():
+    head = build().train()
+    proposals, losses = head(MAPS, IMAGES, IMAGES)
+    assert proposals is IMAGES and set(losses) == {"loss_rel", "loss_refine_obj", "own"}
+    pairs = head.predictor.pairs
+    assert pairs.num_objects == [3, 0, 1, 2] and pairs.num_pairs == [6, 0, 0, 2]
+    rows = torch.cat([pairs.pair_index, pairs.rel_labels[:, None]], dim=1)
+    assert {tuple(row) for row in rows[pairs.rel_labels > 0].tolist()} == {(0, 1, 2), (2, 0, 4), (5, 4, 1)}
+    assert [tuple(r.shape) for r in pairs.related] == [(3, 3), (0, 0), (1, 1), (2, 2)]
+    assert head.logged == head.predictor.logged
+
+
+@pytest.mark.parametrize("task", list(Task))
+def test_evaluation_gives_an_image_its_own_pairs(task):
+    results, losses = build(task).eval()(MAPS, IMAGES, None)
+    assert losses == {}
+    for boxes, result in zip(IMAGES, results, strict=True):
+        n = len(boxes)
+        assert sorted(map(tuple, result.get_field("rel_pair_idxs").tolist())) == [(i, j) for i in range(n) for j in range(n) if i != j]
+        assert result.size == boxes.size
+
+
+def test_detections_apart_are_left_out_on_request():
+    far = BoxList(torch.tensor([[0.0, 0, 10, 10], [5, 5, 15, 15], [60, 60, 80, 80]]), (100, 90))
+    far.add_field("boxes_per_cls", far.bbox[:, None].repeat(1, OBJECTS, 1))
+    results = {task: build(task, test_requires_overlap=True).eval()(MAPS[:1], [far], None)[0][0] for task in (Task.SGDET, Task.SGCLS)}
+    assert len(results[Task.SGDET].get_field("rel_pair_idxs")) == 2
+    assert len(results[Task.SGCLS].get_field("rel_pair_idxs")) == 6
+
+
+def test_images_without_any_pair_can_be_trained_on():
+    _, losses = build().train()(MAPS[:1], [image(1)], [image(1)])
+    total = sum(losses.values())
+    total.backward()
+    assert torch.isfinite(total) and losses["loss_rel"] == 0
+
+
+def test_detector_features_come_only_where_the_predictor_reads_them_and_without_gradient():
+    head = build().eval()
+    head(MAPS, IMAGES, None)
+    assert head.predictor.pairs.visual_features is None
+    head.predictor.visual_features_dim = F
+    head(MAPS, IMAGES, None)
+    pairs = head.predictor.pairs
+    subject, obj = pairs.boxes[pairs.pair_index[:, 0]], pairs.boxes[pairs.pair_index[:, 1]]
+    expected = torch.cat([torch.minimum(subject[:, :2], obj[:, :2]), torch.maximum(subject[:, 2:], obj[:, 2:])], dim=1)
+    torch.testing.assert_close(pairs.visual_features, 2 * expected)
+    head.predictor.visual_features_dim = F + 1
+    with pytest.raises(UserError, match="VIS_PRO_DIM is 5, .*are 4 wide"):
+        head.use_detector_features(Entities())
+
+
+class Model(nn.Module):
+    """Stands in for the whole model: images are their own proposals."""
+
+    def __init__(self, head):
+        super().__init__()
+        self.roi_heads = nn.Module()
+        self.roi_heads.relation = head
+
+    def forward(self, _images, targets):
+        return self.roi_heads.relation([torch.zeros(len(targets), 1, 2, 2)], targets, targets)[0]
+
+
+@pytest.mark.parametrize("features", ["relation", "detector"])
+def test_visual_prototypes_are_means_over_annotated_pairs(features, tmp_path, caplog):
+    names = ("__background__", "on", "has", "near", "under")
+    batches = [(None, IMAGES[:2]), (None, IMAGES[2:])]
+    path = tmp_path / "out" / "protos.pt"
+    extract_visual_prototypes(Model(build()), batches, names, features=features, path=path, source="a test")
+
+    sums, counts = torch.zeros(PREDICATES, F, dtype=torch.float64), torch.zeros(PREDICATES)
+    for boxes in IMAGES:
+        for s, o, p in boxes.get_field("relation_tuple").tolist():
+            first, second = boxes.bbox[s].double(), boxes.bbox[o].double()
+            union = torch.cat([torch.minimum(first[:2], second[:2]), torch.maximum(first[2:], second[2:])])
+            sums[p] += first - second if features == "relation" else 2 * union
+            counts[p] += 1
+    expected = sums / counts.clamp(min=1)[:, None]
+    expected[[0, 3]] = expected[[1, 2, 4]].mean(0)
+
+    found = read_prototypes(PrototypeSource(key="VIS_PRO_PATH", path=str(path), dim_key="", dim=F, tool=""), names)
+    torch.testing.assert_close(found.bank, expected.float())
+    assert found.features == features
+    assert "no training example of near" in caplog.text
+
+
+def test_a_training_split_without_relations_has_no_prototypes():
+    with pytest.raises(UserError, match="no annotated pair"):
+        UnionMeans(3, F, features="relation").result(torch.device("cpu"))
+
+
+def test_auto_takes_the_relation_features_where_they_were_trained():
+    trained = {"roi_heads.relation.union_feature_extractor.rect_conv.0.weight"}
+    assert stored_features("auto", trained) == "relation" and stored_features("auto", set()) == "detector"
+    assert stored_features("detector", trained) == "detector"
+    with pytest.raises(UserError, match="no file gave weights to the union extractor"):
+        stored_features("relation", set())

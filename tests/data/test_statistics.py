@@ -16,6 +16,7 @@ from maskrcnn_benchmark.data.zeroshot import read_triplets, unseen_triplets
 from maskrcnn_benchmark.utils.errors import UserError
 
 NUM_OBJECTS, NUM_PREDICATES = len(OBJECTS) + 1, len(PREDICATES) + 1
+SHAPE = (NUM_OBJECTS, NUM_OBJECTS, NUM_PREDICATES)
 
 
 def flat(images, dtype=np.int32):
@@ -32,7 +33,7 @@ def flat(images, dtype=np.int32):
 
 def counted_by_hand(annotations, overlapping):
     """The definition, image by image and pair by pair."""
-    fg, bg = np.zeros((O, NUM_OBJECTS, NUM_PREDICATES), dtype=np.int64), np.zeros((NUM_OBJECTS, NUM_OBJECTS), dtype=np.int64)
+    fg, bg = np.zeros(SHAPE, dtype=np.int64), np.zeros((NUM_OBJECTS, NUM_OBJECTS), dtype=np.int64)
     for image in range(annotations.num_images):
         rows = slice(annotations.box_start[image], annotations.box_start[image + 1])
         boxes, labels = annotations.boxes[rows].astype(np.float64), annotations.labels[rows]
@@ -85,7 +86,7 @@ def test_boxes_too_large_for_int16_are_counted_alike():
 def test_nothing_to_count_is_zero():
     image = {"boxes": [[0, 0, 5, 5]], "labels": [1], "relations": []}
     fg, bg = count_relations(flat([image]), NUM_OBJECTS, NUM_PREDICATES, overlapping=True)
-    assert fg.sum() == 0 and bg.sum() == 0 and fg.shape == (O, NUM_OBJECTS, NUM_PREDICATES)
+    assert fg.sum() == 0 and bg.sum() == 0 and fg.shape == SHAPE
 
 
 def test_the_frequency_table_is_the_log_of_relative_counts():
@@ -106,7 +107,7 @@ def test_meta_survives_a_checkpoint_and_checks_shapes():
     assert np.array_equal(back.fg_matrix, fg) and np.array_equal(back.bg_matrix, bg)
     assert np.array_equal(meta.predicate_counts(), fg.sum((0, 1)))
     empty = DatasetMeta.from_state(DatasetMeta(meta.objects, meta.predicates).to_state())
-    assert empty.fg_matrix is None and empty.frequency_table().abs().sum() == 0 and empty.frequency_table().shape == (O, NUM_OBJECTS, NUM_PREDICATES)
+    assert empty.fg_matrix is None and empty.frequency_table().abs().sum() == 0 and empty.frequency_table().shape == SHAPE
     with pytest.raises(ValueError, match=r"\(4, 4, 4\).*\(3, 4, 4\)"):
         DatasetMeta(meta.objects, meta.predicates, (), fg[:3], bg)
     with pytest.raises(ValueError, match="come together"):

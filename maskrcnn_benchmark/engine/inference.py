@@ -60,7 +60,8 @@ def evaluate(cfg: Config, model: nn.Module, run: Run, split: str, meta: DatasetM
             results[name] = evaluate_detection(cfg, model, loader, meta)
         if is_main_process():
             write_json(folder / "metrics.json", results[name])
-            logger.info(f"{name}, {folder / 'metrics.json'}:\n{metrics_table(results[name])}")
+            table = metrics_table(results[name]) if cfg.MODEL.RELATION_ON else _detection_line(results[name])
+            logger.info(f"{name}, {folder / 'metrics.json'}:\n{table}")
     return results
 
 
@@ -82,24 +83,24 @@ def evaluate_relations(
         rel_nms=cfg.TEST.RELATION.REL_NMS,
         predictions_to=folder / "predictions" if folder is not None and cfg.TEST.SAVE_PREDICTIONS else None,
     )
-    for prediction, truth in predictions(cfg, model, loader):
-        scores.add(prediction, truth)
+    for index, prediction, truth in predictions(cfg, model, loader):
+        scores.add(index, prediction, truth)
     return merged(scores).summary()
 
 
 def evaluate_detection(cfg: Config, model: nn.Module, loader: EvaluationLoader, meta: DatasetMeta) -> dict[str, Any]:
     """AP, AP50, AP75 and AR of a detector over one pass of a loader."""
     evaluator = DetectionEvaluator(meta.objects)
-    for prediction, truth in predictions(cfg, model, loader):
+    for _, prediction, truth in predictions(cfg, model, loader):
         found = {"boxes": prediction.bbox, "labels": prediction.get_field("pred_labels"), "scores": prediction.get_field("pred_scores")}
         evaluator.update(found, {"boxes": truth.bbox, "labels": truth.get_field("labels")})
     return {"mode": "detection", "images": len(loader.dataset), **merged(evaluator).summary()}
 
 
-def predictions(cfg: Config, model: nn.Module, loader: EvaluationLoader) -> Iterator[tuple[BoxList, BoxList]]:
+def predictions(cfg: Config, model: nn.Module, loader: EvaluationLoader) -> Iterator[tuple[int, BoxList, BoxList]]:
     """
-    (prediction, annotation) of each image of this process's share, both on the CPU and in the frame of the annotation (image_data's
-    width and height). The model is put into evaluation mode.
+    (index, prediction, annotation) of each image of this process's share, both on the CPU and in the frame of the annotation
+    (image_data's width and height). The model is put into evaluation mode.
     """
     device = next(model.parameters()).device
     model.eval()
@@ -110,10 +111,15 @@ def predictions(cfg: Config, model: nn.Module, loader: EvaluationLoader) -> Iter
             results = model(batch.images, batch.targets if model.needs_targets else None)
         for result, index in zip(results, batch.indices, strict=True):
             truth = loader.dataset.get_groundtruth(index)
-            yield result.to("cpu").resize(truth.size), truth
+            yield index, result.to("cpu").resize(truth.size), truth
         images += len(batch)
     if images:
         logger.info(f"{images} images in {time.perf_counter() - started:.1f} s, {(time.perf_counter() - started) / images:.3f} s an image")
+
+
+def _detection_line(metrics: dict[str, Any]) -> str:
+    figures = [f"{key} {100 * value:.2f} %" for key, value in metrics.items() if isinstance(value, float)]
+    return f"{metrics['images']} images: {', '.join(figures)}"
 
 
 def merged(own: Any) -> Any:

@@ -189,6 +189,7 @@ class TrainingState:
         self.schedule.load_state_dict(state["schedule"], keep_settings=keep_settings)
         self.scaler.load_state_dict(state["scaler"])
         self.iteration = state["iteration"]
+        self.schedule.set_iteration(max(self.iteration, 1))
         if state["best"]["metric"] == self.best.metric:
             self.best = Best(**state["best"])
         else:

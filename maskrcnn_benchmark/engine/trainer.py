@@ -135,7 +135,7 @@ class Trainer:
     def run(self) -> None:
         """Trains from state.iteration to MAX_ITER and writes model_final.pth. KeyboardInterrupt, after a checkpoint, when asked to stop."""
         state, plan = self.state, self.plan
-        batches = self._timed(self.batches)
+        batches, started = self._timed(self.batches), state.iteration
         state.model.train()
         if plan.validate_first and state.iteration == 0:
             self._validate(counts=False)
@@ -156,7 +156,9 @@ class Trainer:
                 raise KeyboardInterrupt
             if _is_due(iteration, plan.checkpoint_period):
                 state.save(self.checkpoints, _checkpoint_name(iteration))
-        state.save(self.checkpoints, FINAL)
+        last = self.checkpoints.last()
+        if state.iteration > started or last is None or last.name != FINAL:
+            state.save(self.checkpoints, FINAL)
 
     def _validate(self, *, counts: bool = True) -> None:
         """Evaluates; unless it is only the figure before training, the result goes to the schedule and may make a new best model."""

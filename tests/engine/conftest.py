@@ -3,10 +3,36 @@
 import pytest
 import torch
 
+from maskrcnn_benchmark.utils.log import close_logging
+
+from .tiny import detector_keys, relation_keys, write_config, write_data, write_word_vectors
 from .toys import ToyModel
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch):
+    """Layers this small only lose time to threads; processes started by a test have one, too."""
+    threads = torch.get_num_threads()
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture
 def toy_model():
     torch.manual_seed(3)
     return ToyModel()
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    """A folder with the data set `tiny`, word vectors, relation.yaml and detector.yaml; it is DATA_DIR and the working directory."""
+    write_data(tmp_path)
+    write_word_vectors(tmp_path)
+    write_config(tmp_path / "relation.yaml", relation_keys())
+    write_config(tmp_path / "detector.yaml", detector_keys())
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    close_logging()

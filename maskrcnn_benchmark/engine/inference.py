@@ -7,24 +7,27 @@ returns the figures that one process alone would.
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from maskrcnn_benchmark.config import Config, Task
+from maskrcnn_benchmark.config.paths_catalog import dataset_entry
 from maskrcnn_benchmark.data.build import make_data_loader, training_name, training_statistics
 from maskrcnn_benchmark.data.loader import EvaluationLoader
 from maskrcnn_benchmark.data.meta import DatasetMeta
-from maskrcnn_benchmark.engine.relation_scores import RelationScores
+from maskrcnn_benchmark.data.zeroshot import unseen_triplets
+from maskrcnn_benchmark.engine.relation_scores import RelationScores, prediction_arrays, truth_arrays
 from maskrcnn_benchmark.engine.run import Run
 from maskrcnn_benchmark.engine.step import autocast
 from maskrcnn_benchmark.evaluation.detection import DetectionEvaluator
+from maskrcnn_benchmark.evaluation.predictions import PredictionWriter
 from maskrcnn_benchmark.evaluation.table import metrics_table
 from maskrcnn_benchmark.structures.bounding_box import BoxList
-from maskrcnn_benchmark.utils.distributed import all_gather_objects, is_main_process
+from maskrcnn_benchmark.utils.distributed import all_gather_objects, barrier, is_main_process, rank
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.files import write_json
 from maskrcnn_benchmark.utils.log import get_logger
@@ -55,7 +58,7 @@ def evaluate(cfg: Config, model: nn.Module, run: Run, split: str, meta: DatasetM
         logger.info(f"evaluating on {name}: {len(loader.dataset)} images")
         folder = run.output_dir / "inference" / name
         if cfg.MODEL.RELATION_ON:
-            results[name] = evaluate_relations(cfg, model, loader, meta, folder=folder)
+            results[name] = evaluate_relations(cfg, model, loader, meta, name=name, folder=folder)
         else:
             results[name] = evaluate_detection(cfg, model, loader, meta)
         if is_main_process():
@@ -66,35 +69,55 @@ def evaluate(cfg: Config, model: nn.Module, run: Run, split: str, meta: DatasetM
 
 
 def evaluate_relations(
-    cfg: Config, model: nn.Module, loader: EvaluationLoader, meta: DatasetMeta, *, folder: Path | None = None
+    cfg: Config, model: nn.Module, loader: EvaluationLoader, meta: DatasetMeta, *, name: str = "", folder: Path | None = None
 ) -> dict[str, Any]:
     """
     metrics.json's dict of a relation model over one pass of a loader, FREQ and, for SGDet, AP50 included.
 
     Args:
-        folder: where predictions go if TEST.SAVE_PREDICTIONS asks for them.
+        name: the data set's in the catalog.
+        folder: TEST.SAVE_PREDICTIONS writes the predictions of each process to `predictions/<rank>.npz` in it.
     """
-    known = training_statistics(training_name(cfg)).triplets
+    task = Task.from_cfg(cfg)
+    unseen = unseen_triplets(loader.dataset.triplets(), training_statistics(training_name(cfg)).triplets)
     scores = RelationScores(
-        Task.from_cfg(cfg),
+        task,
         meta,
-        zeroshot_triplets=unseen_rows(loader.dataset.triplets(), known),
+        zeroshot_triplets=unseen,
         iou_threshold=cfg.TEST.RELATION.IOU_THRESHOLD,
         rel_nms=cfg.TEST.RELATION.REL_NMS,
-        predictions_to=folder / "predictions" if folder is not None and cfg.TEST.SAVE_PREDICTIONS else None,
+        open_images=bool(name) and dataset_entry(name).kind == "openimages",
     )
-    for index, prediction, truth in predictions(cfg, model, loader):
-        scores.add(index, prediction, truth)
+    with ExitStack() as stack:
+        writer = None
+        if cfg.TEST.SAVE_PREDICTIONS and folder is not None:
+            path = _prediction_path(folder / "predictions")
+            facts = {"predicates": meta.predicates, "objects": meta.objects, "train_counts": meta.predicate_counts()}
+            writer = stack.enter_context(PredictionWriter(path, mode=str(task), dataset=name, zeroshot_triplets=unseen, **facts))
+        for index, result, annotation in predictions(cfg, model, loader):
+            prediction, truth = prediction_arrays(result), truth_arrays(annotation)
+            scores.add(index, prediction, truth)
+            if writer is not None:
+                writer.add(annotation.get_field("image_id"), prediction, truth)
     return merged(scores).summary()
+
+
+def _prediction_path(folder: Path) -> Path:
+    """This process's file, once the files of earlier evaluations are gone, of which there may be more."""
+    if is_main_process():
+        for old in folder.glob("*.npz"):
+            old.unlink()
+    barrier()
+    return folder / f"{rank():04d}.npz"
 
 
 def evaluate_detection(cfg: Config, model: nn.Module, loader: EvaluationLoader, meta: DatasetMeta) -> dict[str, Any]:
     """AP, AP50, AP75 and AR of a detector over one pass of a loader."""
     evaluator = DetectionEvaluator(meta.objects)
-    for _, prediction, truth in predictions(cfg, model, loader):
-        found = {"boxes": prediction.bbox, "labels": prediction.get_field("pred_labels"), "scores": prediction.get_field("pred_scores")}
-        evaluator.update(found, {"boxes": truth.bbox, "labels": truth.get_field("labels")})
-    return {"mode": "detection", "images": len(loader.dataset), **merged(evaluator).summary()}
+    for index, result, annotation in predictions(cfg, model, loader):
+        found = {"boxes": result.bbox, "labels": result.get_field("pred_labels"), "scores": result.get_field("pred_scores")}
+        evaluator.update(found, {"boxes": annotation.bbox, "labels": annotation.get_field("labels")}, image_id=index)
+    return {"mode": "detection", **merged(evaluator).summary()}
 
 
 def predictions(cfg: Config, model: nn.Module, loader: EvaluationLoader) -> Iterator[tuple[int, BoxList, BoxList]]:
@@ -128,12 +151,6 @@ def merged(own: Any) -> Any:
     for other in others:
         first.merge(other)
     return first
-
-
-def unseen_rows(rows: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Those of the distinct rows (t, c) that are not among `known` (u, c): test triplets that training does not have."""
-    both, counts = np.unique(np.concatenate([known, rows, rows]), axis=0, return_counts=True)
-    return both[counts == 2]
 
 
 def _check_vocabulary(found: DatasetMeta, expected: DatasetMeta, name: str, *, relations: bool) -> None:

@@ -1,6 +1,5 @@
 """All figures of a relation model that are taken from the same predictions: recalls, the frequency baseline beside them, AP50."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from maskrcnn_benchmark.evaluation import SceneGraphEvaluator
 from maskrcnn_benchmark.evaluation.bootstrap import paired_bootstrap
 from maskrcnn_benchmark.evaluation.detection import DetectionEvaluator
 from maskrcnn_benchmark.evaluation.frequency import FrequencyBaseline
+from maskrcnn_benchmark.evaluation.open_images import OpenImagesEvaluator
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 
 # Figures of FREQ that metrics.json holds; the model's lead over it is given at COMPARED_AT, with an interval.
@@ -19,7 +19,7 @@ COMPARED_AT = 50
 
 
 class RelationScores:
-    """Takes predictions image by image; what it keeps of each is small. Two of them can be merged."""
+    """Takes predictions image by image; what it keeps of each is small. Those of several processes can be merged."""
 
     def __init__(
         self,
@@ -29,14 +29,14 @@ class RelationScores:
         zeroshot_triplets: np.ndarray,
         iou_threshold: float = 0.5,
         rel_nms: bool = False,
-        predictions_to: Path | None = None,
+        open_images: bool = False,
     ):
         """
         Args:
             meta: vocabulary and statistics of the training data.
             zeroshot_triplets: (t, 3) subject class, object class, predicate that training does not have.
             rel_nms: of the model's predictions; FREQ's are ranked without.
-            predictions_to: folder that keeps each image's prediction.
+            open_images: the figures of the Open Images challenge too.
         """
         settings = {
             "mode": str(task),
@@ -48,44 +48,47 @@ class RelationScores:
         }
         self.model = SceneGraphEvaluator(**settings, rel_nms=rel_nms)
         self.frequency = SceneGraphEvaluator(**settings)
-        self.detections = None if task.uses_gt_boxes else DetectionEvaluator(meta.objects)
+        self.others: dict[str, Any] = {}
+        if not task.uses_gt_boxes:
+            self.others["detection"] = DetectionEvaluator(meta.objects)
+        if open_images:
+            self.others["open_images"] = OpenImagesEvaluator(meta.num_predicates, meta.predicates, iou_threshold)
         self._baseline = FrequencyBaseline(meta)
-        self._predictions_to = predictions_to
 
-    def add(self, index: int, result: BoxList, truth: BoxList) -> None:
+    def add(self, index: int, prediction: dict[str, np.ndarray], truth: dict[str, np.ndarray]) -> None:
         """
         Takes one image.
 
         Args:
             index: of the image in its data set.
-            result: of the model, with the fields of a relation result, in the frame of `truth`.
-            truth: annotation with labels and relation_tuple.
+            prediction, truth: as prediction_arrays and truth_arrays make them.
         """
-        annotated = {"boxes": truth.bbox, "labels": truth.get_field("labels"), "relations": truth.get_field("relation_tuple")}
-        prediction = relation_arrays(result)
-        self.model.update(prediction, annotated, image_id=index)
-        ends = prediction["labels"][prediction["pairs"]]
-        by_frequency = prediction | {"predicate_scores": self._baseline.predicate_scores(ends[:, 0], ends[:, 1])}
-        self.frequency.update(by_frequency, annotated, image_id=index)
-        if self.detections is not None:
-            self.detections.update(prediction, annotated)
+        self.model.update(prediction, truth, image_id=index)
+        # The many equal scores of FREQ must not be in the order of what the model thinks.
+        pairs = prediction["pairs"][np.lexsort(prediction["pairs"].T[::-1])]
+        ends = prediction["labels"][pairs]
+        scores = self._baseline.predicate_scores(ends[:, 0], ends[:, 1])
+        self.frequency.update(prediction | {"pairs": pairs, "predicate_scores": scores}, truth, image_id=index)
+        for evaluator in self.others.values():
+            evaluator.update(prediction, truth, image_id=index)
 
     def merge(self, other: "RelationScores") -> None:
         """Adds another process's images."""
         self.model.merge(other.model)
         self.frequency.merge(other.frequency)
-        if self.detections is not None:
-            self.detections.merge(other.detections)
+        for name, evaluator in self.others.items():
+            evaluator.merge(other.others[name])
 
     def summary(self) -> dict[str, Any]:
         """metrics.json's dict."""
-        metrics = self.model.summary()
-        frequency = self.frequency.summary()
+        metrics, frequency = self.model.summary(), self.frequency.summary()
         metrics["freq"] = {name: frequency[name] for name in FREQUENCY_FIGURES}
         if metrics["R"][str(COMPARED_AT)] is not None:
             metrics["freq"]["lead"] = {f"{name}@{COMPARED_AT}": self._lead(name) for name in FREQUENCY_FIGURES}
-        if self.detections is not None:
-            metrics["AP50"] = self.detections.summary()["AP50"]
+        if "detection" in self.others:
+            metrics["AP50"] = self.others["detection"].summary()["AP50"]
+        if "open_images" in self.others:
+            metrics["open_images"] = self.others["open_images"].summary()
         return metrics
 
     def _lead(self, figure: str) -> dict[str, Any]:
@@ -93,7 +96,7 @@ class RelationScores:
         return paired_bootstrap(self.model, self.frequency, metric=figure, k=COMPARED_AT)
 
 
-def relation_arrays(result: BoxList) -> dict[str, np.ndarray]:
+def prediction_arrays(result: BoxList) -> dict[str, np.ndarray]:
     """A relation result as the evaluators take it: boxes (n, 4), labels, scores (n,), pairs (m, 2), predicate_scores (m, K)."""
     return {
         "boxes": result.bbox.numpy(),
@@ -101,4 +104,13 @@ def relation_arrays(result: BoxList) -> dict[str, np.ndarray]:
         "scores": result.get_field("pred_scores").float().numpy(),
         "pairs": result.get_field("rel_pair_idxs").numpy(),
         "predicate_scores": result.get_field("pred_rel_scores").float().numpy(),
+    }
+
+
+def truth_arrays(truth: BoxList) -> dict[str, np.ndarray]:
+    """An annotation as the evaluators take it: boxes (n, 4), labels (n,), relations (r, 3)."""
+    return {
+        "boxes": truth.bbox.numpy(),
+        "labels": truth.get_field("labels").numpy(),
+        "relations": truth.get_field("relation_tuple").numpy(),
     }

@@ -71,7 +71,7 @@ def detector_keys() -> dict:
                 "MLP_HEAD_DIM": 16,
             },
         },
-        "INPUT": {"MIN_SIZE_TRAIN": [64], "MAX_SIZE_TRAIN": 96, "MIN_SIZE_TEST": 64, "MAX_SIZE_TEST": 96, "HORIZONTAL_FLIP_PROB_TRAIN": 0.5},
+        "INPUT": {"MIN_SIZE_TRAIN": [64], "MAX_SIZE_TRAIN": 96, "MIN_SIZE_TEST": 64, "MAX_SIZE_TEST": 96, },
         "DATASETS": {"TRAIN": ["tiny_train"], "VAL": ["tiny_val"], "TEST": ["tiny_test"]},
         "DATALOADER": {"NUM_WORKERS": 0, "SIZE_DIVISIBILITY": 32},
         "SOLVER": {

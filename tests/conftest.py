@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 
-torch.set_num_threads(min(2, os.cpu_count() or 1))
+# One thread a worker: the suite runs in several processes at once.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Folder with published figures and real annotation files, named by SGG_SHARED; skips where it is absent."""
-    folder = Path(os.environ.get("SGG_SHARED", "../shared"))
+    folder = Path(os.environ.get("SGG_SHARED", "../shared")).resolve()
     if not folder.is_dir():
         pytest.skip(f"SGG_SHARED {folder} is not there")
     return folder

@@ -12,6 +12,7 @@ SPLITS = ("train", "val", "test")
 VG_CORRUPT_IMAGES = (1592, 1722, 4616, 4617)
 VG_NUM_VAL = GQA_NUM_VAL = 5000
 SCENES_NUM_VAL = 100
+PSG_NUM_VAL = 1000
 CATALOG_PREFIX = "catalog://"
 WEIGHTS_DIR = Path("checkpoints")
 _DETECTRON = "https://dl.fbaipublicfiles.com/detectron/ImageNetPretrained/"
@@ -42,10 +43,11 @@ class DatasetEntry:
 
     Attributes:
         name: as in DATASETS.TRAIN, VAL and TEST.
-        kind: layout of the annotations: "vg", "gqa" or "openimages".
+        kind: layout of the annotations: "vg", "gqa", "openimages", "vrd", "psg" or "coco".
         split: "train", "val" or "test".
         files: what each path is -> path. "images" is the folder of images; "vg": "image_data", "dicts", "annotations" (h5);
-            "gqa": "info", "annotations"; "openimages": "categories", "annotations".
+            "gqa": "info", "annotations"; "openimages": "categories", "annotations"; "vrd": "objects", "predicates", "annotations";
+            "psg": "annotations"; "coco": "annotations", and "relations" where they stand in a file of their own.
         num_val: how many images, the first of the training annotations, are the val split; None where the annotations say it themselves.
         exclude_images: ids of entries of image_data that are left out before it is lined up with the annotations.
     """
@@ -76,8 +78,9 @@ def dataset_entry(name: str) -> DatasetEntry:
     """
     The files of a data set by its catalog name. Nothing is opened.
 
-    Known are Visual Genome (`VG_stanford_filtered_with_attribute_*`, `VG_stanford_filtered_*`), `GQA_200_*`, `openimage_v6_*`, and any
-    folder of DATA_DIR in the VG layout by its own name (`scenes_train` is the training split in `scenes/`); * is train, val or test.
+    Known are Visual Genome (`VG_stanford_filtered_with_attribute_*`, `VG_stanford_filtered_*`), `GQA_200_*`, `openimage_v6_*`, `vrd_*`,
+    `psg_*`, and any folder of DATA_DIR in the VG layout, or with COCO files train.json, val.json, test.json, by its own name
+    (`scenes_train` is the training split in `scenes/`); * is train, val or test.
 
     Raises:
         UserError: no such name and no such folder.
@@ -93,6 +96,10 @@ def dataset_entry(name: str) -> DatasetEntry:
         return DatasetEntry(name=name, kind="gqa", split=split, files=_gqa_files(root / "gqa", split), num_val=GQA_NUM_VAL)
     if stem == "openimage_v6":
         return DatasetEntry(name=name, kind="openimages", split=split, files=_open_images_files(root / "openimages/open_image_v6", split))
+    if stem == "vrd":
+        return DatasetEntry(name=name, kind="vrd", split=split, files=_vrd_files(root / "vrd", split))
+    if stem == "psg":
+        return DatasetEntry(name=name, kind="psg", split=split, files=_psg_files(root), num_val=PSG_NUM_VAL)
     if stem == "scenes" and not (root / stem).is_dir():
         raise UserError(f"data set '{name}': no folder {root / stem}; python tools/make_demo_dataset.py makes it")
     if not (root / stem).is_dir():
@@ -100,6 +107,8 @@ def dataset_entry(name: str) -> DatasetEntry:
             f"data set '{name}' is neither in the catalog nor a folder {root / stem}; known: {_known_names()}. "
             "The environment variable DATA_DIR names the folder of the data sets."
         )
+    if not (root / stem / "image_data.json").exists() and any((root / stem / f"{part}.json").exists() for part in SPLITS):
+        return DatasetEntry(name=name, kind="coco", split=split, files=_coco_files(root / stem, split))
     num_val = SCENES_NUM_VAL if stem == "scenes" else None
     return DatasetEntry(name=name, kind="vg", split=split, files=_vg_files(root / stem, attributes=True), num_val=num_val)
 
@@ -128,10 +137,25 @@ def _open_images_files(folder: Path, split: str) -> dict[str, Path]:
     }
 
 
+def _vrd_files(folder: Path, split: str) -> dict[str, Path]:
+    names = {"objects": folder / "objects.json", "predicates": folder / "predicates.json"}
+    return {"images": folder / "images", **names, "annotations": folder / f"annotations_{split}.json"}
+
+
+def _psg_files(root: Path) -> dict[str, Path]:
+    return {"images": root / "coco", "annotations": root / "psg/psg.json"}
+
+
+def _coco_files(folder: Path, split: str) -> dict[str, Path]:
+    files = {"images": folder / "images", "annotations": folder / f"{split}.json"}
+    return {**files, "relations": folder / "rel.json"} if (folder / "rel.json").exists() else files
+
+
 def _known_names() -> str:
     root = data_dir()
     own = sorted(f"{p.name}_*" for p in root.iterdir() if (p / "image_data.json").exists() and p.name != "vg") if root.is_dir() else []
-    return ", ".join(["VG_stanford_filtered_with_attribute_*", "VG_stanford_filtered_*", "GQA_200_*", "openimage_v6_*", *own])
+    catalog = ["VG_stanford_filtered_with_attribute_*", "VG_stanford_filtered_*", "GQA_200_*", "openimage_v6_*", "vrd_*", "psg_*"]
+    return ", ".join([*catalog, *own])
 
 
 def weights_path(name: str | Path) -> Path:

@@ -1,6 +1,7 @@
 """Reading image files into uint8 tensors."""
 
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -44,6 +45,34 @@ def read_image(path: str | Path, *, upright: bool = False) -> Tensor:
     if image is None:
         raise ImageFileError(f"image {path}: no image that is known (JPEG, PNG, WEBP, GIF, BMP, TIFF and what else OpenCV reads); {_CURE}")
     return torch.from_numpy(np.ascontiguousarray(image[:, :, ::-1])).permute(2, 0, 1)
+
+
+def image_size(path: str | Path) -> tuple[int, int]:
+    """(width, height) of an image file, from its header alone where it is a JPEG. ImageFileError as read_image."""
+    try:
+        with open(path, "rb") as file:
+            size = _jpeg_size(file)
+    except OSError as error:
+        raise ImageFileError(f"image {path}: cannot be read ({error.strerror or error}); {_CURE}") from error
+    if size is None:
+        image = read_image(path)
+        size = (image.size(2), image.size(1))
+    return size
+
+
+def _jpeg_size(file: BinaryIO) -> tuple[int, int] | None:
+    """The size in a JPEG's frame header, found by walking over its segments; None if it is no JPEG or has none."""
+    if file.read(2) != b"\xff\xd8":
+        return None
+    while True:
+        head = file.read(4)
+        if len(head) < 4 or head[0] != 0xFF:
+            return None
+        marker, length = head[1], int.from_bytes(head[2:], "big")
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # frame headers; the three are tables
+            frame = file.read(5)
+            return (int.from_bytes(frame[3:5], "big"), int.from_bytes(frame[1:3], "big")) if len(frame) == 5 else None
+        file.seek(length - 2, 1)
 
 
 def _to_uint8(image: Tensor) -> Tensor:

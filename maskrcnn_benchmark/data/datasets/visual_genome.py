@@ -4,7 +4,6 @@ Visual Genome's scene graph files (VG150 as published by Zellers et al. and Tang
 The h5 file is read once into flat arrays and closed: worker processes share the arrays, and no handle is carried into them.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 from maskrcnn_benchmark.config.paths_catalog import DatasetEntry
 from maskrcnn_benchmark.data.annotations import Annotations, expand_ranges, offsets
 from maskrcnn_benchmark.data.datasets.base import SceneGraphDataset
+from maskrcnn_benchmark.data.datasets.records import read_json
 from maskrcnn_benchmark.data.datasets.source import AnnotationSource, check_ids, names_array, with_background
 from maskrcnn_benchmark.utils.errors import UserError
 
@@ -89,7 +89,7 @@ def read_vg(
 
 def read_vg_names(dict_file: str | Path) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """Names of objects, predicates and attributes, background first; attributes are empty where the file has none."""
-    tables = _read_json(Path(dict_file), dict)
+    tables = read_json(Path(dict_file), dict)
     return tuple(_names(tables, key, Path(dict_file), required) for key, required in
                  (("label_to_idx", True), ("predicate_to_idx", True), ("attribute_to_idx", False)))  # fmt: skip
 
@@ -106,21 +106,9 @@ def _names(tables: dict[str, Any], key: str, file: Path, required: bool) -> tupl
     return with_background([name for _, name in by_id])
 
 
-def _read_json(file: Path, kind: type) -> Any:
-    try:
-        content = json.loads(file.read_bytes())
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read ({error.strerror}); DATASET.md says where to get it") from error
-    except ValueError as error:
-        raise UserError(f"{file}: is not valid JSON ({error}); fetch it again") from error
-    if not isinstance(content, kind):
-        raise UserError(f"{file}: expected a JSON {'list' if kind is list else 'object'}, found {type(content).__name__}")
-    return content
-
-
 def _read_image_data(file: Path, exclude: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Ids (I,), sizes (I, 2) width and height, and file names (I,) where an entry gives one."""
-    entries = _read_json(file, list)
+    entries = read_json(file, list)
     left_out = set(exclude)
     try:
         entries = [entry for entry in entries if entry["image_id"] not in left_out]

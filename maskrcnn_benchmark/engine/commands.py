@@ -50,7 +50,7 @@ def run_test(cfg: Config, *, weight_named: bool) -> Results:
     Returns:
         metrics.json's dict by data set.
     """
-    path = tested_weights(cfg, weight_named=weight_named)
+    path = weights_to_test(cfg, weight_named=weight_named)
     with setup_run(cfg) as run:
         meta = load_dataset_meta(cfg)
         model = build_detection_model(cfg, meta).to(run.device)
@@ -58,7 +58,7 @@ def run_test(cfg: Config, *, weight_named: bool) -> Results:
         return evaluate(cfg, model, run, cfg.DATASETS.TO_TEST or "test", meta)
 
 
-def tested_weights(cfg: Config, *, weight_named: bool) -> Path:
+def weights_to_test(cfg: Config, *, weight_named: bool) -> Path:
     """
     The file that a test is about: MODEL.WEIGHT of the command line, else OUTPUT_DIR's last checkpoint, else the config file's MODEL.WEIGHT.
 

@@ -78,10 +78,10 @@ def train(cfg: Config, model: nn.Module, run: Run, meta: DatasetMeta) -> nn.Modu
     """
     plan = Plan.from_config(cfg)
     saved = load_last(run.checkpoints)
+    freeze(cfg, model)
     if saved is None:
         load_start(cfg, model)
     broadcast_model(model)
-    freeze(cfg, model)
     seed_everything(mix(cfg.SEED, rank()))
     loader = make_data_loader(cfg, "train", task=model.task, sampler_state=None if saved is None else saved["sampler"])
     optimizer, scaler = make_optimizer(cfg, model), make_scaler(run.device, cfg.DTYPE)

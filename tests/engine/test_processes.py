@@ -1,0 +1,101 @@
+"""Several processes take the step of one, and measure what one measures (gloo, on the CPU)."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import torch.multiprocessing as mp
+from torch import nn
+
+from maskrcnn_benchmark.config import load_config
+from maskrcnn_benchmark.engine.commands import run_training
+from maskrcnn_benchmark.engine.processes import average_gradients, broadcast_model, mean_values
+from maskrcnn_benchmark.utils.distributed import close, setup_distributed
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def enter_group(rank: int, processes: int, port: int) -> None:
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "RANK": str(rank), "WORLD_SIZE": str(processes)}
+    torch.set_num_threads(1)
+    setup_distributed("cpu")
+
+
+def gradients_of_one_rank(rank, processes, port, folder):
+    enter_group(rank, processes, port)
+    torch.manual_seed(rank)
+    model = nn.ModuleDict({"both": nn.Linear(3, 2), "first_only": nn.Linear(3, 2), "nobody": nn.Linear(3, 2)})
+    broadcast_model(model)
+    x = torch.full((1, 3), float(rank + 1))
+    loss = model["both"](x).sum()
+    if rank == 0:
+        loss = loss + model["first_only"](x).sum()
+    loss.backward()
+    average_gradients(model.parameters())
+    values = mean_values({"a": torch.tensor(float(rank)), **({"b": torch.tensor(3.0)} if rank == 0 else {})})
+    grads = {name: p.grad for name, p in model.named_parameters()}
+    torch.save({"grads": grads, "values": values, "weights": model.state_dict()}, folder / f"{rank}.pth")
+    close()
+
+
+def test_gradients_are_averaged_and_untouched_parameters_stay_without(tmp_path):
+    processes = 2
+    mp.spawn(gradients_of_one_rank, args=(processes, free_port(), tmp_path), nprocs=processes)
+    results = [torch.load(tmp_path / f"{rank}.pth", weights_only=True) for rank in range(processes)]
+    for result in results:
+        grads = result["grads"]
+        torch.testing.assert_close(grads["both.weight"], torch.full((2, 3), (processes + 1) / 2))
+        torch.testing.assert_close(grads["first_only.weight"], torch.full((2, 3), 1 / processes))
+        assert grads["nobody.weight"] is None
+        assert result["values"] == pytest.approx({"a": (processes - 1) / 2, "b": 3 / processes})
+        assert all(torch.equal(a, b) for a, b in zip(result["weights"].values(), results[0]["weights"].values(), strict=True))
+
+
+def torchrun(world, processes, *words, tool="relation_train_net"):
+    command = [sys.executable, "-m", "torch.distributed.run", f"--nproc_per_node={processes}", f"--master_port={free_port()}"]
+    command += [str(ROOT / f"tools/{tool}.py"), "--config-file", "relation.yaml", *words]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=world, env=environment, capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.slow
+def test_two_processes_train_and_evaluate_as_one(world):
+    keys = ["MODEL.ROI_RELATION_HEAD.PENET_DROPOUT", "0.0", "SOLVER.MAX_ITER", "3", "SOLVER.BASE_LR", "0.02"]
+    result = torchrun(world, 2, *keys, "OUTPUT_DIR", "two/out")
+    assert result.returncode == 0, result.stderr[-3000:]
+    run_training(load_config(world / "relation.yaml", [*keys, "OUTPUT_DIR", "one/out"]), skip_test=False)
+
+    one, two = (torch.load(world / name / "out/model_final.pth", weights_only=True) for name in ("one", "two"))
+    moved = 0
+    for name, value in one["model"].items():
+        torch.testing.assert_close(two["model"][name], value, rtol=1e-4, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}")
+        moved += name.startswith("roi_heads.relation")
+    assert moved and one["sampler"] == two["sampler"]
+    one, two = ([json.loads(line) for line in (world / name / "out/metrics.jsonl").read_text().splitlines()] for name in ("one", "two"))
+    for a, b in zip(one, two, strict=True):
+        assert {k: v for k, v in a.items() if "loss" in k} == pytest.approx({k: v for k, v in b.items() if "loss" in k}, rel=1e-4)
+
+
+@pytest.mark.slow
+def test_sharded_evaluation_has_the_very_figures_of_one_process(world):
+    keys = ["SOLVER.MAX_ITER", "1", "SOLVER.TO_VAL", "False"]
+    # One image a process either way: what an image is padded to is not neutral.
+    run_training(load_config(world / "relation.yaml", [*keys, "TEST.IMS_PER_BATCH", "1"]), skip_test=False)
+    place = world / "out/inference/tiny_test"
+    one = (place / "metrics.json").read_text()
+    (place / "metrics.json").unlink()
+    result = torchrun(world, 2, "TEST.IMS_PER_BATCH", "2", "TEST.SAVE_PREDICTIONS", "True", tool="relation_test_net")
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert (place / "metrics.json").read_text() == one
+    assert sorted(path.name for path in (place / "predictions").iterdir()) == ["0000.npz", "0001.npz"]

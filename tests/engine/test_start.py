@@ -1,0 +1,151 @@
+"""Where weights come from: the detector file, MODEL.WEIGHT over it, what is refused, and what a test takes."""
+
+import pytest
+import torch
+
+from maskrcnn_benchmark.config import load_config
+from maskrcnn_benchmark.data.build import load_dataset_meta
+from maskrcnn_benchmark.engine.commands import weights_to_test
+from maskrcnn_benchmark.engine.freeze import freeze, parameter_table
+from maskrcnn_benchmark.engine.start import load_start, load_tested
+from maskrcnn_benchmark.modeling.detector import build_detection_model
+from maskrcnn_benchmark.utils.errors import UserError
+
+SGDET = ["MODEL.ROI_RELATION_HEAD.USE_GT_BOX", "False", "MODEL.ROI_RELATION_HEAD.USE_GT_OBJECT_LABEL", "False"]
+FROZEN = ["MODEL.FREEZE_DETECTOR", "True"]
+BOX_FC6 = "roi_heads.box.feature_extractor.fc6.weight"
+ENTITY_FC6 = "roi_heads.relation.box_feature_extractor.fc6.weight"
+
+
+def relation(world, *overrides):
+    cfg = load_config(world / "relation.yaml", overrides)
+    return cfg, build_detection_model(cfg, load_dataset_meta(cfg))
+
+
+@pytest.fixture
+def detector_file(world):
+    """A detector's checkpoint as older code writes it: names under `module.`, inside "model"."""
+    cfg = load_config(world / "detector.yaml")
+    torch.manual_seed(5)
+    model = build_detection_model(cfg, load_dataset_meta(cfg))
+    path = world / "detector.pth"
+    torch.save({"model": {f"module.{name}": value for name, value in model.state_dict().items()}, "iteration": 7}, path)
+    return path, model.state_dict()
+
+
+@pytest.fixture
+def trunk_file(world, detector_file):
+    path = world / "trunk.pth"
+    state = {name: value for name, value in detector_file[1].items() if name.startswith("backbone.body.")}
+    torch.save({name[len("backbone.body.") :]: value + 1 for name, value in state.items()}, path)
+    return path
+
+
+def test_a_detector_fills_the_model_and_the_relation_heads_extractors(world, detector_file):
+    cfg, model = relation(world, *FROZEN, "MODEL.PRETRAINED_DETECTOR_CKPT", str(detector_file[0]))
+    loaded = load_start(cfg, model)
+    state = model.state_dict()
+    for name in (BOX_FC6, "backbone.body.layer2.0.conv1.weight", "rpn.head.conv.weight"):
+        assert torch.equal(state[name], detector_file[1][name])
+    assert torch.equal(state[ENTITY_FC6], detector_file[1][BOX_FC6]) and ENTITY_FC6 in loaded
+    assert "roi_heads.relation.predictor.out_obj.weight" not in loaded
+
+
+def test_model_weight_goes_over_the_detector(world, detector_file):
+    cfg, other = relation(world)
+    torch.save({name: value + 0.25 for name, value in other.state_dict().items()}, world / "relation.pth")
+    cfg, model = relation(world, "MODEL.PRETRAINED_DETECTOR_CKPT", str(detector_file[0]), "MODEL.WEIGHT", str(world / "relation.pth"))
+    load_start(cfg, model)
+    assert torch.equal(model.state_dict()[ENTITY_FC6], other.state_dict()[ENTITY_FC6] + 0.25)
+    assert torch.equal(model.state_dict()[BOX_FC6], other.state_dict()[BOX_FC6] + 0.25)
+
+
+@pytest.mark.parametrize("trunk", ["trunk.pth", "catalog://ImageNetPretrained/FAIR/20171220/X-101-32x8d"])
+@pytest.mark.usefixtures("trunk_file")
+def test_a_trunk_counts_only_where_no_detector_is_named(trunk, world, detector_file, caplog):
+    caplog.set_level("INFO", logger="maskrcnn_benchmark")
+    cfg, model = relation(world, *FROZEN, "MODEL.PRETRAINED_DETECTOR_CKPT", str(detector_file[0]), "MODEL.WEIGHT", trunk)
+    load_start(cfg, model)
+    name = "backbone.body.layer2.0.conv1.weight"
+    assert torch.equal(model.state_dict()[name], detector_file[1][name])
+    assert "holds only a trunk: left out" in caplog.text
+
+
+def test_a_trunk_alone_fills_the_trunk_and_needs_a_trained_fpn(world, detector_file, trunk_file):
+    name = "backbone.body.layer2.0.conv1.weight"
+    cfg, model = relation(world, "MODEL.WEIGHT", str(trunk_file))
+    load_start(cfg, model)
+    assert torch.equal(model.state_dict()[name], detector_file[1][name] + 1)
+    cfg, model = relation(world, *FROZEN, "MODEL.WEIGHT", str(trunk_file))
+    with pytest.raises(UserError, match=r"backbone\.fpn.*PRETRAINED_DETECTOR_CKPT.*FREEZE_DETECTOR False"):
+        load_start(cfg, model)
+
+
+def test_sgdet_needs_a_detector_even_if_its_trunk_is_trained_along(world, trunk_file):
+    cfg, model = relation(world, *SGDET, "MODEL.WEIGHT", str(trunk_file))
+    with pytest.raises(UserError, match=r"roi_heads\.box, rpn\..*PRETRAINED_DETECTOR_CKPT"):
+        load_start(cfg, model)
+
+
+def test_frozen_extractors_need_a_relation_model(world, detector_file):
+    keys = [*FROZEN, "MODEL.ROI_RELATION_HEAD.FREEZE_FEATURE_EXTRACTORS", "True", "MODEL.PRETRAINED_DETECTOR_CKPT", str(detector_file[0])]
+    cfg, model = relation(world, *keys)
+    freeze(cfg, model)
+    with pytest.raises(UserError, match="FREEZE_FEATURE_EXTRACTORS.*union_feature_extractor.*relation model as MODEL.WEIGHT"):
+        load_start(cfg, model)
+
+
+def test_a_trunk_is_no_detector(world, trunk_file):
+    cfg, model = relation(world, "MODEL.PRETRAINED_DETECTOR_CKPT", str(trunk_file))
+    with pytest.raises(UserError, match="PRETRAINED_DETECTOR_CKPT .*no detector"):
+        load_start(cfg, model)
+
+
+def test_a_shape_that_differs_is_an_error_that_names_it(world, detector_file):
+    cfg, model = relation(world, "MODEL.PRETRAINED_DETECTOR_CKPT", str(detector_file[0]), "MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM", "24",
+                          "MODEL.ROI_RELATION_HEAD.CONTEXT_POOLING_DIM", "24")  # fmt: skip
+    with pytest.raises(UserError, match=r"fc6.*\(16, 392\).*\(24, 392\)"):
+        load_start(cfg, model)
+
+
+def test_what_is_tested(world):
+    out = world / "out"
+    cfg = load_config(world / "relation.yaml", ["MODEL.WEIGHT", "file.pth"])
+    assert weights_to_test(cfg, weight_named=False).name == "file.pth"
+    out.mkdir()
+    (out / "last_checkpoint").write_text("model_final.pth\n")
+    (out / "model_final.pth").write_bytes(b"x")
+    assert weights_to_test(cfg, weight_named=False) == out / "model_final.pth"
+    assert weights_to_test(cfg, weight_named=True).name == "file.pth"
+    (out / "last_checkpoint").unlink()
+    with pytest.raises(UserError, match="nothing to test"):
+        weights_to_test(load_config(world / "relation.yaml"), weight_named=False)
+
+
+def test_a_test_refuses_a_trunk_a_detector_and_other_names(world, detector_file, trunk_file):
+    cfg, model = relation(world)
+    meta = load_dataset_meta(cfg)
+    with pytest.raises(UserError, match="holds only a trunk"):
+        load_tested(cfg, model, trunk_file, meta)
+    with pytest.raises(UserError, match=r"lacks weights of this model: .*roi_heads\.relation\.predictor"):
+        load_tested(cfg, model, detector_file[0], meta)
+    state = meta.to_state() | {"objects": ["__background__", "dog", "cat", "table", "hat"]}
+    torch.save({"model": model.state_dict(), "meta": state}, world / "other.pth")
+    with pytest.raises(UserError, match="other object or predicate names"):
+        load_tested(cfg, model, world / "other.pth", meta)
+
+
+@pytest.mark.parametrize(
+    "overrides, trained",
+    [(FROZEN, {"roi_heads.relation"}), ([], {"roi_heads.relation", "backbone.body", "backbone.fpn"})],
+)
+def test_relation_training_trains_its_head_and_on_request_the_trunk(overrides, trained, world):
+    cfg, model = relation(world, *overrides)
+    freeze(cfg, model)
+    have = {".".join(name.split(".")[:2]) for name, p in model.named_parameters() if p.requires_grad}
+    assert have == trained
+    stem = [p for name, p in model.named_parameters() if name.startswith("backbone.body.stem")]
+    assert stem and not any(p.requires_grad for p in stem)
+    table = parameter_table(model)
+    total = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    assert f"{total:,}" in table.splitlines()[-1] and "roi_heads.relation.predictor" in table

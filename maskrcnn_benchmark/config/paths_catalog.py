@@ -74,7 +74,7 @@ def data_dir() -> Path:
     return Path(os.environ.get("DATA_DIR") or "datasets").expanduser()
 
 
-def dataset_entry(name: str) -> DatasetEntry:
+def dataset_entry(name: str, root: Path | None = None) -> DatasetEntry:
     """
     The files of a data set by its catalog name. Nothing is opened.
 
@@ -82,13 +82,15 @@ def dataset_entry(name: str) -> DatasetEntry:
     `psg_*`, and any folder of DATA_DIR in the VG layout, or with COCO files train.json, val.json, test.json, by its own name
     (`scenes_train` is the training split in `scenes/`); * is train, val or test.
 
+    Args:
+        root: folder of the data sets; None: data_dir().
     Raises:
         UserError: no such name and no such folder.
     """
     stem, _, split = name.rpartition("_")
     if split not in SPLITS or not stem or Path(stem).name != stem:
         raise UserError(f"data set '{name}': a name ends in _train, _val or _test; known: {_known_names()}")
-    root = data_dir()
+    root = root or data_dir()
     if stem in ("VG_stanford_filtered_with_attribute", "VG_stanford_filtered"):
         files = _vg_files(root / "vg", attributes=stem.endswith("attribute"))
         return DatasetEntry(name=name, kind="vg", split=split, files=files, num_val=VG_NUM_VAL, exclude_images=VG_CORRUPT_IMAGES)

@@ -1,5 +1,6 @@
 """The data set that every reader's annotations become: images, targets and facts of one split."""
 
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from maskrcnn_benchmark.data.annotations import Annotations, related_boxes_overlap
-from maskrcnn_benchmark.data.datasets.source import AnnotationSource, split_rows
+from maskrcnn_benchmark.data.datasets.source import AnnotationSource, clip_boxes, split_rows
 from maskrcnn_benchmark.data.image_files import ImageFileError, read_image
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.structures.bounding_box import BoxList
@@ -70,31 +71,29 @@ class SceneGraphDataset(Dataset):
         self.image_dir = Path(image_dir)
         self.meta = DatasetMeta(source.objects, source.predicates, source.attributes)
         self.split, self.training, self.transform, self.seed, self.skip_missing = split, training, transform, seed, skip_missing
-        self._file = source.file
-        rows = split_rows(source, split, num_val=num_val, with_relations=with_relations)
-        self._set_images(source, rows)
-        annotations = source.annotations.take(rows)
-        attributes = annotations.attributes if source.attributes else None
+        self._source = source = source.take(split_rows(source, split, num_val=num_val, with_relations=with_relations))
+        annotations = source.annotations
         if training and require_overlap:
             annotations = annotations.keep_relations(related_boxes_overlap(annotations))
-        pixels, beyond = self._clipped_pixels(annotations, source.box_scale)
-        self._annotations = replace(annotations, boxes=pixels, attributes=attributes)
-        if beyond:
-            logger.info("%s, %s: %d boxes reach beyond their image and were clipped", source.file.name, split, beyond)
+        boxes, beyond = clip_boxes(source.pixel_boxes(), np.repeat(source.sizes, annotations.box_counts, axis=0))
+        attributes = annotations.attributes if source.attributes else None
+        self._source = replace(source, annotations=replace(annotations, boxes=boxes, attributes=attributes), box_scale=None)
+        if beyond.any():
+            logger.info("%s, %s: %d boxes reach beyond their image and were clipped", source.file.name, split, int(beyond.sum()))
         if training:
             self._leave_out_empty_boxes()
             left = self._annotations.rel_counts if with_relations else self._annotations.box_counts
-            self._keep_images(left > 0, "nothing left to learn from")
+            self._keep_images(left > 0, "nothing left to learn from", level=logging.INFO)
         if skip_missing:
-            self._keep_images(self._files_present(), "the image file missing")
+            self._keep_images(self._files_present(), "the image file missing", level=logging.WARNING)
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return len(self._source.image_ids)
 
     def __getitem__(self, item: int | tuple[int, int]) -> tuple[Tensor, BoxList, int] | None:
         epoch, index = item if isinstance(item, tuple) else (0, item)
         if not 0 <= index < len(self):
-            raise IndexError(f"{self._file.name}, {self.split}: image {index} of {len(self)}")
+            raise IndexError(f"{self._source.file.name}, {self.split}: image {index} of {len(self)}")
         try:
             image = self._read(index)
         except ImageFileError as error:
@@ -102,7 +101,7 @@ class SceneGraphDataset(Dataset):
                 raise
             logger.warning("left out: %s", error)
             return None
-        generator = numpy_generator(self.seed, epoch, int(self._ids[index]))
+        generator = numpy_generator(self.seed, epoch, int(self._source.image_ids[index]))
         target = self.get_groundtruth(index)
         target.add_field("epoch", int(epoch))
         if self.training:
@@ -116,23 +115,23 @@ class SceneGraphDataset(Dataset):
         flat = self._annotations
         boxes = slice(flat.box_start[index], flat.box_start[index + 1])
         relations = slice(flat.rel_start[index], flat.rel_start[index + 1])
-        target = BoxList(torch.from_numpy(flat.boxes[boxes].copy()), tuple(self._sizes[index].tolist()))
+        target = BoxList(torch.from_numpy(flat.boxes[boxes].copy()), tuple(self._source.sizes[index].tolist()))
         target.add_field("labels", torch.from_numpy(flat.labels[boxes].astype(np.int64)))
         if flat.attributes is not None:
             target.add_field("attributes", torch.from_numpy(flat.attributes[boxes].astype(np.int64)))
         target.add_field("relation_tuple", torch.from_numpy(flat.relations[relations].astype(np.int64)))
-        target.add_field("image_id", int(self._ids[index]))
+        target.add_field("image_id", int(self._source.image_ids[index]))
         return target
 
     def get_img_info(self, index: int) -> dict[str, Any]:
         """{"image_id", "width", "height", "file_name"} of an image; file_name is relative to the folder of images."""
-        width, height = self._sizes[index].tolist()
-        name = f"{self._ids[index]}.jpg" if self._names is None else self._names[index].decode()
-        return {"image_id": int(self._ids[index]), "width": width, "height": height, "file_name": name}
+        source = self._source
+        width, height = source.sizes[index].tolist()
+        return {"image_id": int(source.image_ids[index]), "width": width, "height": height, "file_name": source.file_name(index)}
 
     def image_path(self, index: int) -> Path:
         """The image file."""
-        return self.image_dir / self.get_img_info(index)["file_name"]
+        return self.image_dir / self._source.file_name(index)
 
     def require_image_files(self) -> None:
         """ImageFileError that names the first missing image file and counts the rest, if any is missing."""
@@ -145,7 +144,7 @@ class SceneGraphDataset(Dataset):
 
     def aspect_ratios(self) -> np.ndarray:
         """(I,) width over height of every image."""
-        return self._sizes[:, 0] / self._sizes[:, 1]
+        return self._source.sizes[:, 0] / self._source.sizes[:, 1]
 
     def triplets(self) -> np.ndarray:
         """(t, 3) int64 distinct (subject class, object class, predicate) of the split, sorted."""
@@ -157,38 +156,25 @@ class SceneGraphDataset(Dataset):
 
     # -- how the arrays are made --------------------------------------------------------------------------------------
 
-    def _set_images(self, source: AnnotationSource, rows: np.ndarray) -> None:
-        self._ids, self._sizes = source.image_ids[rows], source.sizes[rows]
-        self._names = None if source.file_names is None else source.file_names[rows]
-
-    def _clipped_pixels(self, annotations: Annotations, box_scale: int | None) -> tuple[np.ndarray, int]:
-        """Boxes (B, 4) float32 in pixels, clipped to 0 ... W - 1 and 0 ... H - 1, and how many reached beyond 0 ... W, 0 ... H."""
-        sizes = np.repeat(self._sizes, annotations.box_counts, axis=0)
-        pixels = annotations.boxes
-        if box_scale is not None:
-            pixels = pixels / box_scale * sizes.max(axis=1, keepdims=True)
-        pixels = pixels.astype(np.float32)
-        beyond = (pixels[:, :2] < 0).any(axis=1) | (pixels[:, 2:] > sizes).any(axis=1)
-        last = np.concatenate([sizes, sizes], axis=1).astype(np.float32) - 1
-        return np.clip(pixels, 0, last), int(beyond.sum())
+    @property
+    def _annotations(self) -> Annotations:
+        return self._source.annotations
 
     def _leave_out_empty_boxes(self) -> None:
         boxes = self._annotations.boxes
         whole = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
         if not whole.all():
-            logger.info("%s, %s: %d boxes are empty once clipped and left out", self._file.name, self.split, int((~whole).sum()))
-            self._annotations = self._annotations.keep_boxes(whole)
+            logger.info("%s, %s: %d boxes are empty once clipped and left out", self._source.file.name, self.split, int((~whole).sum()))
+            self._source = replace(self._source, annotations=self._annotations.keep_boxes(whole))
 
-    def _keep_images(self, keep: np.ndarray, why: str) -> None:
+    def _keep_images(self, keep: np.ndarray, why: str, *, level: int) -> None:
         if keep.all():
             return
-        logger.warning("%s, %s: %d of %d images left out, %s", self._file.name, self.split, int((~keep).sum()), len(keep), why)
+        file, images = self._source.file, len(keep)
+        logger.log(level, "%s, %s: %d of %d images left out, %s", file.name, self.split, int((~keep).sum()), images, why)
         if not keep.any():
-            raise UserError(f"{self._file}, split '{self.split}': all {len(keep)} images are left out, {why} (folder {self.image_dir})")
-        rows = np.flatnonzero(keep)
-        self._ids, self._sizes = self._ids[rows], self._sizes[rows]
-        self._names = None if self._names is None else self._names[rows]
-        self._annotations = self._annotations.take(rows)
+            raise UserError(f"{file}, split '{self.split}': all {images} images are left out, {why} (folder {self.image_dir})")
+        self._source = self._source.take(np.flatnonzero(keep))
 
     def _files_present(self) -> np.ndarray:
         """(I,) bool; each folder is listed once."""
@@ -204,7 +190,7 @@ class SceneGraphDataset(Dataset):
     def _read(self, index: int) -> Tensor:
         path = self.image_path(index)
         image = read_image(path)
-        found, expected = (image.size(2), image.size(1)), tuple(self._sizes[index].tolist())
+        found, expected = (image.size(2), image.size(1)), tuple(self._source.sizes[index].tolist())
         if found != expected:
             raise ImageFileError(f"image {path}: is {found[0]} x {found[1]}, but the annotations say {expected[0]} x {expected[1]}")
         return image

@@ -1,7 +1,7 @@
 """What a reader of annotation files hands over, whatever the format, and how it is split."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +42,44 @@ class AnnotationSource:
     file_names: np.ndarray | None = None
     box_scale: int | None = None
     overlapping_statistics: bool = False
+
+
+    def pixel_boxes(self) -> np.ndarray:
+        """(B, 4) float32 boxes in pixels of their image, not clipped."""
+        if self.box_scale is None:
+            return self.annotations.boxes.astype(np.float32)
+        longer = np.repeat(self.sizes.max(axis=1), self.annotations.box_counts)
+        return (self.annotations.boxes / self.box_scale * longer[:, None]).astype(np.float32)
+
+    def take(self, images: np.ndarray) -> "AnnotationSource":
+        """The images of the given rows, in that order."""
+        return replace(
+            self,
+            annotations=self.annotations.take(images),
+            marks=self.marks[images],
+            image_ids=None if self.image_ids is None else self.image_ids[images],
+            sizes=None if self.sizes is None else self.sizes[images],
+            file_names=None if self.file_names is None else self.file_names[images],
+        )
+
+    def file_name(self, image: int) -> str:
+        """The image file relative to the folder of images."""
+        return f"{self.image_ids[image]}.jpg" if self.file_names is None else self.file_names[image].decode()
+
+
+def clip_boxes(boxes: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Boxes cut to 0 ... W - 1 and 0 ... H - 1.
+
+    Args:
+        boxes: (B, 4) float32 xyxy pixels.
+        sizes: (B, 2) width and height of each box's image.
+    Returns:
+        The cut boxes, and (B,) bool whether a box reached beyond 0 ... W, 0 ... H.
+    """
+    beyond = (boxes[:, :2] < 0).any(axis=1) | (boxes[:, 2:] > sizes).any(axis=1)
+    last = np.concatenate([sizes, sizes], axis=1).astype(np.float32) - 1
+    return np.clip(boxes, 0, last), beyond
 
 
 def with_background(names: Sequence[str]) -> tuple[str, ...]:

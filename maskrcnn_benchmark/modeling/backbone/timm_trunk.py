@@ -3,6 +3,7 @@
 import importlib.util
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -33,7 +34,7 @@ class TimmTrunk(nn.Module):
         trunk, info = _create(name, strides)
         self.returned = [info.reduction().index(stride) for stride in strides]
         self.out_channels = tuple(info.channels()[i] for i in self.returned)
-        self.net = trunk
+        self.net = trunk.to(memory_format=torch.channels_last)  # depthwise convolutions: twice as fast on a CPU
         for module in self.modules():
             if isinstance(module, _BatchNorm):
                 module.requires_grad_(False)
@@ -49,7 +50,7 @@ class TimmTrunk(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """(B, 3, H, W) -> one (B, C_s, H/s, W/s) a stride s, finest first."""
-        maps = self.net(x)
+        maps = self.net(x.contiguous(memory_format=torch.channels_last))
         return [maps[i] for i in self.returned]
 
 

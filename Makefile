@@ -7,6 +7,7 @@ VENV ?= .venv
 PYTHON := $(VENV)/bin/python
 BASE_PYTHON ?= python3
 DEMO_SIZE ?= full
+TEST_WORKERS ?= 2
 SGG_SHARED ?= ../shared
 export SGG_SHARED
 
@@ -42,7 +43,7 @@ lint: env
 	$(PYTHON) -m ruff check .
 
 test: $(TEST_BUILD) lint
-	$(PYTHON) -m pytest -q --durations=15
+	$(PYTHON) -m pytest -q --durations=15 --numprocesses $(TEST_WORKERS) --dist loadfile
 
 bench: env
 	$(PYTHON) -m benchmarks

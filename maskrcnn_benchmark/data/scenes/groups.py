@@ -119,7 +119,7 @@ def rider(scene: Scene, rng: Random, spot: Spot) -> None:
 
 def handler(scene: Scene, rng: Random, spot: Spot) -> None:
     """A person who leads, feeds, pushes or kicks something."""
-    deed = choose(rng, {"lead": 0.3, "feed": 0.25, "push": 0.25, "kick": 0.2})
+    deed = choose(rng, {"lead": 0.3, "feed": 0.25, "push": 0.28, "kick": 0.17})
     {"lead": _lead, "feed": _feed, "push": _push, "kick": _kick}[deed](scene, rng, spot)
 
 

@@ -18,8 +18,8 @@ GROUND_COLORS = {"grass": (112, 156, 84), "pavement": (158, 156, 152), "sand": (
 @dataclass(frozen=True)
 class Picture:
     """
-    image: (height, width, 3) uint8 RGB. boxes: (n, 4) float xyxy around the visible pixels of each thing and its parts, right and lower
-    edge exclusive; zero where nothing is visible. visible: (n,) share of its drawn pixels that nothing covers. area: (n,) pixels seen.
+    image: (height, width, 3) uint8 RGB. boxes: (n, 4) float xyxy of the visible pixels of each thing and its parts, the last pixel
+    included; zero where nothing is visible. visible: (n,) share of its drawn pixels that nothing covers. area: (n,) pixels seen.
     """
 
     image: np.ndarray
@@ -145,7 +145,7 @@ def _visible(scene: Scene, masks: np.ndarray, order: list[int]) -> tuple[np.ndar
         visible[index] = area[index] / max(1, cv2.countNonZero(drawn))
         if area[index]:
             x, y, width, height = cv2.boundingRect(seen)
-            boxes[index] = (x, y, x + width, y + height)
+            boxes[index] = (x, y, x + width - 1, y + height - 1)
     return boxes, visible, area
 
 

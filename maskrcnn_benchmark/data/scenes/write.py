@@ -26,7 +26,7 @@ from maskrcnn_benchmark.utils.seeding import numpy_generator
 
 TRUTH = "true_predicates.npz"
 RECIPE = "scenes.json"
-JPEG_QUALITY = 92
+JPEG_QUALITY = 88
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,113 @@
+"""Draws a scene graph on its image: boxes with labels, and the relations as arrows. Nothing is changed in place."""
+
+from collections import Counter
+
+import cv2
+import numpy as np
+
+from maskrcnn_benchmark.structures.scene_graph import SceneGraph
+from maskrcnn_benchmark.visualization.text import Rectangle, color_of, place, put_label, text_size
+
+LABEL_SCALE = 0.42
+ARROW = (255, 255, 255)
+
+
+def object_names(graph: SceneGraph) -> list[str]:
+    """A name for each object: its class, numbered where the class occurs more than once ("person 2")."""
+    counts = Counter(item.label for item in graph.objects)
+    seen: Counter[str] = Counter()
+    names = []
+    for item in graph.objects:
+        seen[item.label] += 1
+        names.append(f"{item.label} {seen[item.label]}" if counts[item.label] > 1 else item.label)
+    return names
+
+
+def draw_boxes(image: np.ndarray, graph: SceneGraph, *, only_related: bool = False, scores: bool = False) -> np.ndarray:
+    """
+    Draws every object's box and label.
+
+    Args:
+        image: (h, w, 3) uint8 RGB; boxes are scaled from the graph's frame to it.
+        only_related: leave out objects that are in no relation.
+        scores: write the score behind the class where it is below 1.
+    Returns:
+        A new image of the same size.
+    """
+    canvas, _ = _with_boxes(image, graph, only_related, scores)
+    return canvas
+
+
+def draw_graph(image: np.ndarray, graph: SceneGraph, *, max_relations: int = 12, only_related: bool = True) -> np.ndarray:
+    """
+    Draws boxes, and the best relations as arrows from subject to object with the predicate at their middle.
+
+    Args:
+        image: (h, w, 3) uint8 RGB.
+        max_relations: that many of the first, for more cannot be read.
+        only_related: leave out boxes that are in none of these relations.
+    Returns:
+        A new image of the same size.
+    """
+    graph = SceneGraph(graph.size, graph.objects, graph.relations[:max_relations])
+    canvas, taken = _with_boxes(image, graph, only_related, scores=False)
+    boxes = scaled_boxes(image, graph)
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    frame = (image.shape[1], image.shape[0])
+    arrows = []
+    for relation in graph.relations:
+        start, end = _between(centres[relation.subject], centres[relation.object])
+        _arrow(canvas, start, end, color_of(relation.subject))
+        arrows.append((relation, start, end))
+    for relation, start, end in arrows:
+        size = text_size(relation.predicate, LABEL_SCALE)
+        spots = [start + share * (end - start) for share in (0.5, 0.4, 0.6, 0.3, 0.7)]
+        spots += [spots[0] + (0, shift * size[1]) for shift in (-1, 1, -2, 2)]
+        rectangle = place(size, [(x - size[0] / 2, y - size[1] / 2) for x, y in spots], taken, frame)
+        put_label(canvas, relation.predicate, rectangle[0], rectangle[1], LABEL_SCALE, (255, 255, 255))
+        taken.append(rectangle)
+    return canvas
+
+
+def scaled_boxes(image: np.ndarray, graph: SceneGraph) -> np.ndarray:
+    """(n, 4) xyxy boxes of a graph in the pixels of an image."""
+    scale = np.array([image.shape[1] / graph.size[0], image.shape[0] / graph.size[1]] * 2)
+    return np.array([item.box for item in graph.objects], dtype=np.float64).reshape(-1, 4) * scale
+
+
+def _with_boxes(image: np.ndarray, graph: SceneGraph, only_related: bool, scores: bool) -> tuple[np.ndarray, list[Rectangle]]:
+    """The image with boxes and labels, and the rectangles of the labels."""
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(f"draw: image must be (h, w, 3) uint8, got {image.shape} {image.dtype}")
+    canvas = image.copy()
+    related = {end for relation in graph.relations for end in (relation.subject, relation.object)}
+    rows = [row for row in range(len(graph.objects)) if row in related or not only_related]
+    names, boxes = object_names(graph), scaled_boxes(image, graph)
+    frame = (image.shape[1], image.shape[0])
+    for row in rows:
+        x1, y1, x2, y2 = np.round(boxes[row]).astype(int).tolist()
+        cv2.rectangle(canvas, (x1, y1), (x2, y2), (0, 0, 0), 3)
+        cv2.rectangle(canvas, (x1, y1), (x2, y2), color_of(row), 2)
+    taken: list[Rectangle] = []
+    for row in sorted(rows, key=lambda row: boxes[row][1]):
+        text = f"{names[row]} {graph.objects[row].score:.2f}" if scores and graph.objects[row].score < 1 else names[row]
+        size = text_size(text, LABEL_SCALE)
+        x1, y1, x2, y2 = boxes[row]
+        corners = [(x1, y1 - size[1]), (x1, y1), (x1, y2), (x2 - size[0], y1 - size[1]), (x2 - size[0], y2), (x1, y2 - size[1])]
+        corners += [(x1, y1 - lift * size[1]) for lift in (2, 3)] + [(x2, y1), (x1 - size[0], y1)]
+        rectangle = place(size, corners, taken, frame)
+        put_label(canvas, text, rectangle[0], rectangle[1], LABEL_SCALE, color_of(row))
+        taken.append(rectangle)
+    return canvas, taken
+
+
+def _between(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The piece of a line that an arrow covers: a little off either end."""
+    return start + 0.06 * (end - start), end - 0.06 * (end - start)
+
+
+def _arrow(canvas: np.ndarray, start: np.ndarray, end: np.ndarray, color: tuple[int, int, int]) -> None:
+    points = [tuple(np.round(point).astype(int).tolist()) for point in (start, end)]
+    tip = min(0.25, 9 / max(1.0, float(np.linalg.norm(end - start))))
+    cv2.arrowedLine(canvas, *points, ARROW, 4, cv2.LINE_AA, tipLength=tip)
+    cv2.arrowedLine(canvas, *points, color, 2, cv2.LINE_AA, tipLength=tip)

@@ -1,0 +1,70 @@
+"""Text on pictures: legible on its own ground, placed where it covers least."""
+
+import colorsys
+from collections.abc import Iterable, Sequence
+
+import cv2
+import numpy as np
+
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+MARGIN = 3
+
+Color = tuple[int, int, int]
+Rectangle = tuple[float, float, float, float]
+
+
+def color_of(index: int) -> Color:
+    """The RGB colour of the index-th object; neighbours differ in hue by the golden ratio."""
+    hue = (0.02 + index * 0.618034) % 1
+    light = (0.42, 0.55, 0.34)[index % 3]
+    return tuple(round(255 * channel) for channel in colorsys.hls_to_rgb(hue, light, 0.75))
+
+
+def text_size(text: str, scale: float) -> tuple[int, int]:
+    """(width, height) of a label's ground, in pixels."""
+    (width, height), baseline = cv2.getTextSize(printable(text), FONT, scale, 1)
+    return width + 2 * MARGIN, height + baseline + MARGIN
+
+
+def put_label(image: np.ndarray, text: str, left: float, top: float, scale: float, ground: Color, ink: Color | None = None) -> None:
+    """Writes text on a filled rectangle whose upper left corner is given; the ink is black or white, whichever stands out."""
+    width, height = text_size(text, scale)
+    baseline = cv2.getTextSize(printable(text), FONT, scale, 1)[1]
+    corner = round(left), round(top)
+    cv2.rectangle(image, corner, (corner[0] + width - 1, corner[1] + height - 1), ground, -1)
+    if ink is None:
+        ink = (0, 0, 0) if 0.3 * ground[0] + 0.59 * ground[1] + 0.11 * ground[2] > 140 else (255, 255, 255)
+    cv2.putText(image, printable(text), (corner[0] + MARGIN, corner[1] + height - baseline), FONT, scale, ink, 1, cv2.LINE_AA)
+
+
+def place(
+    size: tuple[int, int], corners: Iterable[tuple[float, float]], taken: Sequence[Rectangle], frame: tuple[int, int]
+) -> Rectangle:
+    """
+    The rectangle of a label among candidate upper left corners, moved into the frame, that covers least of the rectangles already taken.
+
+    Args:
+        size, frame: (width, height).
+        corners: candidates, the preferred first; the first without overlap wins.
+        taken: xyxy rectangles.
+    """
+    others = np.asarray(taken, dtype=np.float64).reshape(-1, 4)
+    best, best_cost = None, np.inf
+    for x, y in corners:
+        left = min(max(0.0, x), max(0.0, frame[0] - size[0]))
+        top = min(max(0.0, y), max(0.0, frame[1] - size[1]))
+        overlap_x = np.minimum(left + size[0], others[:, 2]) - np.maximum(left, others[:, 0])
+        overlap_y = np.minimum(top + size[1], others[:, 3]) - np.maximum(top, others[:, 1])
+        cost = float((overlap_x.clip(0) * overlap_y.clip(0)).sum())
+        if cost < best_cost:
+            best, best_cost = (left, top, left + size[0], top + size[1]), cost
+        if cost == 0:
+            break
+    if best is None:
+        raise ValueError("place: no candidate corner given")
+    return best
+
+
+def printable(text: str) -> str:
+    """The text with what OpenCV's fonts lack (anything but ASCII) as question marks."""
+    return text.encode("ascii", "replace").decode("ascii")

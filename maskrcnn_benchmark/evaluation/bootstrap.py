@@ -43,8 +43,15 @@ class _Resampled:
             return (weights @ self.ratio) / (weights @ self.has_any)
 
     def _mean_recall(self, weights: np.ndarray) -> np.ndarray:
-        present = weights @ self.has_predicate  # (S, P); a predicate absent from the sample counts 0, as one absent from the set does
-        return ((weights @ self.predicate_ratio) / np.maximum(present, 1)).mean(axis=1)
+        """
+        As _recall. Rare predicates fall out of many draws; counting those 0, as predicates absent from the whole set are, would put the
+        interval beside the value. So the mean runs over the predicates drawn, and is scaled by the share that the whole set has.
+        """
+        times = weights @ self.has_predicate  # (S, P) draws of an image with the predicate
+        recalls = (weights @ self.predicate_ratio) / np.maximum(times, 1)
+        share = self.has_predicate.any(axis=0).mean()
+        with np.errstate(invalid="ignore"):
+            return share * recalls.sum(axis=1) / (times > 0).sum(axis=1)
 
     def _f(self, weights: np.ndarray) -> np.ndarray:
         recall, mean_recall = self._recall(weights), self._mean_recall(weights)
@@ -115,7 +122,7 @@ def paired_bootstrap(
 
 
 def _paired_order(a: SceneGraphEvaluator, b: SceneGraphEvaluator) -> tuple[np.ndarray, np.ndarray]:
-    """The images of both in one order: that of a."""
+    """The images of both in one order, which does not depend on how they came: sharded evaluators draw the same samples."""
     place_a, place_b = ({image_id: place for place, image_id in enumerate(x.image_ids)} for x in (a, b))
     for whose, evaluator, place in (("first", a, place_a), ("second", b, place_b)):
         if len(place) < len(evaluator.image_ids):
@@ -123,4 +130,5 @@ def _paired_order(a: SceneGraphEvaluator, b: SceneGraphEvaluator) -> tuple[np.nd
     if place_a.keys() != place_b.keys():
         only = sorted(map(str, place_a.keys() ^ place_b.keys()))
         raise UserError(f"paired bootstrap: {len(only)} images are in one evaluator only, such as {', '.join(only[:3])}")
-    return np.arange(len(place_a)), np.array([place_b[image_id] for image_id in a.image_ids], dtype=np.int64)
+    order = sorted(place_a, key=lambda image_id: (isinstance(image_id, str), image_id))
+    return tuple(np.array([place[image_id] for image_id in order], dtype=np.int64) for place in (place_a, place_b))

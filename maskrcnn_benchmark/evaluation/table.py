@@ -1,6 +1,6 @@
 """The figures of a metrics.json as text."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import StringIO
 from typing import Any
 
@@ -45,20 +45,44 @@ def metrics_table(metrics: Mapping[str, Any]) -> str:
         title += f", detection AP50 {percent(metrics['AP50'])}"
     rows = figure_rows(metrics)
     ks = list(rows[0][1])
-    table = Table(title=title, title_justify="left")
-    table.add_column("%")
-    for k in ks:
-        table.add_column(f"@{k}", justify="right")
-    for label, figures in rows:
-        table.add_row(label, *[percent(figures.get(k)) for k in ks])
-    text = StringIO()
-    console = Console(file=text, width=100, color_system=None)
-    console.print(table)
+    text = _table(title, ["%", *[f"@{k}" for k in ks]], [[label, *[percent(figures.get(k)) for k in ks]] for label, figures in rows])
     choices = metrics.get("choices", {})
     if choices:
         rel_nms = f"rel_nms {choices['rel_nms']}" if choices["rel_nms"] else "without rel_nms"
-        absent = choices["predicates_absent"]
-        console.print(
-            f"{rel_nms}, IoU {choices['iou_threshold']}, mR over {choices['predicates_averaged']} predicates, {absent} absent (0)"
-        )
-    return text.getvalue().rstrip()
+        averaged, absent = choices["predicates_averaged"], choices["predicates_absent"]
+        text += f"\n{rel_nms}, IoU {choices['iou_threshold']}, mR over {averaged} predicates, {absent} absent from these images count 0"
+    return text
+
+
+def interval_table(intervals: Mapping[str, Mapping[str, float]]) -> str:
+    """Figures with their 95 % intervals, of bootstrap.bootstrap, in percent."""
+    rows = [[name, percent(v["value"]), f"{percent(v['low'])} to {percent(v['high'])}"] for name, v in intervals.items()]
+    return _table("95 % intervals over images", ["%", "value", "interval"], rows)
+
+
+def difference_table(differences: Mapping[str, Mapping[str, float]]) -> str:
+    """Differences with their 95 % intervals, of bootstrap.paired_bootstrap, in percentage points."""
+    rows = []
+    for name, v in differences.items():
+        beyond = "yes" if v["low"] > 0 or v["high"] < 0 else "no"
+        interval = f"{100 * v['low']:+.2f} to {100 * v['high']:+.2f}"
+        rows.append([name, percent(v["a"]), percent(v["b"]), f"{100 * v['difference']:+.2f}", interval, beyond])
+    return _table("paired over images", ["%", "this", "other", "difference", "95 % interval", "beyond chance"], rows)
+
+
+def open_images_table(metrics: Mapping[str, Any]) -> str:
+    """The figures of OpenImagesEvaluator.summary(), in percent."""
+    rows = [[f"R@{k}", percent(value)] for k, value in metrics["R"].items()]
+    rows += [[name, percent(metrics[name])] for name in ("mAP_rel", "wmAP_rel", "mAP_phr", "wmAP_phr", "score_wtd")]
+    return _table("Open Images", ["%", "value"], rows)
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    table = Table(title=title, title_justify="left")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    text = StringIO()
+    Console(file=text, width=120, color_system=None).print(table)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())

@@ -1,0 +1,135 @@
+"""Prediction files: what is written comes back, anybody's plain npz is read, and what is wrong is named."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from maskrcnn_benchmark.evaluation.predictions import PredictionFile, PredictionWriter
+from maskrcnn_benchmark.utils.errors import UserError
+from tests.evaluation.scenes import apart, predict, random_image, truth
+
+
+def some_images(count, mode="sgdet"):
+    rng = np.random.default_rng(0)
+    images = [random_image(rng, mode, int(rng.integers(1, 6)), int(rng.integers(0, 5)), found_boxes=4) for _ in range(count)]
+    empty = truth([], [], [])
+    return [*images, (predict(empty, {}), empty)]
+
+
+def write(path, images, with_truth=True, **header):
+    with PredictionWriter(path, **({"mode": "sgdet"} | header)) as writer:
+        for i, (prediction, groundtruth) in enumerate(images):
+            writer.add(100 + i, {k: torch.from_numpy(v) for k, v in prediction.items()}, groundtruth if with_truth else None)
+
+
+def same(got, want):
+    return got.keys() == want.keys() and all(np.array_equal(got[key], want[key]) and got[key].shape == want[key].shape for key in want)
+
+
+def test_what_is_written_comes_back(tmp_path):
+    images = some_images(150)  # more than two groups
+    names = {"predicates": ["__background__", *"abcd"], "objects": ["__background__", *"wxyz"], "dataset": "scenes_test"}
+    write(tmp_path / "p.npz", images, **names, zeroshot_triplets=[[1, 2, 3]], train_counts=[0, 4, 3, 2, 1])
+    file = PredictionFile(tmp_path / "p.npz")
+    assert (file.mode, file.dataset, file.num_predicates, file.has_groundtruth) == ("sgdet", "scenes_test", 5, True)
+    assert list(file.predicates) == names["predicates"] and list(file.objects) == names["objects"]
+    assert file.zeroshot_triplets.tolist() == [[1, 2, 3]] and file.train_counts.tolist() == [0, 4, 3, 2, 1]
+    read = list(file)
+    assert [image.image_id for image in read] == list(range(100, 251))
+    for image, (prediction, groundtruth) in zip(read, images, strict=True):
+        assert same(image.prediction, prediction) and same(image.groundtruth, groundtruth)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["p.npz"]
+
+
+def test_a_folder_of_parts_is_one_file(tmp_path):
+    images = some_images(9)
+    write(tmp_path / "rank0.npz", images[:4], with_truth=False)
+    write(tmp_path / "rank1.npz", images[4:], with_truth=False)
+    read = list(PredictionFile(tmp_path))
+    assert len(read) == 10
+    assert all(image.groundtruth is None and same(image.prediction, want) for image, (want, _) in zip(read, images, strict=True))
+    assert not PredictionFile(tmp_path).has_groundtruth
+
+
+def test_a_plain_savez_and_a_json_are_read_alike(tmp_path):
+    scene = truth(apart(3), [1, 2, 3], [[0, 1, 1]])
+    images = [(predict(scene, {(0, 1): {1: 0.5}, (1, 2): {2: 0.25}}), scene), (predict(scene, {}), truth([], [], []))]
+    flat = {
+        "n_pred_boxes": [3, 3], "pred_boxes": np.concatenate([p["boxes"] for p, _ in images]), "pred_labels": [1, 2, 3] * 2,
+        "pred_scores": np.ones(6, np.float32), "n_pred_rels": [2, 0], "rel_pair_idxs": images[0][0]["pairs"],
+        "pred_rel_scores": images[0][0]["predicate_scores"], "n_gt_boxes": [3, 0], "gt_boxes": scene["boxes"], "gt_labels": [1, 2, 3],
+        "n_gt_rels": [1, 0], "gt_rels": scene["relations"],
+    }  # fmt: skip
+    np.savez_compressed(tmp_path / "plain.npz", **flat)
+    listed = [{k: v.tolist() for k, v in p.items()} | {"groundtruth": {k: v.tolist() for k, v in g.items()}} for p, g in images]
+    document = {"mode": "sgdet", "predicates": ["__background__", *"abcd"], "images": listed}
+    (tmp_path / "same.json").write_text(json.dumps(document))
+    for name in ("plain.npz", "same.json"):
+        file = PredictionFile(tmp_path / name)
+        read = list(file)
+        assert [image.image_id for image in read] == [0, 1] and file.num_predicates == 5
+        for image, (prediction, groundtruth) in zip(read, images, strict=True):
+            assert same(image.prediction, prediction) and same(image.groundtruth, groundtruth)
+
+
+def test_a_failure_leaves_the_old_file(tmp_path):
+    images = some_images(3)
+    write(tmp_path / "p.npz", images)
+    with pytest.raises(KeyError), PredictionWriter(tmp_path / "p.npz", mode="sgdet") as writer:
+        writer.add(0, *images[0])
+        raise KeyError
+    assert len(list(PredictionFile(tmp_path / "p.npz"))) == 4
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "no such file"),
+        (b"not a zip", "cannot be read as .npz"),
+        ({"boxes": np.zeros(3)}, "no array n_pred_boxes; found boxes"),
+        ({"n_pred_boxes": [1]}, "no array pred_boxes"),
+        ({"n_pred_boxes": [2], "pred_boxes": np.zeros((1, 4))}, "pred_boxes has 1 rows, n_pred_boxes adds up to 2"),
+    ],
+)
+def test_bad_npz_files_are_named(tmp_path, content, words):
+    path = tmp_path / "bad.npz"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        np.savez(path, **content)
+    with pytest.raises(UserError, match=f"bad.npz.*{words}"):
+        list(PredictionFile(path))
+
+
+def test_a_truncated_file_is_named(tmp_path):
+    write(tmp_path / "p.npz", some_images(20))
+    whole = (tmp_path / "p.npz").read_bytes()
+    (tmp_path / "half.npz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match=r"half.npz"):
+        list(PredictionFile(tmp_path / "half.npz"))
+    middle = len(whole) // 3
+    (tmp_path / "flipped.npz").write_bytes(
+        whole[:middle] + bytes(255 - byte for byte in whole[middle : middle + 64]) + whole[middle + 64 :]
+    )
+    with pytest.raises(UserError, match=r"flipped.npz.*damaged"):
+        list(PredictionFile(tmp_path / "flipped.npz"))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("{", "not valid JSON"), ("[]", 'a list "images"'), ('{"images": [{"boxes": []}]}', "image 0 .from 0. has no 'labels'")],
+)
+def test_bad_json_files_are_named(tmp_path, text, words):
+    (tmp_path / "bad.json").write_text(text)
+    with pytest.raises(UserError, match=words):
+        list(PredictionFile(tmp_path / "bad.json"))
+
+
+def test_an_empty_folder_and_another_ending_are_named(tmp_path):
+    with pytest.raises(UserError, match="without .npz"):
+        PredictionFile(tmp_path)
+    with pytest.raises(UserError, match="must end in .npz"):
+        PredictionWriter(tmp_path / "p.zip", mode="sgdet")

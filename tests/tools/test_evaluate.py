@@ -1,0 +1,100 @@
+"""tools/evaluate.py on the page's example, on written files, on a data set, and on what cannot be evaluated."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from maskrcnn_benchmark.evaluation.predictions import PredictionWriter
+from maskrcnn_benchmark.utils.errors import UserError, run_tool
+from tests.evaluation.scenes import random_image
+from tools import evaluate
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def example(tmp_path):
+    page = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
+    block, rows = re.search(r"<!-- example.*?```json\n(.*?)```(.*?)<!-- end of example -->", page, re.S).groups()
+    path = tmp_path / "example.json"
+    path.write_text(block)
+    return path, {name: float(value) for name, value in re.findall(r"^\| ([\w-]+) \| ([\d.]+) \|", rows, re.M)}
+
+
+def test_the_figures_of_the_worked_example(example, tmp_path, capsys):
+    path, want = example
+    assert len(want) == 12
+    assert evaluate.main([str(path), "--output", str(tmp_path / "metrics.json")]) == 0
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    for name, value in want.items():
+        for k in ("20", "50", "100"):
+            assert metrics[name][k] == pytest.approx(value, abs=1e-15), name
+    assert metrics["choices"]["groups"] == {"head": ["on", "has"], "body": ["near", "under"], "tail": ["riding"]}
+    assert metrics["confusion"][5][1] == 1 and metrics["confusion"][4][0] == 1
+    assert "75.00" in capsys.readouterr().out
+
+
+def saved(path, seed, noise=0.0):
+    rng = np.random.default_rng(seed)
+    names = {"predicates": ["__background__", *"abcd"], "objects": ["__background__", *"xyz"]}
+    with PredictionWriter(path, mode="sgdet", **names) as writer:
+        for i in range(20):
+            prediction, groundtruth = random_image(rng, "sgdet", 5, 4)
+            blurred = np.random.default_rng(i).uniform(0, noise, prediction["predicate_scores"].shape) if noise else 0
+            writer.add(i, prediction | {"predicate_scores": prediction["predicate_scores"] + blurred}, groundtruth)
+
+
+def test_intervals_and_a_comparison(tmp_path, capsys):
+    saved(tmp_path / "a.npz", 0)
+    saved(tmp_path / "b.npz", 0, noise=1)
+    words = [str(tmp_path / "a.npz"), "--compare", str(tmp_path / "b.npz"), "--bootstrap", "50", "--output", str(tmp_path / "m.json")]
+    assert evaluate.main([*words, "--open-images"]) == 0
+    metrics = json.loads((tmp_path / "m.json").read_text())
+    assert metrics["intervals"]["R@20"]["low"] <= metrics["R"]["20"] <= metrics["intervals"]["R@20"]["high"]
+    difference = metrics["compared_with"]["differences"]["mR@20"]
+    assert difference["difference"] == pytest.approx(metrics["mR"]["20"] - metrics["compared_with"]["metrics"]["mR"]["20"])
+    assert metrics["AP50"] > 0 and metrics["open_images"]["R"]["50"] > 0
+    text = capsys.readouterr().out
+    assert "beyond chance" in text and "score_wtd" in text
+
+
+def test_published_predictions_without_a_header(shared, capsys):
+    folder = shared / "golden/evaluator"
+    words = [str(folder / "sgcls_inputs.npz"), "--mode", "sgcls", "--zeroshot", str(folder / "zeroshot_triplets.npy")]
+    assert evaluate.main(words) == 0
+    want = json.loads((folder / "sgcls_metrics_sgb.json").read_text())
+    table = {line.split()[1]: line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("│")}
+    assert table["R"][3] == f"{100 * want['R']['20']:.2f}" and table["zR"][7] == f"{100 * want['zR']['100']:.2f}"
+
+
+def test_what_cannot_be_evaluated_is_one_line(tmp_path, capsys):
+    with PredictionWriter(tmp_path / "bare.npz", mode="") as writer:
+        writer.add(0, random_image(np.random.default_rng(0), "sgdet", 3, 2)[0])
+    for words, message in (
+        (["none.npz"], "none.npz: no such file"),
+        ([str(tmp_path / "bare.npz")], "--mode must say one of predcls, sgcls, sgdet"),
+        ([str(tmp_path / "bare.npz"), "--mode", "sgdet"], "--dataset must name the data set"),
+        ([str(tmp_path / "bare.npz"), "--mode", "sgdet", "--dataset", "nothing_test"], "nothing_test"),
+    ):
+        assert run_tool(lambda words=words: evaluate.main(words)) == 2
+        error = capsys.readouterr().err.splitlines()[-1]
+        assert error.startswith("error: ") and message in error
+
+
+def test_an_unknown_figure_is_named_before_anything_is_written(tmp_path):
+    saved(tmp_path / "a.npz", 0)
+    with pytest.raises(UserError, match="R, mR, zR, F"):
+        evaluate.main([str(tmp_path / "a.npz"), "--bootstrap", "10", "--metrics", "Q", "--output", str(tmp_path / "m.json")])
+    assert not (tmp_path / "m.json").exists()
+
+
+def test_help_has_an_example():
+    done = subprocess.run(
+        [sys.executable, "tools/evaluate.py", "--help"], cwd=ROOT, capture_output=True, text=True, env={"PYTHONPATH": "."}
+    )
+    assert done.returncode == 0 and "Example:" in done.stdout

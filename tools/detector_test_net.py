@@ -13,7 +13,7 @@ from maskrcnn_benchmark.utils.errors import run_tool
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    args = config_parser(__doc__).parse_args(argv)
+    args = config_parser(__doc__).parse_intermixed_args(argv)
     cfg = read_config(args.config_file, args.overrides, relation=False)
     require_datasets(cfg, ["train", cfg.DATASETS.TO_TEST or "test"])
     from maskrcnn_benchmark.engine.commands import run_test  # after the checks: it takes seconds to import

@@ -15,7 +15,7 @@ from maskrcnn_benchmark.utils.errors import run_tool
 def main(argv: Sequence[str] | None = None) -> int:
     parser = config_parser(__doc__)
     parser.add_argument("--skip-test", action="store_true", help="do not evaluate the final weights")
-    args = parser.parse_args(argv)
+    args = parser.parse_intermixed_args(argv)
     cfg = read_config(args.config_file, args.overrides, relation=True)
     require_datasets(cfg, ["train"] + ["val"] * cfg.SOLVER.TO_VAL + ["test"] * (not args.skip_test))
     from maskrcnn_benchmark.engine.commands import run_training  # after the checks: it takes seconds to import

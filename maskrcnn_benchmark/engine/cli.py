@@ -20,6 +20,8 @@ def config_parser(description: str) -> argparse.ArgumentParser:
     """
     A parser for `--config-file FILE [KEY VALUE ...]`, also as older launchers call it (--local_rank, --local-rank: ignored).
 
+    Its parse_intermixed_args takes options before, between and after the keys.
+
     Args:
         description: the tool's docstring; it holds the line "Example: ...".
     """
@@ -29,8 +31,8 @@ def config_parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "overrides",
         metavar="KEY VALUE",
-        nargs=argparse.REMAINDER,
-        help="configuration keys and values that override the file's, such as SOLVER.MAX_ITER 20; options go before them",
+        nargs="*",
+        help="configuration keys and values that override the file's, such as SOLVER.MAX_ITER 20",
     )
     return parser
 

@@ -141,7 +141,9 @@ def _open_images_files(folder: Path, split: str) -> dict[str, Path]:
 
 def _vrd_files(folder: Path, split: str) -> dict[str, Path]:
     names = {"objects": folder / "objects.json", "predicates": folder / "predicates.json"}
-    return {"images": folder / "images", **names, "annotations": folder / f"annotations_{split}.json"}
+    # There is no val; it is an empty part of the training file, so that published training sets stay comparable.
+    annotations = folder / ("annotations_test.json" if split == "test" else "annotations_train.json")
+    return {"images": folder / "images", **names, "annotations": annotations}
 
 
 def _psg_files(root: Path) -> dict[str, Path]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from maskrcnn_benchmark.config.paths_catalog import DatasetEntry
 from maskrcnn_benchmark.data.datasets.records import ImageRecord, read_json, source_from_records
-from maskrcnn_benchmark.data.datasets.source import SPLIT_MARKS, AnnotationSource, with_background
+from maskrcnn_benchmark.data.datasets.source import TEST, TRAIN, AnnotationSource, with_background
 from maskrcnn_benchmark.data.image_files import image_size
 from maskrcnn_benchmark.utils.errors import UserError
 
@@ -34,7 +34,7 @@ def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource:
             ) from error
         path = entry.files["images"] / name
         width, height = _extent(boxes) if statistics_only or not path.is_file() else image_size(path)
-        records.append(ImageRecord(name, width, height, boxes, labels, triplets, SPLIT_MARKS[entry.split]))
+        records.append(ImageRecord(name, width, height, boxes, labels, triplets, TEST if entry.split == "test" else TRAIN))
     objects, predicates = (_names(entry.files[what]) for what in ("objects", "predicates"))
     return source_from_records(file, records, objects=objects, predicates=predicates)
 

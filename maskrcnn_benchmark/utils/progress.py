@@ -28,7 +28,7 @@ class _Lines:
     encoding = "utf-8"
 
     def write(self, text: str) -> None:
-        line = text.strip("\r\n ")
+        line = text.replace("\x1b[A", "").strip("\r\n ")  # bars inside bars move the cursor up
         if line:
             sys.stderr.write(line + "\n")
 

@@ -51,7 +51,7 @@ struct AlignAxis {
 
   SGG_SHARED_CODE AlignAxis(T low, T high, T scale, int64_t bins, int64_t sampling_ratio) {
     start = low * scale;
-    const T length = larger(high * scale - start, T(1));
+    const T length = larger(T(1), high * scale - start);  // not a number stays not a number
     bin = length / static_cast<T>(bins);
     const bool finite = (start - start == T(0)) && (length - length == T(0));
     samples = !finite ? 0 : sampling_ratio > 0 ? sampling_ratio : static_cast<int64_t>(std::ceil(bin));

@@ -21,6 +21,14 @@ def _load() -> str:
 
 _why_not = _load()
 BUILT = not _why_not
+_OPS = ("roi_align", "roi_pool", "nms", "greedy_labels", "relation_nms", "pair_masks", "box_iou")
+# Looked up once: torch.compile cannot trace a question to the dispatcher.
+_COMPILED = {
+    (op, device)
+    for op in _OPS
+    for device in ("cpu", "cuda")
+    if BUILT and torch._C._dispatch_has_kernel_for_dispatch_key(f"{NAMESPACE}::{op}", device.upper())
+}
 
 
 def compiled(op: str, device: torch.device) -> bool:
@@ -29,16 +37,15 @@ def compiled(op: str, device: torch.device) -> bool:
 
     The first time that one is missing, a warning says why and how to build it; one warning a process for all ops.
     """
+    if (op, device.type) in _COMPILED:
+        return True
     if not BUILT:
         warn_once(
             logger,
             f"The compiled ops are missing ({_why_not}); slower torch forms take their place. "
             "To build them: pip install --no-build-isolation -e . (needs a C++ compiler)",
         )
-        return False
-    if torch._C._dispatch_has_kernel_for_dispatch_key(f"{NAMESPACE}::{op}", device.type.upper()):
-        return True
-    if device.type == "cuda":
+    elif device.type == "cuda":
         warn_once(
             logger,
             "The compiled ops were built without CUDA; slower torch forms take their place on the GPU. "

@@ -18,8 +18,9 @@ def write_synthetic_vg(folder: Path, *, images: int = 108073, seed: int = 0) -> 
     relations_of = np.where(boxes_of > 1, draw.poisson(5.7, images), 0)
     boxes, relations = int(boxes_of.sum()), int(relations_of.sum())
     (folder / IMAGE_DIR).mkdir(parents=True, exist_ok=True)
-    sides = np.clip(draw.lognormal(5.2, 0.8, (boxes, 2)), 8, 900).astype(np.int32)
-    centres = (sides // 2 + draw.random((boxes, 2)) * (1024 - sides)).astype(np.int32)
+    sides = np.clip(draw.lognormal(5.5, 0.7, (boxes, 2)), 8, 900).astype(np.int32)
+    # Objects crowd in the middle, so that about half of the related boxes overlap.
+    centres = (sides // 2 + draw.random((3, boxes, 2)).mean(axis=0) * (1024 - sides)).astype(np.int32)
     starts = np.cumsum(boxes_of) - boxes_of
     count = np.repeat(boxes_of, relations_of)
     subjects = draw.integers(0, count)

@@ -16,7 +16,7 @@ Item = tuple[Tensor, BoxList, int]
 class Batch:
     """
     Args:
-        images: uint8 (3, h, w) RGB tensors, each of its own size: the model normalises, then pads them.
+        images: uint8 (3, h, w) RGB tensors, each of its own size, in any memory layout: the model normalises, then pads them.
         targets: one BoxList an image, in the frame of that image.
         indices: of the images in their data set.
         skipped: how many images of the batch were left out because their file does not decode.
@@ -44,9 +44,10 @@ class Batch:
     # so that all pixels travel as one tensor and targets as arrays.
 
     def __getstate__(self) -> dict[str, Any]:
-        pixels = torch.cat([image.reshape(-1) for image in self.images]) if self.images else torch.zeros(0, dtype=torch.uint8)
+        # Decoded images have their channels last in memory, where this order is free.
+        pixels = [image.permute(1, 2, 0).reshape(-1) for image in self.images]
         return {
-            "pixels": pixels,
+            "pixels": torch.cat(pixels) if pixels else torch.zeros(0, dtype=torch.uint8),
             "shapes": [tuple(image.shape) for image in self.images],
             "targets": [_plain(target) for target in self.targets],
             "indices": self.indices,
@@ -56,7 +57,7 @@ class Batch:
     def __setstate__(self, state: dict[str, Any]) -> None:
         shapes = state["shapes"]
         parts = state["pixels"].split([channels * height * width for channels, height, width in shapes])
-        self.images = [part.view(shape) for part, shape in zip(parts, shapes, strict=False)]
+        self.images = [part.view(h, w, c).permute(2, 0, 1) for part, (c, h, w) in zip(parts, shapes, strict=False)]
         self.targets = [_boxlist(*parts) for parts in state["targets"]]
         self.indices, self.skipped = state["indices"], state["skipped"]
 

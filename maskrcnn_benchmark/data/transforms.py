@@ -79,7 +79,7 @@ class Transform:
             target: boxes in the frame of that image or of any other size (they scale with it).
             generator: source of all draws.
         Returns:
-            The changed image, contiguous, and its boxes.
+            The changed image, in whatever memory layout it has (as decoded: channels last), and its boxes.
         """
         min_size = self.min_sizes[int(generator.integers(len(self.min_sizes)))]
         image = resize_image(image, resized_shape(image.size(2), image.size(1), min_size, self.max_size))
@@ -90,7 +90,7 @@ class Transform:
             image, target = F.vertical_flip(image), target.vflip()
         for name, strength in self.jitter.items():
             image = _recolour(image, name, strength, generator)
-        return image.contiguous(), target
+        return image, target
 
 
 def resize_image(image: Tensor, size: tuple[int, int]) -> Tensor:

@@ -1,4 +1,4 @@
-"""The demo data set is a benchmark in small: many objects, a long tail, coarse words for fine ones, labels that do not give the predicate."""
+"""The demo data set is a benchmark in small: many objects, a long tail, coarse words for fine ones, labels that leave much open."""
 
 import time
 from collections import Counter, defaultdict

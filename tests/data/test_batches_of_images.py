@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from conftest import vg_files
+from vg_folders import vg_files
 
 from maskrcnn_benchmark.config import Task, load_config
 from maskrcnn_benchmark.data.build import build_dataset, make_data_loader

@@ -9,8 +9,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import OBJECTS, PREDICATES, random_images, write_images
 from PIL import Image
+from vg_folders import OBJECTS, PREDICATES, random_images, write_images
 
 from maskrcnn_benchmark.data.check import check_dataset, write_page
 from maskrcnn_benchmark.data.custom import Vocabulary, make_dataset

@@ -2,14 +2,17 @@
 
 import numpy as np
 import pytest
-from conftest import OBJECTS, PREDICATES, random_images
+from vg_folders import OBJECTS, PREDICATES, random_images
 
+from benchmarks.statistics import plain_counts
+from benchmarks.synthetic_annotations import write_synthetic_vg
 from maskrcnn_benchmark.config import load_config
 from maskrcnn_benchmark.config.paths_catalog import dataset_entry
 from maskrcnn_benchmark.data.annotations import Annotations, offsets
 from maskrcnn_benchmark.data.build import load_dataset_meta, read_source, training_statistics
 from maskrcnn_benchmark.data.datasets import split_rows
 from maskrcnn_benchmark.data.datasets.vg_layout import write_vg_layout
+from maskrcnn_benchmark.data.datasets.visual_genome import read_vg
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.data.statistics import count_relations
 from maskrcnn_benchmark.data.zeroshot import read_triplets, unseen_triplets
@@ -81,6 +84,14 @@ def test_boxes_too_large_for_int16_are_counted_alike():
     small = [{**image, "boxes": np.rint(image["boxes"])} for image in images]
     counted = [count_relations(flat(images), NUM_OBJECTS, NUM_PREDICATES, overlapping=False) for images in (large, small)]
     assert all(np.array_equal(a, b) for a, b in zip(*counted, strict=True))
+
+
+def test_the_benchmarks_plain_loop_counts_the_same(tmp_path):
+    files = write_synthetic_vg(tmp_path, images=300)
+    source = read_vg(files / "VG-SGG-with-attri.h5", files / "VG-SGG-dicts-with-attri.json", files / "image_data.json")
+    sizes = len(source.objects), len(source.predicates)
+    own, plain = count_relations(source.annotations, *sizes, overlapping=True), plain_counts(source.annotations, *sizes)
+    assert all(np.array_equal(a, b) for a, b in zip(own, plain, strict=True)) and own[0].sum() > 300
 
 
 def test_nothing_to_count_is_zero():

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from conftest import OBJECTS, PREDICATES, random_images, vg_files, write_images
+from vg_folders import OBJECTS, PREDICATES, random_images, vg_files, write_images
 
 from maskrcnn_benchmark.data.datasets import VGDataset
 from maskrcnn_benchmark.data.datasets.vg_layout import encode_boxes, write_vg_layout

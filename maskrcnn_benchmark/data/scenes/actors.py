@@ -135,8 +135,9 @@ def holder(scene: Scene, rng: np.random.Generator, at: Point, spot: Spot, legs: 
     elif item == "umbrella":
         held = add_thing(scene, rng, "umbrella", thing.at((hand_x - 0.02, hand_y - belongings.UMBRELLA_GRIP)), spot, kind="open")
     elif item == "kite":
-        sky = (spot.x + spot.flip * rng.uniform(0.5, 1.2) * spot.unit, rng.uniform(0.03, 0.12) * scene.height)
-        held = add_thing(scene, rng, "kite", (sky[0], sky[1] + spot.unit), spot, angle=rng.uniform(-0.5, 0.5), aloft=True)
+        x = float(np.clip(spot.x + spot.flip * rng.uniform(0.5, 1.2) * spot.unit, 0.08 * scene.width, 0.92 * scene.width))
+        y = rng.uniform(0.03, 0.12) * scene.height + spot.unit
+        held = add_thing(scene, rng, "kite", (x, y), spot, angle=rng.uniform(-0.5, 0.5), aloft=True)
         scene.cord(thing.at((hand_x, hand_y)), scene.things[held].at((0, 0.6)), 0.08, "white")
     elif item == "bird":
         held = add_thing(scene, rng, "bird", thing.at((hand_x + 0.02, hand_y + 0.05)), spot, kind="perched", flip=-thing.flip)

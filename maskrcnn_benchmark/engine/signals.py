@@ -1,5 +1,6 @@
 """Being asked to stop: SIGTERM and Ctrl-C end a training at the next iteration, with a checkpoint."""
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -39,7 +40,11 @@ def stop_on_signals(device: torch.device) -> Iterator[StopRequest]:
         yield request
         return
 
+    process = os.getpid()
+
     def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (the signature of a handler)
+        if os.getpid() != process:
+            return  # a loader's worker, which ends when this process lets it go
         if request.asked:
             raise KeyboardInterrupt
         request.asked = True

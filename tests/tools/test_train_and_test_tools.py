@@ -271,3 +271,17 @@ def test_scripts_name_what_they_do_not_know():
     for words, said in ((["motif", "predcls"], "unknown model 'motif'"), (["motifs", "predclass"], "unknown task 'predclass'")):
         result = subprocess.run(["bash", ROOT / "scripts/train.sh", *words], capture_output=True, text=True)
         assert result.returncode == 2 and said in result.stderr
+
+
+def test_store_union_writes_the_prototypes_and_trains_nothing(call, world):
+    head = "MODEL.ROI_RELATION_HEAD."
+    words = ["--config-file", "relation.yaml", head + "STORE_UNION", "True", head + "VIS_PRO_DIM", "16", head + "VIS_VAE_INPUT_DIM", "16"]
+    assert "VIS_PRO_PATH" in error_of(call("relation_train_net", *words))
+    status, said = call("relation_train_net", *words, head + "VIS_PRO_PATH", "protos.pt")
+    assert status == 0, said
+    stored = torch.load(world / "protos.pt", weights_only=True)
+    status, said = call("extract_visual_prototypes", *words[:2], *words[4:], head + "VIS_PRO_PATH", "again.pt")
+    assert status == 0, said
+    assert torch.equal(torch.load(world / "again.pt", weights_only=True)["prototypes"], stored["prototypes"])
+    assert stored["prototypes"].shape == (4, 16) and stored["features"] == "detector"
+    assert not (world / "out/last_checkpoint").exists()

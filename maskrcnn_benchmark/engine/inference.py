@@ -20,6 +20,7 @@ from maskrcnn_benchmark.data.build import make_data_loader, training_name, train
 from maskrcnn_benchmark.data.loader import EvaluationLoader
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.data.zeroshot import unseen_triplets
+from maskrcnn_benchmark.engine.feature_cache import with_feature_cache
 from maskrcnn_benchmark.engine.relation_scores import RelationScores, prediction_arrays, truth_arrays
 from maskrcnn_benchmark.engine.run import Run
 from maskrcnn_benchmark.engine.step import autocast
@@ -55,6 +56,7 @@ def evaluate(cfg: Config, model: nn.Module, run: Run, split: str, meta: DatasetM
     for name in names:
         loader = make_data_loader(cfg, split, task=model.task, name=name)
         _check_vocabulary(loader.dataset.meta, meta, name, relations=cfg.MODEL.RELATION_ON)
+        loader = with_feature_cache(cfg, model, loader, name)
         logger.info(f"evaluating on {name}: {len(loader.dataset)} images")
         folder = run.output_dir / "inference" / name
         if cfg.MODEL.RELATION_ON:

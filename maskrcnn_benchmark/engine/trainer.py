@@ -13,9 +13,10 @@ from typing import Any
 from torch import nn
 
 from maskrcnn_benchmark.config import Config
-from maskrcnn_benchmark.data.build import make_data_loader
+from maskrcnn_benchmark.data.build import make_data_loader, training_name
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.engine.description import describe
+from maskrcnn_benchmark.engine.feature_cache import with_feature_cache
 from maskrcnn_benchmark.engine.freeze import freeze
 from maskrcnn_benchmark.engine.inference import evaluate
 from maskrcnn_benchmark.engine.metric_log import MetricLog
@@ -91,6 +92,7 @@ def train(cfg: Config, model: nn.Module, run: Run, meta: DatasetMeta) -> nn.Modu
         state.load(saved, keep_settings=cfg.SOLVER.UPDATE_SCHEDULE_DURING_LOAD)
         del saved
     require_filled(model)
+    loader = with_feature_cache(cfg, model, loader, training_name(cfg))
     solver = cfg.SOLVER
     step = TrainingStep(
         model,

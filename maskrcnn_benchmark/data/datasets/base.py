@@ -101,14 +101,19 @@ class SceneGraphDataset(Dataset):
                 raise
             logger.warning("left out: %s", error)
             return None
+        target, generator = self.draw_target(index, epoch)
+        if self.transform is not None:
+            image, target = self.transform(image, target, generator)
+        return image, target, int(index)
+
+    def draw_target(self, index: int, epoch: int) -> tuple[BoxList, np.random.Generator]:
+        """An item's target before the transform, without the image; and the generator that the transform goes on drawing from."""
         generator = numpy_generator(self.seed, epoch, int(self._source.image_ids[index]))
         target = self.get_groundtruth(index)
         target.add_field("epoch", int(epoch))
         if self.training:
             target.add_field("relation_tuple", one_relation_a_pair(target.get_field("relation_tuple"), generator))
-        if self.transform is not None:
-            image, target = self.transform(image, target, generator)
-        return image, target, int(index)
+        return target, generator
 
     def get_groundtruth(self, index: int) -> BoxList:
         """The annotation of an image in its own width and height (image_data's), clipped, with the fields of an item but `epoch`."""

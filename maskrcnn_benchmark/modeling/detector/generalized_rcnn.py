@@ -13,6 +13,7 @@ from maskrcnn_benchmark.modeling.roi_heads import ROIHeads, given_boxes
 from maskrcnn_benchmark.modeling.rpn import RPN
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 from maskrcnn_benchmark.structures.image_list import ImageList
+from maskrcnn_benchmark.structures.region_features import RegionFeatures
 
 
 class GeneralizedRCNN(nn.Module):
@@ -51,10 +52,13 @@ class GeneralizedRCNN(nn.Module):
         """Whether evaluation needs targets, too: for their boxes (PredCls, SGCls), or for the `image_id` that a file of proposals knows."""
         return self.proposals is not None or (self.task is not None and self.task.uses_gt_boxes)
 
-    def forward(self, images: ImageList | Sequence[Tensor], targets: Sequence[BoxList] | None = None) -> dict[str, Tensor] | list[BoxList]:
+    def forward(
+        self, images: ImageList | Sequence[Tensor] | Sequence[RegionFeatures], targets: Sequence[BoxList] | None = None
+    ) -> dict[str, Tensor] | list[BoxList]:
         """
         Args:
-            images: (3, h, w) tensors or an ImageList; float is network input, uint8 is RGB of the size to be used.
+            images: (3, h, w) tensors or an ImageList; float is network input, uint8 is RGB of the size to be used. Or a RegionFeatures
+                an image, which leaves the relation predictor alone to run.
             targets: annotations in the frame of their image; needed in training and where `needs_targets` says so.
         Returns:
             In training the weighted losses, whose sum is minimised; in evaluation a BoxList an image, in the frame of the unpadded input.
@@ -64,6 +68,8 @@ class GeneralizedRCNN(nn.Module):
         if targets is None and (self.training or self.needs_targets):
             what = "training" if self.training else f"{str(self.task)} with given boxes" if self.proposals is None else "DATASETS.PROPOSALS"
             raise ValueError(f"{what} needs targets: call model(images, targets)")
+        if not isinstance(images, ImageList) and all(isinstance(image, RegionFeatures) for image in images):
+            return self._relate(images, targets)
         images = self.normalizer(images)
         targets = check_targets(targets, images)
         features = self.backbone(images.tensors)
@@ -73,6 +79,18 @@ class GeneralizedRCNN(nn.Module):
             results, head_losses = self.roi_heads(features, proposals, targets)
             losses = {**losses, **head_losses}
             self.logged = dict(getattr(getattr(self.roi_heads, "relation", None), "logged", {}))
+        return losses if self.training else results
+
+    def _relate(self, images: Sequence[RegionFeatures], targets: Sequence[BoxList] | None) -> dict[str, Tensor] | list[BoxList]:
+        """The relation head on features made before."""
+        entities = [image.entities for image in images]
+        if self.task.uses_gt_boxes:
+            entities = given_boxes(targets)
+            for boxes, image in zip(entities, images, strict=True):
+                for name in image.entities.fields():
+                    boxes.add_field(name, image.entities.get_field(name))
+        results, losses = self.roi_heads.relation(images, entities, targets)
+        self.logged = dict(self.roi_heads.relation.logged)
         return losses if self.training else results
 
     def propose(

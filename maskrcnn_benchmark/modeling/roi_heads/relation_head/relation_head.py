@@ -18,6 +18,7 @@ from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.extract impo
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.sources import check_visual_width
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.sampling import SampledPairs, all_pairs, overlapping_pairs, sample_training_pairs
 from maskrcnn_benchmark.structures.bounding_box import BoxList
+from maskrcnn_benchmark.structures.region_features import RegionFeatures
 from maskrcnn_benchmark.structures.relation import PairBatch
 
 LABEL_SMOOTHING = 0.01
@@ -42,6 +43,7 @@ class ROIRelationHead(nn.Module):
         att_feature_extractor: nn.Module | None = None,
         sampling: dict | None = None,
         test_requires_overlap: bool = False,
+        freeze_extractors: bool = False,
     ):
         """
         Args:
@@ -54,6 +56,7 @@ class ROIRelationHead(nn.Module):
             loss: a RelationLoss. post_processor: a RelationPostProcessor.
             sampling: keyword arguments of `sample_training_pairs`.
             test_requires_overlap: in SGDet, pairs at test only of boxes that overlap.
+            freeze_extractors: the extractors get no gradient, and their norms keep their statistics in training, too.
         """
         super().__init__()
         self.task = task
@@ -68,6 +71,21 @@ class ROIRelationHead(nn.Module):
         self.logged: dict[str, Tensor] = {}
         self._detector_extractor: list[nn.Module] = []  # in a list: it belongs to the box head, not to this module
         self._union_means: UnionMeans | None = None
+        self._frozen = [part for part in self.extractors if part is not None] if freeze_extractors else []
+        for part in self._frozen:
+            part.requires_grad_(False)
+
+    @property
+    def extractors(self) -> tuple[nn.Module | None, ...]:
+        """Entities', attributes' (None without) and unions' feature extractors."""
+        return self.box_feature_extractor, self.att_feature_extractor, self.union_feature_extractor
+
+    def train(self, mode: bool = True) -> "ROIRelationHead":
+        """Training mode for everything but frozen extractors."""
+        super().train(mode)
+        for part in self._frozen:
+            part.eval()
+        return self
 
     def use_detector_features(self, extractor: nn.Module) -> None:
         """
@@ -86,11 +104,11 @@ class ROIRelationHead(nn.Module):
         return getattr(self.predictor, "visual_features_dim", None)
 
     def forward(
-        self, features: Sequence[Tensor], proposals: list[BoxList], targets: list[BoxList] | None = None
+        self, features: Sequence[Tensor] | Sequence[RegionFeatures], proposals: list[BoxList], targets: list[BoxList] | None = None
     ) -> tuple[list[BoxList], dict[str, Tensor]]:
         """
         Args:
-            features: feature maps of the batch, a level each.
+            features: feature maps of the batch, a level each; or a RegionFeatures an image, which the extractors then leave to be.
             proposals: the entities of each image, with the fields that the box head adds in relation mode.
             targets: annotations of each image; needed in training.
         Returns:
@@ -118,7 +136,9 @@ class ROIRelationHead(nn.Module):
             return [SampledPairs(pairs=overlapping_pairs(p.bbox.float().cpu())) for p in proposals]
         return [SampledPairs(pairs=all_pairs(len(p))) for p in proposals]
 
-    def describe(self, features: Sequence[Tensor], proposals: Sequence[BoxList], sampled: Sequence[SampledPairs]) -> PairBatch:
+    def describe(
+        self, features: Sequence[Tensor] | Sequence[RegionFeatures], proposals: Sequence[BoxList], sampled: Sequence[SampledPairs]
+    ) -> PairBatch:
         """Gathers what a predictor may use: boxes, pairs, features and what is known of the labels, for the whole batch."""
         device = features[0].device
         boxes = torch.cat([p.bbox for p in proposals]).to(device)
@@ -126,31 +146,49 @@ class ROIRelationHead(nn.Module):
         image_sizes = [tuple(p.size) for p in proposals]
         starts = torch.tensor([0, *counts]).cumsum(0)
         pair_index = torch.cat([s.pairs + start for s, start in zip(sampled, starts[:-1], strict=True)]).to(device)
-        sizes = entity_sizes(image_sizes, counts, boxes)
-
-        roi_features = self.box_feature_extractor(features, proposals)
-        if self.att_feature_extractor is not None:
-            roi_features = torch.cat([roi_features, self.att_feature_extractor(features, proposals)], dim=1)
-        union_features, spatial_features = self.union_feature_extractor(features, boxes, sizes, counts, pair_index)
-        visual_features = None
-        if self.visual_features_dim is not None:
-            visual_features = self.detector_union_features(features, boxes, counts, pair_index)
+        if isinstance(features[0], RegionFeatures):
+            extracted = _made_before(features, sampled)
+        else:
+            sizes = entity_sizes(image_sizes, counts, boxes)
+            extracted = {
+                "roi_features": self.entity_features(features, proposals),
+                **self.pair_features(features, boxes, sizes, counts, pair_index),
+            }
         return PairBatch(
             boxes=boxes,
             image_sizes=image_sizes,
             num_objects=counts,
             pair_index=pair_index,
             num_pairs=[len(s.pairs) for s in sampled],
-            roi_features=roi_features,
-            union_features=union_features,
-            spatial_features=spatial_features,
-            visual_features=visual_features,
+            **extracted,
             object_labels=_field(proposals, "labels"),
             object_logits=_field(proposals, "predict_logits"),
             boxes_per_class=_field(proposals, "boxes_per_cls"),
             rel_labels=torch.cat([s.labels for s in sampled]).to(device) if self.training else None,
             related=[s.related.to(device) for s in sampled] if self.training else None,
         )
+
+    def entity_features(self, features: Sequence[Tensor], proposals: Sequence[BoxList]) -> Tensor:
+        """(N, F) features of the entities' boxes, attribute features included."""
+        roi_features = self.box_feature_extractor(features, proposals)
+        if self.att_feature_extractor is None:
+            return roi_features
+        return torch.cat([roi_features, self.att_feature_extractor(features, proposals)], dim=1)
+
+    def pair_features(
+        self, features: Sequence[Tensor], boxes: Tensor, sizes: Tensor, num_objects: Sequence[int], pair_index: Tensor
+    ) -> dict[str, Tensor | None]:
+        """
+        Features of pairs; arguments as RelationFeatureExtractor.forward has them.
+
+        Returns:
+            "union_features" (P, F), "spatial_features" (P, F) or None, "visual_features" (P, V) or None, as PairBatch takes them.
+        """
+        unions, spatial = self.union_feature_extractor(features, boxes, sizes, num_objects, pair_index)
+        visual = None
+        if self.visual_features_dim is not None:
+            visual = self.detector_union_features(features, boxes, num_objects, pair_index)
+        return {"union_features": unions, "spatial_features": spatial, "visual_features": visual}
 
     @torch.no_grad()
     def detector_union_features(self, features: Sequence[Tensor], boxes: Tensor, num_objects: Sequence[int], pair_index: Tensor) -> Tensor:
@@ -184,6 +222,13 @@ class ROIRelationHead(nn.Module):
             sizes = entity_sizes([tuple(p.size) for p in proposals], counts, boxes)
             unions, _ = self.union_feature_extractor(features, boxes, sizes, counts, pair_index)
         means.add(unions, torch.cat(relations)[:, 2])
+
+
+def _made_before(features: Sequence[RegionFeatures], sampled: Sequence[SampledPairs]) -> dict[str, Tensor | None]:
+    """roi_features and what pair_features returns, of a batch whose features exist already."""
+    pairs = [image.of_pairs(s.pairs) for image, s in zip(features, sampled, strict=True)]
+    joined = {name: None if pairs[0][name] is None else torch.cat([image[name] for image in pairs]) for name in pairs[0]}
+    return {"roi_features": torch.cat([image.of_entities() for image in features]), **joined}
 
 
 def _field(proposals: Sequence[BoxList], name: str) -> Tensor | None:
@@ -236,4 +281,5 @@ def build_roi_relation_head(cfg, meta: DatasetMeta, in_channels: int) -> ROIRela
             "require_overlap": head.REQUIRE_BOX_OVERLAP,
         },
         test_requires_overlap=cfg.TEST.RELATION.REQUIRE_OVERLAP,
+        freeze_extractors=head.FREEZE_FEATURE_EXTRACTORS,
     )

@@ -1,0 +1,82 @@
+"""A data set whose items bring features made beforehand in place of the image."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from maskrcnn_benchmark.data.datasets.base import SceneGraphDataset
+from maskrcnn_benchmark.data.feature_cache import FeatureFiles
+from maskrcnn_benchmark.data.meta import DatasetMeta
+from maskrcnn_benchmark.data.transforms import resized_shape
+from maskrcnn_benchmark.structures.bounding_box import BoxList
+from maskrcnn_benchmark.structures.region_features import RegionFeatures
+from maskrcnn_benchmark.utils.errors import UserError
+
+# Groups of cached arrays.
+RELATION, DETECTOR, ENTITIES = "relation", "detector", "entities"
+
+
+class CachedDataset(Dataset):
+    """
+    Items (RegionFeatures, target, i), or None for an image without features; what training draws an epoch (a relation of several) is drawn
+    as ever, sizes and mirroring are not.
+
+    Args:
+        dataset: whose annotations these are.
+        groups: by name, the cached arrays: RELATION boxes (n, 4), roi, unions and perhaps spatial; DETECTOR visual; ENTITIES fields of the
+            box head.
+        min_size, max_size: of the images' sides when the features were made.
+        given_boxes: the boxes are the annotated ones.
+    """
+
+    def __init__(
+        self, dataset: SceneGraphDataset, groups: Mapping[str, FeatureFiles], *, min_size: int, max_size: int, given_boxes: bool
+    ):
+        self.dataset, self.groups, self.given_boxes = dataset, dict(groups), given_boxes
+        self.min_size, self.max_size = min_size, max_size
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, item: int | tuple[int, int]) -> tuple[RegionFeatures, BoxList, int] | None:
+        epoch, index = item if isinstance(item, tuple) else (0, item)
+        target, _ = self.dataset.draw_target(index, epoch)
+        image_id = int(target.get_field("image_id"))
+        if any(image_id not in group for group in self.groups.values()):
+            return None
+        target = target.resize(resized_shape(*target.size, self.min_size, self.max_size))
+        arrays = {name: array for group in self.groups.values() for name, array in group[image_id].items()}
+        return self._features(arrays, target), target, int(index)
+
+    def _features(self, arrays: dict[str, np.ndarray], target: BoxList) -> RegionFeatures:
+        boxes = torch.from_numpy(arrays.pop("boxes").copy())
+        if self.given_boxes and not torch.equal(boxes, target.bbox):
+            image, folder = target.get_field("image_id"), self.groups[RELATION].folder
+            raise UserError(f"{folder}: image {image} has other boxes there than in its annotations; remove the folder")
+        features = {name: arrays.pop(name, None) for name in ("roi_features", "union_features", "spatial_features", "visual_features")}
+        entities = BoxList(boxes, target.size)
+        for name, values in arrays.items():
+            entities.add_field(name, torch.from_numpy(values.copy()))
+        return RegionFeatures(entities=entities, **features)
+
+    # What an evaluation asks its data set for.
+
+    @property
+    def meta(self) -> DatasetMeta:
+        """Names of the annotated data set."""
+        return self.dataset.meta
+
+    def get_groundtruth(self, index: int) -> BoxList:
+        """As of the annotated data set."""
+        return self.dataset.get_groundtruth(index)
+
+    def get_img_info(self, index: int) -> dict[str, Any]:
+        """As of the annotated data set."""
+        return self.dataset.get_img_info(index)
+
+    def triplets(self) -> np.ndarray:
+        """As of the annotated data set."""
+        return self.dataset.triplets()

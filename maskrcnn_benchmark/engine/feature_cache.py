@@ -1,0 +1,244 @@
+"""
+DATALOADER.FEATURE_CACHE: the features of a relation model's frozen extractors, made once an image; after that no image is read.
+
+Kept are the features of all entities and of all ordered pairs. Boxes are the annotated ones in PredCls and SGCls, the frozen detector's in
+SGDet. Images are neither mirrored nor recoloured, and each is computed by itself, without the padding that a batch may bring.
+"""
+
+import copy
+import fcntl
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from maskrcnn_benchmark.config import Config
+from maskrcnn_benchmark.config.paths_catalog import dataset_entry
+from maskrcnn_benchmark.data.cached_dataset import DETECTOR, ENTITIES, RELATION, CachedDataset
+from maskrcnn_benchmark.data.feature_cache import FeatureFiles, cache_folder, to_half
+from maskrcnn_benchmark.data.loader import EvaluationLoader, TrainingLoader
+from maskrcnn_benchmark.data.transforms import Transform
+from maskrcnn_benchmark.engine.resume import random_state, set_random_state
+from maskrcnn_benchmark.engine.step import autocast
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import entity_sizes
+from maskrcnn_benchmark.structures.bounding_box import IMAGE_FIELDS, BoxList
+from maskrcnn_benchmark.utils.distributed import barrier, is_main_process, rank, world_size
+from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.log import get_logger, warn_once
+from maskrcnn_benchmark.utils.progress import progress
+
+logger = get_logger(__name__)
+
+# Unordered pairs whose features are computed at a time.
+_PAIRS_AT_ONCE = 512
+# Images between two writes.
+_IMAGES_AT_ONCE = 16
+Arrays = dict[str, tuple[str, np.ndarray]]
+AnyLoader = TrainingLoader | EvaluationLoader
+
+
+def with_feature_cache(cfg: Config, model: nn.Module, loader: AnyLoader, name: str) -> AnyLoader:
+    """
+    The loader as it came, or, with DATALOADER.FEATURE_CACHE, one of the same batches that brings features in place of images. Features
+    that are missing are made and written first.
+
+    Args:
+        model: with the weights that it is trained or evaluated with.
+        loader: of images. name: of its data set in the catalog.
+    Raises:
+        UserError: keys that contradict the cache, features beyond float16, or a cache folder that holds something else.
+    """
+    if not cfg.DATALOADER.FEATURE_CACHE or not cfg.MODEL.RELATION_ON:
+        return loader
+    training = isinstance(loader, TrainingLoader)
+    min_size, max_size = _check_keys(cfg, training)
+    folders = _folders(cfg, model, name, training, (min_size, max_size))
+    images = copy.copy(loader.dataset)
+    images.transform = Transform(min_sizes=(min_size,), max_size=max_size)
+    _fill(cfg, model, images, folders, training)
+    groups = {group: FeatureFiles(folder) for group, folder in folders.items()}
+    logger.info(f"{name}: features of {len(groups[RELATION])} images from {', '.join(str(f) for f in folders.values())}")
+    cached = CachedDataset(loader.dataset, groups, min_size=min_size, max_size=max_size, given_boxes=model.task.uses_gt_boxes)
+    return type(loader)(cached, loader.batch_sampler)
+
+
+def _check_keys(cfg: Config, training: bool) -> tuple[int, int]:
+    """The sizes of the images' sides. UserError if the config trains what the features come from, or draws sizes."""
+    if not cfg.MODEL.ROI_RELATION_HEAD.FREEZE_FEATURE_EXTRACTORS or not cfg.MODEL.FREEZE_DETECTOR:
+        raise UserError(
+            f"DATALOADER.FEATURE_CACHE {cfg.DATALOADER.FEATURE_CACHE} keeps features that no longer change: set "
+            "MODEL.ROI_RELATION_HEAD.FREEZE_FEATURE_EXTRACTORS True and MODEL.FREEZE_DETECTOR True, with a trained relation model as "
+            "MODEL.WEIGHT, or leave FEATURE_CACHE empty"
+        )
+    node = cfg.INPUT
+    if not training:
+        return node.MIN_SIZE_TEST, node.MAX_SIZE_TEST
+    transform = Transform.from_config(cfg, training=True)
+    if len(transform.min_sizes) != 1:
+        raise UserError(f"DATALOADER.FEATURE_CACHE keeps an image in one size: INPUT.MIN_SIZE_TRAIN is {transform.min_sizes}, name one")
+    if transform.hflip or transform.vflip or transform.jitter:
+        warn_once(logger, "DATALOADER.FEATURE_CACHE: images are not mirrored or recoloured, whatever INPUT says")
+    return transform.min_sizes[0], transform.max_size
+
+
+def _folders(cfg: Config, model: nn.Module, name: str, training: bool, sizes: tuple[int, int]) -> dict[str, Path]:
+    """Folder of each group of arrays that the model reads; each has the key of what its own arrays depend on."""
+    task, entry = model.task, dataset_entry(name)
+    files = [path for what, path in entry.files.items() if what != "images"]
+    detected = not task.uses_gt_boxes
+    if model.proposals is not None:
+        files.append(Path(cfg.DATASETS.PROPOSALS))
+    head, node = cfg.MODEL.ROI_RELATION_HEAD, cfg.MODEL
+    settings: dict[str, Any] = {
+        "sizes": sizes,
+        "pixels": [cfg.INPUT.PIXEL_MEAN, cfg.INPUT.PIXEL_STD, cfg.INPUT.TO_BGR255, cfg.DATALOADER.SIZE_DIVISIBILITY, cfg.DTYPE],
+        "trunk": [node.BACKBONE.CONV_BODY, node.FPN, node.RESNETS, node.ROI_BOX_HEAD],
+        "split": [entry.split, entry.num_val, training],
+        "boxes": [training, node.RPN, node.ROI_HEADS, head.ADD_GTBOX_TO_PROPOSAL_IN_TRAIN] if detected else "annotated",
+    }
+    boxes_from = ("rpn", "roi_heads.box") if detected else ()
+    extractors = ("box_feature_extractor", "att_feature_extractor", "union_feature_extractor")
+    parts: dict[str, tuple[str, ...]] = {RELATION: tuple(f"roi_heads.relation.{part}" for part in extractors)}
+    if model.roi_heads.relation.visual_features_dim is not None:
+        parts[DETECTOR] = ("roi_heads.box.feature_extractor",)
+    if not task.uses_gt_labels:
+        parts[ENTITIES] = ("roi_heads.box",)
+    folders = {}
+    for group, modules in parts.items():
+        own = {"extractor": [head.FEATURE_EXTRACTOR, head.POOLING_ALL_LEVELS]} if group == RELATION else {}
+        folders[group] = cache_folder(
+            cfg.DATALOADER.FEATURE_CACHE,
+            f"{name}-{group}",
+            weights=digest(model, ("backbone", *boxes_from, *modules)),
+            files=files,
+            settings=settings | own,
+        )
+    return folders
+
+
+def digest(model: nn.Module, modules: tuple[str, ...]) -> str:
+    """A digest of the names, shapes and values of all weights and buffers in some modules, given by their names."""
+    found = hashlib.blake2b(digest_size=16)
+    for name, tensor in sorted(model.state_dict().items()):
+        if name.startswith(tuple(module + "." for module in modules)) and not name.endswith("num_batches_tracked"):
+            found.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+            found.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return found.hexdigest()
+
+
+def _fill(cfg: Config, model: nn.Module, images: Any, folders: Mapping[str, Path], training: bool) -> None:
+    """Makes what the cache lacks; under torchrun each process its share. Torch's generators and the model's mode are left as they were."""
+    with _one_run_at_a_time(folders.values()):
+        files = {group: FeatureFiles(folder) for group, folder in folders.items()}
+        ids = [images.get_img_info(index)["image_id"] for index in range(len(images))]
+        missing = [index for index, image_id in enumerate(ids) if any(image_id not in group for group in files.values())]
+        barrier()  # before anybody writes, everybody has looked
+        if not missing:
+            return
+        logger.info(f"DATALOADER.FEATURE_CACHE: computing the features of {len(missing)} of {len(images)} images")
+        generators, mode = random_state(), model.training
+        model.train(training)
+        try:
+            own = missing[rank() :: world_size()]
+            batches = [own[i : i + _IMAGES_AT_ONCE] for i in range(0, len(own), _IMAGES_AT_ONCE)]
+            for group in files.values():
+                group.cut(rank())
+            loader = EvaluationLoader(images, batches, num_workers=cfg.DATALOADER.NUM_WORKERS)
+            for batch in progress(loader, total=len(batches), desc="features", unit="batch"):
+                _write_batch(cfg, model, batch, files)
+        finally:
+            model.train(mode)
+            set_random_state(generators)
+        barrier()
+
+
+def _write_batch(cfg: Config, model: nn.Module, batch: Any, files: Mapping[str, FeatureFiles]) -> None:
+    device = next(model.parameters()).device
+    written: dict[str, list] = {group: [] for group in files}
+    for image, target in zip(batch.images, batch.targets, strict=True):
+        image_id = int(target.get_field("image_id"))
+        wanted = [group for group in files if image_id not in files[group]]
+        with torch.no_grad(), autocast(device, cfg.DTYPE):
+            n, groups = image_features(model, image, target.to(device), wanted)
+        for group in wanted:
+            written[group].append((image_id, n, groups[group]))
+    for group, images in written.items():
+        files[group].add(rank(), images)
+
+
+def image_features(model: nn.Module, image: Tensor, target: BoxList, groups: list[str]) -> tuple[int, dict[str, Arrays]]:
+    """
+    What the cache keeps of an image.
+
+    Args:
+        image: (3, h, w) uint8. target: in its frame.
+        groups: which of RELATION, DETECTOR, ENTITIES are wanted.
+    Returns:
+        n, the number of entities, and by group and name what an array's rows stand for and the array.
+    """
+    inputs = model.normalizer([image])
+    features = model.backbone(inputs.tensors)
+    proposals, _ = model.propose(inputs, features, [target])
+    entities = model.roi_heads.entities(features, proposals, [target])[0]
+    head, n = model.roi_heads.relation, len(entities)
+    made: dict[str, Arrays] = {}
+    if ENTITIES in groups:
+        made[ENTITIES] = {name: ("entity", entities.get_field(name).cpu().numpy()) for name in _fields_of_its_own(entities, target, model)}
+    if RELATION in groups:
+        made[RELATION] = {
+            "boxes": ("entity", entities.bbox.float().cpu().numpy()),
+            "roi_features": ("entity", _half(head.entity_features(features, [entities]), "roi_features")),
+            **_union_features(head, features, entities),
+        }
+    if DETECTOR in groups:
+        upper = torch.triu_indices(n, n, device=entities.bbox.device).t()
+        chunks = [head.detector_union_features(features, entities.bbox, [n], pairs) for pairs in upper.split(_PAIRS_AT_ONCE)]
+        made[DETECTOR] = {"visual_features": ("unordered pair", _half(torch.cat(chunks), "visual_features"))}
+    return n, made
+
+
+def _union_features(head: nn.Module, features: Any, entities: BoxList) -> Arrays:
+    """Union (and spatial) features of all n·n pairs; (i, j) and (j, i) are computed together, since they share what is pooled."""
+    n, boxes = len(entities), entities.bbox
+    sizes = entity_sizes([entities.size], [n], boxes)
+    made: dict[str, Tensor] = {}
+    for pairs in torch.triu_indices(n, n, device=boxes.device).t().split(_PAIRS_AT_ONCE):
+        both = torch.cat([pairs, pairs.flip(1)])
+        found = head.union_feature_extractor(features, boxes, sizes, [n], both)
+        for name, values in zip(("union_features", "spatial_features"), found, strict=True):
+            if values is not None:
+                made.setdefault(name, values.new_zeros(n * n, values.size(1)))[both[:, 0] * n + both[:, 1]] = values
+    return {name: ("pair", _half(values, name)) for name, values in made.items()}
+
+
+def _half(values: Tensor, name: str) -> np.ndarray:
+    return to_half(values.float().cpu().numpy(), name)
+
+
+def _fields_of_its_own(entities: BoxList, target: BoxList, model: nn.Module) -> list[str]:
+    """Fields that the box head gave the entities; what annotated boxes bring comes from the targets each time."""
+    given = set(target.fields()) if model.task.uses_gt_boxes else set()
+    return [name for name in entities.fields() if name not in IMAGE_FIELDS | given]
+
+
+@contextmanager
+def _one_run_at_a_time(folders: Any) -> Iterator[None]:
+    """Keeps a second run that fills the same cache waiting until this one is done; it then finds everything made."""
+    if not is_main_process():
+        barrier()
+        yield
+        return
+    with ExitStack() as stack:
+        try:
+            for folder in folders:
+                folder.mkdir(parents=True, exist_ok=True)
+                fcntl.flock(stack.enter_context(open(folder / "lock", "w")), fcntl.LOCK_EX)
+        except OSError as error:
+            raise UserError(f"DATALOADER.FEATURE_CACHE: {folder} cannot be written ({error.strerror or error})") from error
+        barrier()
+        yield

@@ -20,7 +20,8 @@ def iou(box, boxes):
     shared = sides[:, 0] * sides[:, 1]
     area = (box[2] - box[0] + 1) * (box[3] - box[1] + 1)
     areas = (boxes[:, 2] - boxes[:, 0] + 1) * (boxes[:, 3] - boxes[:, 1] + 1)
-    return shared / (area + areas - shared)
+    together = area + areas - shared
+    return np.where(together > 0, shared / np.where(together > 0, together, 1), 0)
 
 
 def union(subject_boxes, object_boxes):
@@ -30,17 +31,15 @@ def union(subject_boxes, object_boxes):
 def suppressed_predicates(scores, labels, boxes, pairs, threshold=0.6):
     """rel_nms by its description: P times the largest remaining entry settles its pair and strikes the predicate from the neighbours."""
     left, given = scores[:, 1:].copy(), np.full(len(pairs), -1)
+    pair_labels = labels[pairs]
     for _ in range(len(pairs)):
         pair, predicate = np.unravel_index(left.argmax(), left.shape)
         if given[pair] < 0:
             given[pair] = predicate + 1
-        for other in range(len(pairs)):
-            if all(
-                labels[pairs[pair, side]] == labels[pairs[other, side]]
-                and iou(boxes[pairs[pair, side]], boxes[pairs[other, side]][None])[0] >= threshold
-                for side in (0, 1)
-            ):
-                left[other, predicate] = 0
+        neighbours = (pair_labels == pair_labels[pair]).all(1)
+        for side in (0, 1):
+            neighbours &= iou(boxes[pairs[pair, side]], boxes[pairs[:, side]]) >= threshold
+        left[neighbours, predicate] = 0
         left[pair] = -1
     return given
 

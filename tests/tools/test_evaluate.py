@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from maskrcnn_benchmark.data.datasets.vg_layout import write_vg_layout
 from maskrcnn_benchmark.evaluation.predictions import PredictionWriter
 from maskrcnn_benchmark.utils.errors import UserError, run_tool
 from tests.evaluation.scenes import random_image
@@ -84,6 +85,38 @@ def test_what_cannot_be_evaluated_is_one_line(tmp_path, capsys):
         assert run_tool(lambda words=words: evaluate.main(words)) == 2
         error = capsys.readouterr().err.splitlines()[-1]
         assert error.startswith("error: ") and message in error
+
+
+def test_ground_truth_and_training_statistics_of_data_sets(tmp_path, monkeypatch):
+    """Ground truth by image id, zero-shot triplets, thirds and FREQ from the catalog; the images themselves are not needed."""
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(3)
+    images = []
+    for i in range(30):
+        prediction, groundtruth = random_image(rng, "sgdet", 5, 4)
+        scaled = {"boxes": groundtruth["boxes"] * 8, "labels": groundtruth["labels"], "relations": groundtruth["relations"]}
+        images.append(
+            {"image_id": i, "width": 256, "height": 256, "split": "train" if i < 15 else "test", "prediction": prediction, **scaled}
+        )
+    write_vg_layout(tmp_path / "toy", images, ["x", "y", "z"], ["a", "b", "c", "d"])
+    with PredictionWriter(tmp_path / "p.npz", mode="predcls") as writer:
+        for image in images[:14:-1]:
+            writer.add(image["image_id"], image["prediction"])
+    words = [str(tmp_path / "p.npz"), "--dataset", "toy_test", "--train-dataset", "toy_train", "--output", str(tmp_path / "m.json")]
+    assert evaluate.main(words) == 0
+    metrics = json.loads((tmp_path / "m.json").read_text())
+    triplets = [{tuple(x) for image in part for x in _triplets(image)} for part in (images[:15], images[15:])]
+    assert metrics["images"] == 15
+    assert metrics["choices"]["zeroshot_triplets"] == len(triplets[1] - triplets[0]) > 0
+    assert metrics["choices"]["relations"] == 60
+    assert sorted(metrics["per_predicate"]) == ["a", "b", "c", "d"]
+    assert 0 < metrics["freq"]["R"]["20"] < 1 and metrics["mR-head"]["20"] is not None
+
+
+def _triplets(image):
+    for s, o, predicate in image["relations"].tolist():
+        yield int(image["labels"][s]), int(image["labels"][o]), predicate
 
 
 def test_an_unknown_figure_is_named_before_anything_is_written(tmp_path):

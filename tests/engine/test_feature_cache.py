@@ -61,7 +61,7 @@ def test_losses_are_those_of_images_up_to_half_precision(mode, trained):
     cfg = config(trained, *mode)
     model = loaded(cfg).train()
     plain, cached = loaders(cfg, model, "train")
-    for (number, images), features in zip(zip(range(8), plain), cached, strict=False):
+    for (number, images), features in zip(zip(range(8), plain, strict=False), cached, strict=False):
         torch.manual_seed(number)
         expected = model(images.images, images.targets)
         torch.manual_seed(number)

@@ -23,6 +23,7 @@ from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.spatial import 
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.words import class_table
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.frequency_bias import FrequencyBias
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import label_vectors, position_embedding
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.loss import cross_entropy
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.motifs import LSTMContext
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.vctree import VCTreeContext
 from maskrcnn_benchmark.structures.relation import PairBatch, RelationOutput
@@ -229,10 +230,10 @@ class CausalAnalysisPredictor(nn.Module):
 
     def auxiliary_losses(self, logits: Logits, labels: Tensor) -> dict[str, Tensor]:
         """Each source on its own must say the predicate; with the gate only the context."""
-        losses = {"auxiliary_ctx": F.cross_entropy(logits.context, labels)}
+        losses = {"auxiliary_ctx": cross_entropy(logits.context, labels)}
         if self.fusion == "sum":
-            losses["auxiliary_vis"] = F.cross_entropy(logits.vision, labels)
-            losses["auxiliary_frq"] = F.cross_entropy(logits.frequency, labels)
+            losses["auxiliary_vis"] = cross_entropy(logits.vision, labels)
+            losses["auxiliary_frq"] = cross_entropy(logits.frequency, labels)
         return losses
 
     def track(self, pairs: PairBatch, post: Tensor, numbers: Tensor | None) -> None:

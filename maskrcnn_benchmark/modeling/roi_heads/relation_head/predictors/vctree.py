@@ -22,6 +22,7 @@ from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.trees import Fo
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.words import class_table, decoder_table
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.frequency_bias import FrequencyBias
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import given_label_logits, label_vectors, position_embedding
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.loss import mean_over_processes
 from maskrcnn_benchmark.structures.relation import PairBatch, RelationOutput
 
 OVERLAP_SCALE = 1024.0  # the published side length of every image, whatever its size
@@ -175,7 +176,7 @@ class VCTreeContext(ContextEncoder):
             for logits, related in zip(pair_logits, pairs.related, strict=True)
             if logits.numel()
         ]
-        return {"binary_loss": torch.stack(terms).mean()}
+        return {"binary_loss": mean_over_processes(torch.stack(terms))}
 
 
 @registry.ROI_RELATION_PREDICTOR.register("VCTreePredictor")

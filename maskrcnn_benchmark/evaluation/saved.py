@@ -8,6 +8,7 @@ import numpy as np
 from maskrcnn_benchmark.config.paths_catalog import dataset_entry
 from maskrcnn_benchmark.data.build import read_source, training_statistics
 from maskrcnn_benchmark.data.datasets import SceneGraphDataset
+from maskrcnn_benchmark.data.image_files import read_image
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.data.zeroshot import unseen_triplets
 from maskrcnn_benchmark.evaluation.detection import DetectionEvaluator
@@ -42,7 +43,7 @@ class Setting:
 
 
 class Annotations:
-    """Ground truth of a catalog data set by image id; no image file is opened."""
+    """Ground truth of a catalog data set by image id; image files are opened by `image` alone."""
 
     def __init__(self, name: str) -> None:
         entry = dataset_entry(name)
@@ -57,11 +58,18 @@ class Annotations:
         return self._dataset.triplets()
 
     def __getitem__(self, image_id: int | str) -> dict[str, Any]:
+        target = self._dataset.get_groundtruth(self._row(image_id))
+        return {"boxes": target.bbox, "labels": target.get_field("labels"), "relations": target.get_field("relation_tuple")}
+
+    def image(self, image_id: int | str) -> np.ndarray:
+        """The image's pixels, (h, w, 3) uint8 RGB. UserError if its file is missing or damaged."""
+        return read_image(self._dataset.image_path(self._row(image_id))).permute(1, 2, 0).contiguous().numpy()
+
+    def _row(self, image_id: int | str) -> int:
         try:
-            target = self._dataset.get_groundtruth(self._index[int(image_id)])
+            return self._index[int(image_id)]
         except (KeyError, ValueError) as error:
             raise UserError(f"data set {self.name}: no image '{image_id}', which the predictions name") from error
-        return {"boxes": target.bbox, "labels": target.get_field("labels"), "relations": target.get_field("relation_tuple")}
 
 
 def evaluate_saved(file: PredictionFile, setting: Setting) -> tuple[SceneGraphEvaluator, dict[str, Any]]:
@@ -130,9 +138,20 @@ class _Baseline:
 
 
 def _zero_shot(file: PredictionFile, setting: Setting, annotations: Annotations | None, training: Any) -> np.ndarray | None:
-    """The triplets that the setting names; else those of the two data sets; else the file's."""
+    """The triplets that the setting names; else those that the training data set lacks; else the file's."""
     if setting.zeroshot_triplets is not None:
         return setting.zeroshot_triplets
-    if annotations is not None and training is not None:
-        return unseen_triplets(annotations.triplets(), training.triplets)
+    if training is not None:
+        known = annotations.triplets() if annotations is not None else _triplets(file)
+        return unseen_triplets(known, training.triplets)
     return file.zeroshot_triplets
+
+
+def _triplets(file: PredictionFile) -> np.ndarray:
+    """(t, 3) subject label, object label, predicate of every relation annotated in a file."""
+    found = [np.zeros((0, 3), dtype=np.int64)]
+    for image in file:
+        relations = image.groundtruth["relations"]
+        labels = image.groundtruth["labels"][relations[:, :2]]
+        found.append(np.column_stack([labels, relations[:, 2]]))
+    return np.concatenate(found)

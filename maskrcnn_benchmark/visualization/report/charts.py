@@ -1,0 +1,144 @@
+"""Charts of the report, as SVG text to stand in the page."""
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+INK, FAINT, BLUE, AMBER = "#26262b", "#9a9aa2", "#2f6fb3", "#d08a1d"
+GROUP_COLORS = {"head": "#2f6fb3", "body": "#4aa08a", "tail": "#d08a1d"}
+LINES = ["#2f6fb3", "#d08a1d", "#4aa08a", "#a3487d", "#6b5fb5", "#b3572f", "#5c8a2f", "#777780"]
+# Entries of a metrics.jsonl line that are no losses.
+NOT_LOSSES = {"iteration", "lr", "gradient_norm", "seconds", "data_seconds", "peak_memory_mib"}
+STYLE = {
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "report",  # the same figures give the same bytes
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.edgecolor": FAINT,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+
+
+def loss_chart(lines: Sequence[Mapping[str, Any]]) -> str | None:
+    """Every loss over the iterations, the sum thick; None if there is no line. Lines of metrics.jsonl."""
+    names = [name for name in dict.fromkeys(key for line in lines for key in line) if name not in NOT_LOSSES]
+    if not names:
+        return None
+    with mpl.rc_context(STYLE):
+        axes = _axes(7.6, 3.0)
+        for number, name in enumerate(sorted(names, key=lambda name: name != "loss")):
+            points = [(line["iteration"], line[name]) for line in lines if isinstance(line.get(name), int | float)]
+            _line(axes, points, name, INK if name == "loss" else LINES[(number - 1) % len(LINES)], 1.8 if name == "loss" else 0.9)
+        axes.set_xlabel("iteration")
+        axes.set_ylabel("loss")
+        _legend(axes)
+        return _svg(axes, "Losses over the iterations")
+
+
+def validation_chart(lines: Sequence[Mapping[str, Any]]) -> str | None:
+    """R, mR and F (or AP50) of the validations, in percent; None if there is none. Lines of validation.jsonl."""
+    shown = [name for name in ("R@50", "mR@50", "F@50", "R@100", "mR@100", "AP50") if any(line.get(name) is not None for line in lines)]
+    if not shown:
+        return None
+    with mpl.rc_context(STYLE):
+        axes = _axes(7.6, 2.6)
+        for number, name in enumerate(shown):
+            points = [(line["iteration"], 100 * line[name]) for line in lines if line.get(name) is not None]
+            _line(axes, points, name, LINES[number], 1.4, marker="o")
+        axes.set_xlabel("iteration")
+        axes.set_ylabel("%")
+        axes.set_ylim(bottom=0)
+        _legend(axes)
+        return _svg(axes, "Validation figures over the iterations")
+
+
+def predicate_chart(metrics: Mapping[str, Any], k: str = "50") -> str | None:
+    """Recall of every predicate that occurs, a bar each, in order of training frequency where the metrics know it; None without any."""
+    groups = metrics.get("choices", {}).get("groups") or {}
+    group_of = {name: group for group, names in groups.items() for name in names}
+    order = [*group_of, *(name for name in metrics["per_predicate"] if name not in group_of)]
+    shown = [name for name in order if metrics["per_predicate"][name].get(k) is not None]
+    if not shown:
+        return None
+    annotated = annotated_counts(metrics)
+    with mpl.rc_context(STYLE):
+        axes = _axes(7.6, 0.8 + 0.19 * len(shown))
+        rows = np.arange(len(shown))
+        values = [100 * metrics["per_predicate"][name][k] for name in shown]
+        axes.barh(rows, values, color=[GROUP_COLORS.get(group_of.get(name, ""), BLUE) for name in shown], height=0.72)
+        for row, value in zip(rows, values, strict=True):
+            axes.text(value + 0.8, row, f"{value:.0f}", va="center", fontsize=7.5, color=INK)
+        labels = [f"{name}  ({annotated[name]})" if name in annotated else name for name in shown]
+        axes.set_yticks(rows, labels, fontsize=8)
+        axes.invert_yaxis()
+        axes.set_xlim(0, 106)
+        axes.set_ylim(len(shown) - 0.4, -0.6)
+        axes.set_xlabel(f"recall @{k}, %   (in brackets: annotated relations)")
+        for group, color in GROUP_COLORS.items():
+            if group in groups:
+                axes.barh([0], [0], color=color, label=group)
+        if groups:
+            _legend(axes)
+        return _svg(axes, f"Recall at {k} of every predicate")
+
+
+def annotated_counts(metrics: Mapping[str, Any]) -> dict[str, int]:
+    """Annotated relations of each predicate, from the rows of the confusion table; empty without one."""
+    rows = metrics.get("confusion") or []
+    return {name: sum(row) for name, row in zip(metrics["per_predicate"], rows[1:], strict=False)}
+
+
+def confusion_chart(metrics: Mapping[str, Any]) -> str | None:
+    """Annotated predicate by predicted one, each row as shares of the pairs that the prediction holds; None without such a pair."""
+    counts = np.array(metrics.get("confusion") or [[0]], dtype=float)[1:, 1:]
+    names = list(metrics["per_predicate"])
+    present = np.flatnonzero(counts.sum(axis=1))
+    if not len(present):
+        return None
+    used = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
+    shares = counts[np.ix_(present, used)] / counts[present].sum(axis=1, keepdims=True)
+    with mpl.rc_context(STYLE):
+        axes = _axes(1.6 + 0.16 * len(used), 1.4 + 0.16 * len(present))
+        picture = axes.imshow(100 * shares, cmap="Blues", vmin=0, vmax=100, aspect="auto", interpolation="nearest")
+        axes.set_xticks(range(len(used)), [names[i] for i in used], rotation=90, fontsize=7)
+        axes.set_yticks(range(len(present)), [names[i] for i in present], fontsize=7)
+        axes.set_xlabel("predicted")
+        axes.set_ylabel("annotated")
+        axes.figure.colorbar(picture, ax=axes, label="% of the row", fraction=0.04, pad=0.02)
+        return _svg(axes, "Annotated predicate against predicted predicate")
+
+
+def _axes(width: float, height: float) -> Axes:
+    axes = Figure(figsize=(width, height), layout="constrained").add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    return axes
+
+
+def _line(axes: Axes, points: Sequence[tuple[float, float]], label: str, color: str, width: float, marker: str | None = None) -> None:
+    if points:
+        marker = marker or ("o" if len(points) == 1 else None)  # a single point has no line
+        axes.plot(*zip(*points, strict=True), color=color, linewidth=width, label=label, marker=marker, markersize=3)
+
+
+def _legend(axes: Axes) -> None:
+    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+
+def _svg(axes: Axes, title: str) -> str:
+    """The figure as an <svg> element that shrinks with the page and is read out by its title."""
+    text = io.StringIO()
+    axes.figure.savefig(text, format="svg", metadata={"Date": None}, transparent=True)
+    element = text.getvalue()[text.getvalue().index("<svg") :]
+    opening, rest = element.split(">", 1)
+    points = float(re.search(r' width="([\d.]+)pt"', opening).group(1))
+    opening = re.sub(r' (width|height)="[^"]*"', "", opening)
+    return f'{opening} role="img" aria-label="{title}" style="max-width: {points * 4 / 3:.0f}px">{rest}'

@@ -1,0 +1,93 @@
+"""What training and evaluation leave in OUTPUT_DIR, read for the report."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.log import get_logger
+
+logger = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """
+    The files of one OUTPUT_DIR.
+
+    Attributes:
+        folder: OUTPUT_DIR.
+        config: config.yml as nested dicts; empty where there is none.
+        training: the lines of metrics.jsonl.
+        validation: the lines of validation.jsonl.
+        evaluations: metrics.json by data set.
+    """
+
+    folder: Path
+    config: dict[str, Any] = field(default_factory=dict)
+    training: list[dict[str, Any]] = field(default_factory=list)
+    validation: list[dict[str, Any]] = field(default_factory=list)
+    evaluations: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, folder: str | Path) -> "RunFiles":
+        """
+        Raises:
+            UserError: no such folder, nothing in it that a report could show, or a file that is damaged.
+        """
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise UserError(f"report of {folder}: no such folder; give the OUTPUT_DIR of a training or evaluation")
+        evaluations = {path.parent.name: _json(path) for path in sorted(folder.glob("inference/*/metrics.json"))}
+        if not evaluations and (folder / "metrics.json").exists():
+            evaluations = {"test": _json(folder / "metrics.json")}
+        run = cls(folder, _yaml(folder / "config.yml"), _lines(folder / "metrics.jsonl"), _lines(folder / "validation.jsonl"), evaluations)
+        if not (run.training or run.evaluations):
+            raise UserError(
+                f"report of {folder}: neither metrics.jsonl nor inference/*/metrics.json is there; "
+                "train or evaluate with this OUTPUT_DIR first"
+            )
+        return run
+
+    def setting(self, key: str) -> Any:
+        """The value of a key such as MODEL.META_ARCHITECTURE in config.yml; None if it is not there."""
+        node: Any = self.config
+        for part in key.split("."):
+            node = node.get(part) if isinstance(node, dict) else None
+        return node
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path}: is not valid JSON ({error}); evaluate again") from error
+    if not isinstance(content, dict) or "mode" not in content:
+        raise UserError(f"{path}: expected the figures of an evaluation, a JSON object with 'mode'; evaluate again")
+    return content
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: is not valid YAML ({error})") from error
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a .jsonl file in order of iteration; one that a kill left half written is left out, with a warning."""
+    if not path.exists():
+        return []
+    lines = []
+    for text in path.read_text(encoding="utf-8").splitlines():
+        try:
+            line = json.loads(text)
+            lines.append(line | {"iteration": int(line["iteration"])})
+        except (ValueError, KeyError, TypeError):
+            logger.warning(f"{path}: left out a line that is no figures of an iteration: {text[:60]!r}")
+    return sorted(lines, key=lambda line: line["iteration"])

@@ -1,6 +1,7 @@
 """The figures of a training as it goes: metrics.jsonl, validation.jsonl, TensorBoard, the log and the progress bar."""
 
 import json
+import math
 import resource
 import time
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ MIB = 1 << 20
 class MetricLog:
     """
     Writes one line an announced iteration: iteration, every loss, lr, gradient_norm, seconds (an iteration, mean since the line before),
-    data_seconds (of those, waiting for the loader), peak_memory_mib.
+    data_seconds (of those, waiting for the loader), peak_memory_mib. What is not finite is null: JSON has no word for it.
 
     Files are written by the main process alone. Lines of iterations after the one that a run goes on from are removed first.
     """
@@ -73,7 +74,7 @@ class MetricLog:
         if not self.main:
             return
         with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+            file.write(json.dumps({name: value if math.isfinite(value) else None for name, value in line.items()}) + "\n")
         for name, value in line.items():
             if name != "iteration":
                 self.board.add_scalar(f"train/{name}", value, iteration)

@@ -213,7 +213,8 @@ class TrainingState:
                 if not same_groups or group[key] == old[key]:
                     continue
                 used, other = (group[key], old[key]) if keep_settings else (old[key], group[key])
-                logger.warning(f"{key} {used:g} is used, not {other:g} (SOLVER.UPDATE_SCHEDULE_DURING_LOAD {keep_settings})")
+                whose = "config" if keep_settings else "checkpoint"
+                logger.warning(f"the {whose}'s {key} {used:g} is used, not {other:g} (SOLVER.UPDATE_SCHEDULE_DURING_LOAD {keep_settings})")
                 group[key] = used
         if not same_groups:
             logger.warning("learning rates and decays are grouped otherwise than in the checkpoint: the config's are used")

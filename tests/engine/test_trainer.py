@@ -140,3 +140,10 @@ def test_detectors_go_by_ap50_and_relation_models_by_the_config():
     assert deciding_metrics(load_config(None, [])) == ("AP50", "AP50")
     with pytest.raises(UserError, match="TEST.RELATION.BEST_METRIC 'mR'"):
         deciding_metrics(load_config(None, ["MODEL.RELATION_ON", True, "TEST.RELATION.BEST_METRIC", "mR"]))
+
+
+def test_a_figure_that_is_not_finite_is_null_in_the_file(tmp_path):
+    log = MetricLog(tmp_path, device=CPU, period=1, start=0, max_iter=1)
+    log.write(1, 0.1, {"loss": 2.0, "gradient_norm": float("inf")})
+    log.close()
+    assert lines(tmp_path)[0]["gradient_norm"] is None and lines(tmp_path)[0]["loss"] == 2.0

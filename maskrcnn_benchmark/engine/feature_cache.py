@@ -8,7 +8,7 @@ SGDet. Images are neither mirrored nor recoloured, and each is computed by itsel
 import copy
 import fcntl
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,9 @@ Arrays = dict[str, tuple[str, np.ndarray]]
 AnyLoader = TrainingLoader | EvaluationLoader
 
 
-def with_feature_cache(cfg: Config, model: nn.Module, loader: AnyLoader, name: str) -> AnyLoader:
+def with_feature_cache(
+    cfg: Config, model: nn.Module, loader: AnyLoader, name: str, *, detector_features: bool | None = None
+) -> AnyLoader:
     """
     The loader as it came, or, with DATALOADER.FEATURE_CACHE, one of the same batches that brings features in place of images. Features
     that are missing are made and written first.
@@ -50,6 +52,7 @@ def with_feature_cache(cfg: Config, model: nn.Module, loader: AnyLoader, name: s
     Args:
         model: with the weights that it is trained or evaluated with.
         loader: of images. name: of its data set in the catalog.
+        detector_features: whether union features of the detector's extractor are wanted, too; None: if the predictor reads them.
     Raises:
         UserError: keys that contradict the cache, features beyond float16, or a cache folder that holds something else.
     """
@@ -57,13 +60,16 @@ def with_feature_cache(cfg: Config, model: nn.Module, loader: AnyLoader, name: s
         return loader
     training = isinstance(loader, TrainingLoader)
     min_size, max_size = _check_keys(cfg, training)
-    folders = _folders(cfg, model, name, training, (min_size, max_size))
+    if detector_features is None:
+        detector_features = model.roi_heads.relation.visual_features_dim is not None
+    groups = [RELATION] + [DETECTOR] * detector_features + [ENTITIES] * (not model.task.uses_gt_labels)
+    folders = _folders(cfg, model, loader, name, groups, (min_size, max_size))
     images = copy.copy(loader.dataset)
     images.transform = Transform(min_sizes=(min_size,), max_size=max_size)
     _fill(cfg, model, images, folders, training)
-    groups = {group: FeatureFiles(folder) for group, folder in folders.items()}
-    logger.info(f"{name}: features of {len(groups[RELATION])} images from {', '.join(str(f) for f in folders.values())}")
-    cached = CachedDataset(loader.dataset, groups, min_size=min_size, max_size=max_size, given_boxes=model.task.uses_gt_boxes)
+    files = {group: FeatureFiles(folder) for group, folder in folders.items()}
+    logger.info(f"{name}: features of {len(files[RELATION])} images from {', '.join(str(f) for f in folders.values())}")
+    cached = CachedDataset(loader.dataset, files, min_size=min_size, max_size=max_size, given_boxes=model.task.uses_gt_boxes)
     return type(loader)(cached, loader.batch_sampler)
 
 
@@ -86,42 +92,39 @@ def _check_keys(cfg: Config, training: bool) -> tuple[int, int]:
     return transform.min_sizes[0], transform.max_size
 
 
-def _folders(cfg: Config, model: nn.Module, name: str, training: bool, sizes: tuple[int, int]) -> dict[str, Path]:
-    """Folder of each group of arrays that the model reads; each has the key of what its own arrays depend on."""
-    task, entry = model.task, dataset_entry(name)
-    files = [path for what, path in entry.files.items() if what != "images"]
-    detected = not task.uses_gt_boxes
+def _folders(
+    cfg: Config, model: nn.Module, loader: AnyLoader, name: str, groups: Sequence[str], sizes: tuple[int, int]
+) -> dict[str, Path]:
+    """Folder of each group of arrays; each has the key of what its own arrays depend on."""
+    head, node, detected = cfg.MODEL.ROI_RELATION_HEAD, cfg.MODEL, not model.task.uses_gt_boxes
+    files = [path for what, path in dataset_entry(name).files.items() if what != "images"]
     if model.proposals is not None:
         files.append(Path(cfg.DATASETS.PROPOSALS))
-    head, node = cfg.MODEL.ROI_RELATION_HEAD, cfg.MODEL
     settings: dict[str, Any] = {
         "sizes": sizes,
         "pixels": [cfg.INPUT.PIXEL_MEAN, cfg.INPUT.PIXEL_STD, cfg.INPUT.TO_BGR255, cfg.DATALOADER.SIZE_DIVISIBILITY, cfg.DTYPE],
         "trunk": [node.BACKBONE.CONV_BODY, node.FPN, node.RESNETS, node.ROI_BOX_HEAD],
-        "split": [entry.split, entry.num_val, training],
-        "boxes": [training, node.RPN, node.ROI_HEADS, head.ADD_GTBOX_TO_PROPOSAL_IN_TRAIN] if detected else "annotated",
+        "extractor": [head.FEATURE_EXTRACTOR, head.POOLING_ALL_LEVELS],
+        "annotated": loader.dataset.boxes_digest(),
     }
-    boxes_from = ("rpn", "roi_heads.box") if detected else ()
-    extractors = ("box_feature_extractor", "att_feature_extractor", "union_feature_extractor")
-    parts: dict[str, tuple[str, ...]] = {RELATION: tuple(f"roi_heads.relation.{part}" for part in extractors)}
-    if model.roi_heads.relation.visual_features_dim is not None:
-        parts[DETECTOR] = ("roi_heads.box.feature_extractor",)
-    if not task.uses_gt_labels:
-        parts[ENTITIES] = ("roi_heads.box",)
+    if detected:
+        settings["detected"] = [isinstance(loader, TrainingLoader), node.RPN, node.ROI_HEADS, head.ADD_GTBOX_TO_PROPOSAL_IN_TRAIN]
+    modules = {
+        RELATION: [f"roi_heads.relation.{part}_feature_extractor" for part in ("box", "att", "union")],
+        DETECTOR: ["roi_heads.box.feature_extractor"],
+        ENTITIES: ["roi_heads.box"],
+    }
+    boxes_from = ["rpn", "roi_heads.box"] if detected else []
     folders = {}
-    for group, modules in parts.items():
-        own = {"extractor": [head.FEATURE_EXTRACTOR, head.POOLING_ALL_LEVELS]} if group == RELATION else {}
+    for group in groups:
+        weights = digest(model, ["backbone", *boxes_from, *modules[group]])
         folders[group] = cache_folder(
-            cfg.DATALOADER.FEATURE_CACHE,
-            f"{name}-{group}",
-            weights=digest(model, ("backbone", *boxes_from, *modules)),
-            files=files,
-            settings=settings | own,
+            cfg.DATALOADER.FEATURE_CACHE, f"{name}-{group}", weights=weights, files=files, settings=settings
         )
     return folders
 
 
-def digest(model: nn.Module, modules: tuple[str, ...]) -> str:
+def digest(model: nn.Module, modules: Sequence[str]) -> str:
     """A digest of the names, shapes and values of all weights and buffers in some modules, given by their names."""
     found = hashlib.blake2b(digest_size=16)
     for name, tensor in sorted(model.state_dict().items()):

@@ -5,6 +5,7 @@ from torch import nn
 from maskrcnn_benchmark.config import Config, Task
 from maskrcnn_benchmark.data.build import make_data_loader, training_name
 from maskrcnn_benchmark.data.meta import DatasetMeta
+from maskrcnn_benchmark.engine.feature_cache import with_feature_cache
 from maskrcnn_benchmark.engine.start import load_start
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.extract import extract_visual_prototypes, stored_features
 from maskrcnn_benchmark.utils.checkpoint import require_filled
@@ -27,12 +28,14 @@ def store_visual_prototypes(cfg: Config, model: nn.Module, meta: DatasetMeta) ->
         raise UserError("MODEL.ROI_RELATION_HEAD.STORE_UNION needs the annotated boxes: set MODEL.ROI_RELATION_HEAD.USE_GT_BOX True")
     loaded = load_start(cfg, model)
     require_filled(model)
+    features = stored_features(head.VIS_PRO_FEATURES, loaded)
     loader = make_data_loader(cfg, "test", task=task, name=training_name(cfg))
+    loader = with_feature_cache(cfg, model, loader, training_name(cfg), detector_features=features == "detector")
     extract_visual_prototypes(
         model,
         ((batch.images, batch.targets) for batch in loader),
         meta.predicates,
-        features=stored_features(head.VIS_PRO_FEATURES, loaded),
+        features=features,
         path=head.VIS_PRO_PATH,
         source=f"{cfg.MODEL.PRETRAINED_DETECTOR_CKPT or cfg.MODEL.WEIGHT}".rpartition("/")[2],
         total=len(loader),

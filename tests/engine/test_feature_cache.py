@@ -124,6 +124,25 @@ def test_one_training_is_the_same_whether_it_made_the_cache_or_found_it(trained)
     assert all(torch.equal(made[name], found[name]) for name in made)
 
 
+@pytest.mark.parametrize("features", ["relation", "detector"])
+def test_visual_prototypes_from_the_cache_are_those_from_images(features, trained):
+    keys = [HEAD + "STORE_UNION", "True", HEAD + "VIS_PRO_FEATURES", features, HEAD + "VIS_PRO_PATH"]
+    banks = []
+    for cache in ("", "cache"):
+        run_training(config(trained, *keys, str(trained / f"{cache}.pt"), cache=cache), skip_test=True)
+        banks.append(torch.load(trained / f"{cache}.pt", weights_only=True)["prototypes"])
+    torch.testing.assert_close(banks[1], banks[0], rtol=2e-3, atol=2e-3)
+
+
+def test_training_uses_the_features_that_prototypes_were_made_from(trained, monkeypatch):
+    keys = [HEAD + "STORE_UNION", "True", HEAD + "VIS_PRO_PATH", str(trained / "bank.pt")]
+    run_training(config(trained, *keys), skip_test=True)
+    computed = made(monkeypatch)
+    cfg = config(trained)
+    loaders(cfg, loaded(cfg), "train")
+    assert not computed
+
+
 def test_frozen_extractors_do_not_change(trained):
     run_training(config(trained, "OUTPUT_DIR", str(trained / "second"), cache=""), skip_test=True)
     before, after = (torch.load(trained / out / "model_final.pth", weights_only=True)["model"] for out in ("first", "second"))
@@ -162,10 +181,12 @@ def test_features_of_other_weights_settings_or_annotations_are_not_used(trained,
     assert len(computed) == 6
     loaders(config(trained, "INPUT.MIN_SIZE_TEST", "48"), model, "test")
     assert len(computed) == 9
+    loaders(cfg, model, "val")
+    assert len(computed) == 11
     annotations = trained / "tiny" / "VG-SGG-with-attri.h5"
     os.utime(annotations, ns=(1, 1))
     loaders(cfg, model, "test")
-    assert len(computed) == 12
+    assert len(computed) == 14
 
 
 def test_modes_with_the_same_boxes_share_their_features(trained, monkeypatch):

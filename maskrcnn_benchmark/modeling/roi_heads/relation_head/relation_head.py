@@ -212,6 +212,11 @@ class ROIRelationHead(nn.Module):
     @torch.no_grad()
     def _collect(self, means: UnionMeans, features: Sequence[Tensor], proposals: Sequence[BoxList], targets: Sequence[BoxList]) -> None:
         relations = [t.get_field("relation_tuple").long().reshape(-1, 3) for t in targets]
+        if isinstance(features[0], RegionFeatures):
+            name = "union_features" if means.features == "relation" else "visual_features"
+            unions = [image.of_pairs(r[:, :2])[name] for image, r in zip(features, relations, strict=True)]
+            means.add(torch.cat(unions), torch.cat(relations)[:, 2])
+            return
         counts = [len(p) for p in proposals]
         starts = torch.tensor([0, *counts]).cumsum(0).tolist()
         boxes = torch.cat([p.bbox for p in proposals])

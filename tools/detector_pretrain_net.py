@@ -8,7 +8,7 @@ Example: python tools/detector_pretrain_net.py --config-file configs/demo/detect
 import sys
 from collections.abc import Sequence
 
-from maskrcnn_benchmark.engine.cli import config_parser, read_config, require_datasets
+from maskrcnn_benchmark.engine.cli import config_parser, read_config, require_datasets, require_start_files
 from maskrcnn_benchmark.utils.errors import run_tool
 
 
@@ -18,6 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_intermixed_args(argv)
     cfg = read_config(args.config_file, args.overrides, relation=False)
     require_datasets(cfg, ["train"] + ["val"] * cfg.SOLVER.TO_VAL + ["test"] * (not args.skip_test))
+    require_start_files(cfg)
     from maskrcnn_benchmark.engine.commands import run_training  # after the checks: it takes seconds to import
 
     run_training(cfg, skip_test=args.skip_test)

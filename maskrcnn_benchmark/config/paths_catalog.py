@@ -14,6 +14,8 @@ VG_NUM_VAL = GQA_NUM_VAL = 5000
 SCENES_NUM_VAL = 100
 PSG_NUM_VAL = 1000
 CATALOG_PREFIX = "catalog://"
+# What the names of ImageNet networks, which are trunks and nothing more, begin with.
+IMAGENET_PREFIX = CATALOG_PREFIX + "ImageNetPretrained/"
 WEIGHTS_DIR = Path("checkpoints")
 _DETECTRON = "https://dl.fbaipublicfiles.com/detectron/ImageNetPretrained/"
 _TORCHVISION = "https://download.pytorch.org/models/"

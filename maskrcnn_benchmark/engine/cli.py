@@ -2,10 +2,11 @@
 
 import argparse
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from maskrcnn_benchmark.config import Config, Task, load_config
-from maskrcnn_benchmark.config.paths_catalog import dataset_entry
+from maskrcnn_benchmark.config.paths_catalog import IMAGENET_PREFIX, dataset_entry, weights_path
 from maskrcnn_benchmark.utils.errors import UserError
 
 
@@ -67,3 +68,16 @@ def require_datasets(cfg: Config, splits: Iterable[str]) -> None:
             raise UserError(f"DATASETS.{split.upper()} names no data set")
         for name in names:
             dataset_entry(name).require_files()
+
+
+def require_start_files(cfg: Config) -> None:
+    """UserError if a training that starts afresh names a weight file that is not there. What the files hold is seen later."""
+    if (Path(cfg.OUTPUT_DIR) / "last_checkpoint").exists():
+        return
+    detector, weight = cfg.MODEL.PRETRAINED_DETECTOR_CKPT, cfg.MODEL.WEIGHT
+    named = {"MODEL.PRETRAINED_DETECTOR_CKPT": detector}
+    if not (detector and weight.startswith(IMAGENET_PREFIX)):  # then the detector's trunk counts
+        named["MODEL.WEIGHT"] = weight
+    for key, value in named.items():
+        if value and not weights_path(value).is_file():
+            raise UserError(f"{key} {value}: no such file")

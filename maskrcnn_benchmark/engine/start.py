@@ -6,7 +6,7 @@ from pathlib import Path
 from torch import nn
 
 from maskrcnn_benchmark.config import Config, Task
-from maskrcnn_benchmark.config.paths_catalog import CATALOG_PREFIX, weights_path
+from maskrcnn_benchmark.config.paths_catalog import IMAGENET_PREFIX, weights_path
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.utils.checkpoint import holds_detector, holds_trunk_only, load_weights, read_weights, require_filled
 from maskrcnn_benchmark.utils.errors import UserError
@@ -15,7 +15,6 @@ from maskrcnn_benchmark.utils.weight_files import named_tensors, read_file
 
 logger = get_logger(__name__)
 
-IMAGENET = CATALOG_PREFIX + "ImageNetPretrained/"
 
 
 def load_start(cfg: Config, model: nn.Module) -> set[str]:
@@ -86,7 +85,7 @@ def _load(cfg: Config, model: nn.Module, weight: str, key: str) -> set[str]:
 
 def _is_trunk(weight: str) -> bool:
     """Whether MODEL.WEIGHT names an ImageNet network; one of the catalog's need not be there to say so."""
-    return weight.startswith(IMAGENET) or holds_trunk_only(read_weights(weights_path(weight)))
+    return weight.startswith(IMAGENET_PREFIX) or holds_trunk_only(read_weights(weights_path(weight)))
 
 
 def _used(cfg: Config, model: nn.Module) -> set[str]:

@@ -64,6 +64,11 @@ def test_wrong_words_are_answered_without_the_heavy_imports(world):
     assert result.stdout.strip() == "False", result.stderr
 
 
+@pytest.mark.parametrize("key", ["MODEL.PRETRAINED_DETECTOR_CKPT", "MODEL.WEIGHT"])
+def test_a_start_file_that_is_not_there_is_named_at_once(key, call):
+    assert f"{key} none.pth: no such file" in error_of(call("relation_train_net", "--config-file", "relation.yaml", key, "none.pth"))
+
+
 def test_options_may_stand_among_the_overrides_and_launchers_words_are_ignored(call, world):
     words = ["--local-rank=3", "--config-file", "relation.yaml", "SOLVER.MAX_ITER", "1", "--skip-test", "SOLVER.TO_VAL", "False"]
     status, said = call("relation_train_net", *words, "--local_rank", "3")

@@ -57,6 +57,7 @@ def build_options() -> dict:
     if missing := missing_tool():
         sys.stderr.write(f"maskrcnn_benchmark._C is not built: {missing} is missing. The ops take their slower torch forms.\n")
         return {}
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])  # ninja of the environment
     toolkit = cuda_home()
     with_cuda = wants_cuda(toolkit)
     if with_cuda:
@@ -66,6 +67,10 @@ def build_options() -> dict:
 
     class Build(BuildExtension):
         """Puts the library in place by renaming: a process that has the old one loaded keeps it whole."""
+
+        def finalize_options(self):
+            super().finalize_options()
+            self.force = True  # ninja knows what is up to date; setuptools would take a library without CUDA for one with it
 
         def copy_file(self, infile, outfile, *args, **kwargs):
             if not str(outfile).endswith(".so"):

@@ -52,7 +52,8 @@ SGG_SIMD void strike_out(const T* __restrict__ x1, const T* __restrict__ y1, con
 template <typename T>
 void suppress(const Columns<T>& boxes, std::vector<int32_t>& struck, int64_t begin, int64_t end, T threshold) {
   const auto strike = [&](int64_t i, int64_t from, int64_t to) {
-    strike_out(boxes.x1.data(), boxes.y1.data(), boxes.x2.data(), boxes.y2.data(), boxes.area.data(), struck.data(), i, from, to, threshold);
+    strike_out(boxes.x1.data(), boxes.y1.data(), boxes.x2.data(), boxes.y2.data(), boxes.area.data(), struck.data(), i, from, to,
+               threshold);
   };
   for (int64_t block = begin; block < end; block += kBlock) {
     const int64_t next = std::min(block + kBlock, end);

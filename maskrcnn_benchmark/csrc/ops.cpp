@@ -30,7 +30,8 @@ TORCH_LIBRARY_IMPL(maskrcnn_benchmark, CPU, m) {
   m.impl("box_iou", &sgg::cpu::box_iou);
 }
 
-static PyModuleDef module_definition = {PyModuleDef_HEAD_INIT, "_C", "Compiled ops; importing it registers torch.ops.maskrcnn_benchmark.", -1, nullptr};
+static PyModuleDef module_definition = {
+    PyModuleDef_HEAD_INIT, "_C", "Compiled ops; importing it registers torch.ops.maskrcnn_benchmark.", -1, nullptr};
 
 PyMODINIT_FUNC PyInit__C(void) {
   return PyModule_Create(&module_definition);

@@ -72,7 +72,8 @@ std::vector<MapGroup> group_by_image(const at::Tensor& rois, int64_t images) {
   }
   for (int64_t k = 0; k < rois.size(0); ++k) {
     const S image = rois.const_data_ptr<S>()[5 * k];
-    TORCH_CHECK_INDEX(image >= S(0) && image < static_cast<S>(images), "roi_pool: roi ", k, " names image ", image, " of a batch of ", images);
+    TORCH_CHECK_INDEX(image >= S(0) && image < static_cast<S>(images), "roi_pool: roi ", k, " names image ", image, " of a batch of ",
+                      images);
     groups[static_cast<int64_t>(image)].poolings.push_back(k);
   }
   return groups;

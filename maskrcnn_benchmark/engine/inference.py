@@ -30,11 +30,14 @@ from maskrcnn_benchmark.evaluation.table import metrics_table
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 from maskrcnn_benchmark.utils.distributed import all_gather_objects, barrier, is_main_process, rank
 from maskrcnn_benchmark.utils.errors import UserError
-from maskrcnn_benchmark.utils.files import write_json
+from maskrcnn_benchmark.utils.files import atomic_path, write_json
 from maskrcnn_benchmark.utils.log import get_logger
 from maskrcnn_benchmark.utils.progress import progress
 
 logger = get_logger(__name__)
+
+# Beside metrics.json: the counts behind it, SceneGraphEvaluator.state_dict(), for a bootstrap against another run.
+SCORES_FILE = "scores.pth"
 
 
 def evaluate(cfg: Config, model: nn.Module, run: Run, split: str, meta: DatasetMeta) -> dict[str, dict[str, Any]]:
@@ -78,7 +81,7 @@ def evaluate_relations(
 
     Args:
         name: the data set's in the catalog.
-        folder: TEST.SAVE_PREDICTIONS writes the predictions of each process to `predictions/<rank>.npz` in it.
+        folder: gets the counts, SCORES_FILE; TEST.SAVE_PREDICTIONS writes the predictions of each process to `predictions/<rank>.npz`.
     """
     task = Task.from_cfg(cfg)
     unseen = unseen_triplets(loader.dataset.triplets(), training_statistics(training_name(cfg)).triplets)
@@ -101,7 +104,11 @@ def evaluate_relations(
             scores.add(index, prediction, truth)
             if writer is not None:
                 writer.add(annotation.get_field("image_id"), prediction, truth)
-    return merged(scores).summary()
+    together = merged(scores)
+    if folder is not None and is_main_process():
+        with atomic_path(folder / SCORES_FILE) as temporary:
+            torch.save(together.model.state_dict(), temporary)
+    return together.summary()
 
 
 def _prediction_path(folder: Path) -> Path:

@@ -1,0 +1,142 @@
+"""docs/ablation.md: the table, the intervals and the plot of the quality benchmark."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from maskrcnn_benchmark.engine.ablation.plan import PENET, Model, Scale
+from maskrcnn_benchmark.engine.ablation.work import Result
+from maskrcnn_benchmark.evaluation.bootstrap import paired_bootstrap
+from maskrcnn_benchmark.utils.files import atomic_path, write_text
+
+FIGURES = tuple((name, k) for name in ("R", "mR", "F") for k in ("20", "50", "100"))
+COMPARED = (("F", 50), ("mR", 50))
+Results = Mapping[Model, Mapping[int, Result]]
+
+INTRODUCTION = """# Ablation
+
+What the parts of SPLN are worth, on the rendered data set `scenes`. Made by `make ablation`; figures are in percent.
+
+{setting}
+
+All models share one trunk and one pair of feature extractors, those of a PE-Net trained beforehand, frozen: what differs is the predictor
+alone, which starts at random with each seed. They are trained alike, {iterations} updates of {batch} images each, on cached features
+(`DATALOADER.FEATURE_CACHE`). Rates and schedules were chosen on images rendered with another seed, not on the test images. The word behind
+SPLN's name says whose features its visual prototypes are: those of the shared relation extractor, or the detector's.
+"""
+
+
+def write_page(path: Path, scale: Scale, results: Results, sgdet: Results, *, iterations: int, batch: int, minutes: float | None) -> None:
+    """
+    Writes the page and, beside it, its plot.
+
+    Args:
+        path: docs/ablation.md. scale: what was done.
+        results: of PredCls, by model and seed. sgdet: of SGDet, empty where it was left out.
+        iterations, batch: of a compared model's training.
+        minutes: that the whole took; None where parts were done before.
+    """
+    some = next(iter(next(iter(results.values())).values())).metrics
+    parts = [INTRODUCTION.format(setting=_setting(scale, some, minutes), iterations=iterations, batch=batch)]
+    parts += ["## PredCls", _table(results, some), _caption(scale)]
+    parts += [f"![R@50 and mR@50 of the models]({path.stem}.svg)", "## SPLN beside PE-Net", _intervals(results)]
+    if sgdet:
+        parts += ["## SGDet", _table(sgdet, None), "One seed, 20 detections an image."]
+    write_text(path, "\n\n".join(part.strip("\n") for part in parts) + "\n")
+    with atomic_path(path.with_suffix(".svg")) as temporary:
+        _plot(temporary, results, some)
+
+
+def _setting(scale: Scale, metrics: Mapping, minutes: float | None) -> str:
+    took = "" if minutes is None else f", {minutes:.0f} minutes in all"
+    kind = "" if scale.name == "full" else " This is the quick version (`ABLATION_FLAGS=--quick`), too small to decide anything."
+    sizes = f"{scale.sizes.train:,} training images, {metrics['images']:,} test images with relations"
+    return f"{time.strftime('%Y-%m-%d')}: {sizes}, {len(scale.seeds)} seed(s) a model{took}.{kind}"
+
+
+def _values(runs: Mapping[int, Result], name: str, k: str) -> np.ndarray:
+    """(seeds,) a figure in percent."""
+    return np.array([100 * run.metrics[name][k] for run in runs.values()])
+
+
+def _cell(values: np.ndarray, *, best: bool) -> str:
+    text = f"{values.mean():.1f}" + (f" ± {values.std(ddof=1):.1f}" if len(values) > 1 else "")
+    return f"**{text}**" if best else text
+
+
+def _table(results: Results, frequency: Mapping | None) -> str:
+    """Mean and standard deviation over the seeds; the best mean of a column is bold."""
+    lines = ["| model | " + " | ".join(f"{name}@{k}" for name, k in FIGURES) + " |", "|---" * (len(FIGURES) + 1) + "|"]
+    if frequency is not None:
+        lines.append("| FREQ | " + " | ".join(f"{100 * frequency['freq'][name][k]:.1f}" for name, k in FIGURES) + " |")
+    best = {figure: max(_values(runs, *figure).mean() for runs in results.values()) for figure in FIGURES}
+    for model, runs in results.items():
+        values = {figure: _values(runs, *figure) for figure in FIGURES}
+        cells = [_cell(values[figure], best=values[figure].mean() >= best[figure]) for figure in FIGURES]
+        lines.append(f"| {model.name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _caption(scale: Scale) -> str:
+    spread = "Mean ± standard deviation over the seeds; " if len(scale.seeds) > 1 else ""
+    return f"{spread}bold is the best mean of a column. With graph constraint, without rel_nms; F is the harmonic mean of R and mR."
+
+
+def _intervals(results: Results) -> str:
+    """Each SPLN against PE-Net, seed by seed."""
+    lines = [
+        "Differences to PE-Net of the same seed, with the 95 % interval of a paired bootstrap over the test images (1,000 draws). An "
+        "interval without 0 is more than chance of the images.\n",
+        "| model | seed | " + " | ".join(f"{name}@{k}" for name, k in COMPARED) + " |",
+        "|---" * (len(COMPARED) + 2) + "|",
+    ]
+    for model, runs in results.items():
+        for seed, run in runs.items() if model.name.startswith("SPLN") else ():
+            cells = []
+            for name, k in COMPARED:
+                found = paired_bootstrap(run.evaluator, results[PENET][seed].evaluator, metric=name, k=k)
+                cells.append(f"{100 * found['difference']:+.1f} ({100 * found['low']:+.1f} … {100 * found['high']:+.1f})")
+            lines.append(f"| {model.name} | {seed} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _plot(path: Path, results: Results, frequency: Mapping) -> None:
+    """R@50 against mR@50, a dot a seed."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot as plt
+
+    plt.rcParams["svg.hashsalt"] = "ablation"
+    figure, axes = plt.subplots(figsize=(7.5, 5))
+    axes.scatter(100 * frequency["freq"]["R"]["50"], 100 * frequency["freq"]["mR"]["50"], color="gray", marker="s", label="FREQ")
+    for model, marker in zip(results, _markers(results), strict=True):
+        axes.scatter(_values(results[model], "R", "50"), _values(results[model], "mR", "50"), marker=marker, label=model.name, alpha=0.8)
+    _f_lines(axes)
+    axes.set_xlabel("R@50, %")
+    axes.set_ylabel("mR@50, %")
+    axes.set_title("PredCls on scenes; dotted: equal F@50", fontsize=10)
+    axes.legend(fontsize=7)
+    figure.tight_layout()
+    figure.savefig(path, format="svg", metadata={"Date": None})
+    plt.close(figure)
+
+
+def _markers(results: Results) -> list[str]:
+    """A shape a kind: baselines round, SPLN by the source of its visual prototypes."""
+    return [{None: "o", "relation": "^", "detector": "v"}[model.source] for model in results]
+
+
+def _f_lines(axes) -> None:
+    """Curves of equal F in steps of 2 points, within what is shown."""
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    recall = np.linspace(left, right, 100)
+    for f in range(10, 100, 2):
+        with np.errstate(divide="ignore"):
+            mean_recall = np.where(2 * recall > f, f * recall / (2 * recall - f), np.nan)
+        axes.plot(recall, mean_recall, color="lightgray", linestyle=":", linewidth=0.8, zorder=0)
+    axes.set_xlim(left, right)
+    axes.set_ylim(low, high)
+

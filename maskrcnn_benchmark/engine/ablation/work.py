@@ -1,0 +1,176 @@
+"""
+The trainings of the quality benchmark.
+
+A detector and, on it, a PE-Net are trained once; the PE-Net's extractors serve all models, frozen, through a cache of their features.
+Each model then starts from random weights of its own and is trained and evaluated without an image. What is finished is not done again.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from maskrcnn_benchmark.config import Config, load_config
+from maskrcnn_benchmark.config.paths_catalog import data_dir
+from maskrcnn_benchmark.data.build import load_dataset_meta
+from maskrcnn_benchmark.data.scenes.write import write_scenes
+from maskrcnn_benchmark.engine.ablation.plan import BASELINES, HEAD, PENET, PENET_KEYS, Keys, Model, Scale, schedule, spln
+from maskrcnn_benchmark.engine.commands import run_training
+from maskrcnn_benchmark.engine.inference import SCORES_FILE
+from maskrcnn_benchmark.evaluation import SceneGraphEvaluator
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.extract_concepts import extract_conceptual_prototypes
+from maskrcnn_benchmark.utils.files import atomic_path, write_json
+from maskrcnn_benchmark.utils.log import get_logger, setup_logging
+from maskrcnn_benchmark.utils.weight_files import read_weights
+
+logger = get_logger(__name__)
+
+PREDICTOR = "roi_heads.relation.predictor."
+FROZEN = ["MODEL.FREEZE_DETECTOR", "True", HEAD + "FREEZE_FEATURE_EXTRACTORS", "True"]
+# What the compared models are trained with, chosen on images that neither training nor test has.
+HEAD_BATCH, HEAD_RATE, HEAD_WARMUP = 16, 0.003, 50
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run came to: metrics.json's dict, and the counts that a bootstrap draws from."""
+
+    metrics: dict[str, Any]
+    evaluator: SceneGraphEvaluator
+
+
+class Workshop:
+    """
+    Args:
+        scale: how much is done.
+        output: folder of all runs.
+        configs: folder of the demo's config files.
+        device: MODEL.DEVICE.
+        overrides: keys and values for every run.
+    """
+
+    def __init__(self, scale: Scale, output: Path, *, configs: Path, device: str, overrides: Sequence[str] = ()):
+        self.scale, self.output, self.configs, self.device, self.overrides = scale, output, configs, device, list(overrides)
+
+    # -- what all models share ----------------------------------------------------------------------------------------
+
+    def prepare(self) -> list[Model]:
+        """Data, detector, extractors and prototypes; returns the models that can be compared with them."""
+        scale = self.scale
+        setup_logging()
+        write_scenes(data_dir() / scale.data, scale.sizes, workers=len(os.sched_getaffinity(0)))
+        trunk = [HEAD + "USE_GT_OBJECT_LABEL", "True"]
+        if scale.detector_iterations:
+            keys = schedule(scale.detector_iterations, batch=8, rate=0.0025, warmup=100)
+            self.run("detector", "detector.yaml", keys, test=False)
+            trunk = ["MODEL.FREEZE_DETECTOR", "True", "MODEL.PRETRAINED_DETECTOR_CKPT", str(self.output / "detector/model_final.pth")]
+        keys = schedule(scale.extractor_iterations, batch=8, rate=0.0025, warmup=100)
+        self.run("extractors", "predcls.yaml", [*keys, *trunk, *PENET_KEYS], test=False)
+        self._write_shared_weights()
+        sources = ["relation", "detector"] if scale.detector_iterations else ["relation"]
+        for source in sources:
+            self._write_visual_prototypes(source)
+        cfg = self.config("predcls.yaml", [])
+        concepts = self.output / "conceptual.pt"
+        if not concepts.exists():
+            extract_conceptual_prototypes("SENTENCE", "packaged", load_dataset_meta(cfg), concepts)
+        concept_width = torch.load(concepts, weights_only=True)["prototypes"].size(1)
+        width = cfg.MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM
+        models = [spln(self.output, source, width=width, concept_width=concept_width) for source in sources]
+        return [*BASELINES, *(model for group in zip(*models, strict=True) for model in group)]
+
+    def _write_shared_weights(self) -> None:
+        """The extractors' run without its predictor: every model starts from a predictor of its own."""
+        trained = self.output / "extractors/model_final.pth"
+        if self.shared_weights.exists() and self.shared_weights.stat().st_mtime_ns >= trained.stat().st_mtime_ns:
+            return
+        weights = read_weights(trained)
+        with atomic_path(self.shared_weights) as temporary:
+            torch.save({"model": {name: value for name, value in weights.items() if not name.startswith(PREDICTOR)}}, temporary)
+
+    @property
+    def shared_weights(self) -> Path:
+        """Trunk, detector and relation extractors that all models have in common."""
+        return self.output / "shared.pth"
+
+    def _write_visual_prototypes(self, source: str) -> None:
+        path = self.output / f"visual_{source}.pt"
+        keys = [HEAD + "STORE_UNION", "True", HEAD + "VIS_PRO_FEATURES", source, HEAD + "VIS_PRO_PATH", str(path)]
+        self.run(f"prototypes-{source}", "predcls.yaml", [*keys, *self._head_keys(1)], test=False, product=path)
+
+    def _head_keys(self, iterations: int) -> Keys:
+        start = ["MODEL.WEIGHT", str(self.shared_weights), "MODEL.PRETRAINED_DETECTOR_CKPT", "", *FROZEN]
+        cache = ["DATALOADER.FEATURE_CACHE", str(self.output / "features"), "TEST.IMS_PER_BATCH", "16"]
+        return [*start, *cache, *schedule(iterations, batch=HEAD_BATCH, rate=HEAD_RATE, warmup=HEAD_WARMUP)]
+
+    # -- what is compared ---------------------------------------------------------------------------------------------
+
+    def compare(self, model: Model, seed: int) -> Result:
+        """Trains and tests a model with given boxes and labels."""
+        keys = [*self._head_keys(self.scale.head_iterations), *model.keys, "SEED", str(seed)]
+        return self.result(self.run(f"{model.folder}/{seed}", "predcls.yaml", keys))
+
+    def compare_sgdet(self, model: Model, seed: int) -> Result:
+        """The same with nothing given."""
+        keys = [*self._head_keys(self.scale.sgdet_iterations), *model.keys, "SEED", str(seed), "MODEL.ROI_HEADS.DETECTIONS_PER_IMG", "20"]
+        return self.result(self.run(f"{model.folder}/sgdet-{seed}", "sgdet.yaml", keys))
+
+    def sgdet_models(self, models: Sequence[Model]) -> list[Model]:
+        """PE-Net and SPLN whole."""
+        return [model for model in models if model == PENET or model.name.startswith("SPLN (")]
+
+    def result(self, folder: Path) -> Result:
+        """What a finished run left."""
+        tested = folder / "inference" / f"{self.scale.data}_test"
+        metrics = json.loads((tested / "metrics.json").read_text(encoding="utf-8"))
+        state = torch.load(tested / SCORES_FILE, weights_only=True)
+        evaluator = SceneGraphEvaluator(**state["settings"])
+        evaluator.load_state_dict(state)
+        return Result(metrics, evaluator)
+
+    # -- one run ------------------------------------------------------------------------------------------------------
+
+    def config(self, file: str, keys: Sequence[str]) -> Config:
+        """The config of a run: the demo's file, the benchmark's data set, no validation, then these keys and the overrides."""
+        data = [
+            word for split in ("train", "val", "test") for word in (f"DATASETS.{split.upper()}", f"('{self.scale.data}_{split}',)")
+        ]
+        quiet = ["SOLVER.TO_VAL", "False", "SOLVER.CHECKPOINT_PERIOD", "200", "SOLVER.LOG_PERIOD", "50", "MODEL.DEVICE", self.device]
+        return load_config(self.configs / file, [*data, *quiet, *keys, *self.overrides])
+
+    def run(self, name: str, file: str, keys: Sequence[str], *, test: bool = True, product: Path | None = None) -> Path:
+        """
+        Trains and tests, unless that is done already, with the same config and from the same weights.
+
+        Args:
+            name: folder of the run under `output`.
+            product: a file that the run makes beside its folder.
+        Returns:
+            The run's folder.
+        """
+        folder = self.output / name
+        cfg = self.config(file, [*keys, "OUTPUT_DIR", str(folder)])
+        made_from = {"config": cfg.dump(), "weights": [_stamp(path) for path in (cfg.MODEL.WEIGHT, cfg.MODEL.PRETRAINED_DETECTOR_CKPT)]}
+        record = folder / "made_from.json"
+        known = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
+        if known.get("what") != made_from:
+            shutil.rmtree(folder, ignore_errors=True)
+        elif known["finished"] and (product is None or product.exists()):
+            return folder
+        write_json(record, {"what": made_from, "finished": False})
+        run_training(cfg, skip_test=not test)
+        write_json(record, {"what": made_from, "finished": True})
+        setup_logging()
+        logger.info(f"{folder}: done")
+        return folder
+
+
+def _stamp(path: str) -> list[int]:
+    """Size and time of change of a file of weights; nothing for one that is not there or not a file of its own."""
+    stat = Path(path).stat() if path and Path(path).is_file() else None
+    return [] if stat is None else [stat.st_size, stat.st_mtime_ns]

@@ -34,12 +34,11 @@ def suppressed_predicates(scores, labels, boxes, pairs, threshold=0.6):
     pair_labels = labels[pairs]
     for _ in range(len(pairs)):
         pair, predicate = np.unravel_index(left.argmax(), left.shape)
-        if given[pair] < 0:
-            given[pair] = predicate + 1
+        given[pair] = predicate + 1
         neighbours = (pair_labels == pair_labels[pair]).all(1)
         for side in (0, 1):
             neighbours &= iou(boxes[pairs[pair, side]], boxes[pairs[:, side]]) >= threshold
-        left[neighbours, predicate] = 0
+        left[neighbours & (given < 0), predicate] = 0  # pairs taken out stay out, even where only zeros are left
         left[pair] = -1
     return given
 

@@ -1,19 +1,20 @@
 """
 The evaluator against the plain reference beside it, on images of PredCls and SGDet size. Example: python -m benchmarks.evaluator
 
-Prints the time of one image (median over images, both run in turn on the same image), the ratio, and memory after a stream as long as
-Visual Genome's test split.
+Prints the time of one image (median over images, both in turn on the same ones), the ratio, and the memory that a stream as long as Visual
+Genome's test split takes.
 """
 
 import argparse
-import json
 import resource
 import time
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from benchmarks.evaluator_reference import PlainEvaluator
+from benchmarks.harness import compare, save, show
 from maskrcnn_benchmark.evaluation import SceneGraphEvaluator
 
 OBJECTS, PREDICATES = 151, 51
@@ -52,20 +53,17 @@ def make_image(rng, mode):
 
 
 def measure(mode, images, rel_nms=False):
-    """Milliseconds an image, ours and the reference's, in turn: two lists."""
+    """harness.compare's entry for one image: both evaluators take the same images, in turn."""
     rng = np.random.default_rng(0)
-    data = [make_image(rng, mode) for _ in range(images)]
+    data = [make_image(rng, mode) for _ in range(images + 1)]
     zero_shot = np.array([[1, 2, 3]])
-    evaluators = [cls(mode, PREDICATES, zeroshot_triplets=zero_shot, rel_nms=rel_nms) for cls in (SceneGraphEvaluator, PlainEvaluator)]
-    times = [[], []]
-    for evaluator in evaluators:  # the first call loads what later ones find loaded
-        evaluator.update(*data[0])
-    for prediction, truth in data:
-        for evaluator, spent in zip(evaluators, times, strict=True):
-            start = time.perf_counter()
-            evaluator.update(prediction, truth)
-            spent.append(1000 * (time.perf_counter() - start))
-    return times
+    ours, plain = (cls(mode, PREDICATES, zeroshot_triplets=zero_shot, rel_nms=rel_nms) for cls in (SceneGraphEvaluator, PlainEvaluator))
+    for_ours, for_plain = iter(data), iter(data)
+    name = f"{mode}, {SIZES[mode][1]} pairs" + (", rel_nms" if rel_nms else "")
+    result = compare(name, lambda: plain.update(*next(for_plain)), lambda: ours.update(*next(for_ours)), images)
+    if not np.allclose(ours.summary()["R"]["50"], plain.summary()["R"]["50"], rtol=0, atol=1e-12):
+        raise AssertionError(f"{name}: the plain evaluator finds another recall")
+    return result
 
 
 def stream_memory(mode, images):
@@ -83,25 +81,22 @@ def stream_memory(mode, images):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--images", type=int, default=40)
     parser.add_argument("--stream", type=int, default=VG_TEST_IMAGES, help="images of the memory measurement; 0 leaves it out")
     parser.add_argument("--output", type=Path, default=Path("output/bench/evaluator.json"))
     args = parser.parse_args(argv)
-    results = {}
+    torch.set_num_threads(args.threads)
     if args.stream:  # first, while the process is small
-        memory, seconds = stream_memory("predcls", args.stream)
-        results["stream"] = {"images": args.stream, "MiB": memory, "summary_s": seconds}
-        print(f"{args.stream} images: {memory:.0f} MiB more, summary in {seconds:.2f} s")
-    for mode, rel_nms in (("predcls", False), ("sgdet", False), ("predcls", True), ("sgdet", True)):
-        images = 2 if rel_nms and mode == "sgdet" else args.images  # the plain rel_nms takes seconds there
-        ours, plain = measure(mode, images, rel_nms)
-        ratios = np.array(plain) / np.array(ours)
-        name = f"{mode}, {SIZES[mode][1]} pairs" + (", rel_nms" if rel_nms else "")
-        results[name] = {"ms": float(np.median(ours)), "plain_ms": float(np.median(plain)), "ratio": float(np.median(ratios))}
-        spread = f"{np.percentile(ratios, 25):.1f} to {np.percentile(ratios, 75):.1f}"
-        print(f"{name}: {np.median(ours):.2f} ms against {np.median(plain):.1f} ms, ratio {np.median(ratios):.1f} (quartiles {spread})")
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    args.output.write_text(json.dumps(results, indent=2) + "\n")
+        memory, took = stream_memory("predcls", args.stream)
+        print(f"{args.stream} images: {memory:.0f} MiB more, summary in {took:.2f} s")
+    print(f"{args.threads} threads; plain reference, product, how many times faster (quartiles of the images)")
+    results = [measure("predcls", args.images), measure("sgdet", args.images), measure("predcls", args.images, rel_nms=True)]
+    results.append(measure("sgdet", 2, rel_nms=True))  # the plain form takes seconds there
+    show(results)
+    if args.stream:
+        results.append({"name": "stream", "images": args.stream, "grown_MiB": memory, "summary_seconds": took})
+    save(results, args.output)
 
 
 if __name__ == "__main__":

@@ -16,10 +16,9 @@ from torch import nn
 
 from maskrcnn_benchmark.config import Config, Task
 from maskrcnn_benchmark.config.paths_catalog import dataset_entry
-from maskrcnn_benchmark.data.build import make_data_loader, training_name, training_statistics
+from maskrcnn_benchmark.data.build import make_data_loader, zeroshot_triplets
 from maskrcnn_benchmark.data.loader import EvaluationLoader
 from maskrcnn_benchmark.data.meta import DatasetMeta
-from maskrcnn_benchmark.data.zeroshot import unseen_triplets
 from maskrcnn_benchmark.engine.feature_cache import with_feature_cache
 from maskrcnn_benchmark.engine.relation_scores import RelationScores, prediction_arrays, truth_arrays
 from maskrcnn_benchmark.engine.run import Run
@@ -84,11 +83,11 @@ def evaluate_relations(
         folder: gets the counts, SCORES_FILE; TEST.SAVE_PREDICTIONS writes the predictions of each process to `predictions/<rank>.npz`.
     """
     task = Task.from_cfg(cfg)
-    unseen = unseen_triplets(loader.dataset.triplets(), training_statistics(training_name(cfg)).triplets)
+    zeroshot = zeroshot_triplets(cfg, loader.dataset)
     scores = RelationScores(
         task,
         meta,
-        zeroshot_triplets=unseen,
+        zeroshot_triplets=zeroshot,
         iou_threshold=cfg.TEST.RELATION.IOU_THRESHOLD,
         rel_nms=cfg.TEST.RELATION.REL_NMS,
         open_images=bool(name) and dataset_entry(name).kind == "openimages",
@@ -98,7 +97,7 @@ def evaluate_relations(
         if cfg.TEST.SAVE_PREDICTIONS and folder is not None:
             path = _prediction_path(folder / "predictions")
             facts = {"predicates": meta.predicates, "objects": meta.objects, "train_counts": meta.predicate_counts()}
-            writer = stack.enter_context(PredictionWriter(path, mode=str(task), dataset=name, zeroshot_triplets=unseen, **facts))
+            writer = stack.enter_context(PredictionWriter(path, mode=str(task), dataset=name, zeroshot_triplets=zeroshot, **facts))
         for index, result, annotation in predictions(cfg, model, loader):
             prediction, truth = prediction_arrays(result), truth_arrays(annotation)
             scores.add(index, prediction, truth)

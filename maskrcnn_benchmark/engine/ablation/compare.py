@@ -1,43 +1,77 @@
 """The quality benchmark from end to end."""
 
+import multiprocessing
+import os
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+
+import torch
 
 from maskrcnn_benchmark.engine.ablation.page import write_page
 from maskrcnn_benchmark.engine.ablation.plan import Model, Scale
 from maskrcnn_benchmark.engine.ablation.work import HEAD_BATCH, Result, Workshop
-from maskrcnn_benchmark.utils.log import get_logger
+from maskrcnn_benchmark.utils.log import get_logger, setup_logging
+from maskrcnn_benchmark.utils.progress import progress
 
 logger = get_logger(__name__)
 
 CONFIGS = Path("configs/demo")
 
 
-def compare(scale: Scale, output: Path, page: Path, *, device: str, overrides: Sequence[str] = (), configs: Path = CONFIGS) -> None:
+Work = Callable[[Workshop, Model, int], Path]
+
+
+def compare(
+    scale: Scale, output: Path, page: Path, *, device: str, jobs: int = 1, overrides: Sequence[str] = (), configs: Path = CONFIGS
+) -> None:
     """
     Does what is left to do of a benchmark, and writes its page after each seed.
 
     Args:
         scale: how much. output: folder of the runs. page: file to write; the plot goes beside it.
-        device: MODEL.DEVICE. overrides: keys and values for every run. configs: folder of the demo's config files.
+        device: MODEL.DEVICE. jobs: trainings at a time. overrides: keys and values for every run.
+        configs: folder of the demo's config files.
     """
     started, fresh = time.monotonic(), not (output / "shared.pth").exists()
     workshop = Workshop(scale, output, configs=configs, device=device, overrides=overrides)
     models = workshop.prepare()
+    setup_logging()
     results: dict[Model, dict[int, Result]] = {model: {} for model in models}
     sgdet: dict[Model, dict[int, Result]] = {}
-
-    def write() -> None:
-        minutes = (time.monotonic() - started) / 60 if fresh else None
-        write_page(page, scale, results, sgdet, iterations=scale.head_iterations, batch=HEAD_BATCH, minutes=minutes)
-        logger.info(f"{page}: results of {len(results[models[0]])} seed(s)")
-
-    for seed in scale.seeds:
-        for model in models:
-            results[model][seed] = workshop.compare(model, seed)
-        write()
+    plan: list[tuple[Work, Model, int]] = [(Workshop.compare, model, seed) for seed in scale.seeds for model in models]
     if scale.sgdet_iterations:
-        for model in workshop.sgdet_models(models):
-            sgdet[model] = {scale.seeds[0]: workshop.compare_sgdet(model, scale.seeds[0])}
-        write()
+        plan += [(Workshop.compare_sgdet, model, scale.seeds[0]) for model in workshop.sgdet_models(models)]
+    for (work, model, seed), folder in zip(plan, _in_processes(workshop, plan, jobs), strict=True):
+        logger.info(f"{folder}: done")
+        into = results[model] if work is Workshop.compare else sgdet.setdefault(model, {})
+        into[seed] = workshop.result(folder)
+        if model == models[-1] or work is Workshop.compare_sgdet:  # a whole seed, or one more line
+            minutes = (time.monotonic() - started) / 60 if fresh else None
+            write_page(page, scale, results, sgdet, iterations=scale.head_iterations, batch=HEAD_BATCH, minutes=minutes)
+            logger.info(f"{page}: written")
+
+
+def _in_processes(workshop: Workshop, plan: Sequence[tuple[Work, Model, int]], jobs: int) -> Iterator[Path]:
+    """
+    The folders of the plan's runs, in its order. `jobs` processes of one thread each share them: layers as small as the demo's gain little
+    from a second thread. What they log is in their folders.
+    """
+    if jobs == 1:
+        yield from (work(workshop, model, seed) for work, model, seed in plan)
+        return
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_be_quiet) as pool:
+        waiting = [pool.submit(work, workshop, model, seed) for work, model, seed in plan]
+        try:
+            for run in progress(waiting, desc="models", unit="run"):
+                yield run.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _be_quiet() -> None:
+    torch.set_num_threads(1)
+    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 for the life of the process

@@ -38,13 +38,13 @@ FULL = Scale(
     data="scenes",
     sizes=Sizes(),
     seeds=(1, 2, 3),
-    detector_iterations=600,
+    detector_iterations=400,
     extractor_iterations=500,
-    head_iterations=600,
-    sgdet_iterations=300,
+    head_iterations=1500,
+    sgdet_iterations=500,
 )
 QUICK = Scale(
-    name="quick", data="scenes_small", sizes=SMALL, seeds=(1,), detector_iterations=0, extractor_iterations=150, head_iterations=300
+    name="quick", data="scenes_small", sizes=SMALL, seeds=(1,), detector_iterations=0, extractor_iterations=200, head_iterations=600
 )
 SCALES = {scale.name: scale for scale in (FULL, QUICK)}
 
@@ -72,27 +72,24 @@ BASELINES = (
 )
 
 
-def spln(folder: Path, source: str, *, width: int, concept_width: int) -> list[Model]:
+def spln(folder: Path, source: str, *, width: int, concept_width: int, parts: bool) -> list[Model]:
     """
-    SPLN without its conceptual branch, without its selection, and whole.
+    SPLN whole and, before it, without its conceptual branch and without its selection.
 
     Args:
         folder: of the prototype files, visual_<source>.pt and conceptual.pt.
         source: relation or detector.
         width, concept_width: of the two.
+        parts: whether the incomplete ones are wanted.
     """
     visual = ("VIS_PRO_PATH", folder / f"visual_{source}.pt", "VIS_PRO_DIM", width, "VIS_VAE_INPUT_DIM", width)
     visual += ("VIS_VAE_LATENT_DIM", width // 4, "CON_PRO_TYPE", "NONE")
     concepts = ("CON_PRO_TYPE", "LLAMA", "CON_PRO_LLAMA_PATH", folder / "conceptual.pt", "CON_PRO_DIM", concept_width)
     concepts += ("CON_VAE_INPUT_DIM", concept_width, "CON_VAE_LATENT_DIM", concept_width // 4)
-    parts = [
-        ("SPLN without conceptual", visual),
-        ("SPLN with mean fusion", (*visual, *concepts, "FUSION", "mean")),
-        ("SPLN", (*visual, *concepts, "FUSION", "selective")),
-    ]
-    return [
-        Model(f"{name} ({source})", (f"{HEAD}PREDICTOR", "PrototypeEmbeddingNetwork", *_prefixed(words)), source) for name, words in parts
-    ]
+    whole = [("SPLN", (*visual, *concepts, "FUSION", "selective"))]
+    less = [("SPLN without conceptual", visual), ("SPLN with mean fusion", (*visual, *concepts, "FUSION", "mean"))]
+    network = (f"{HEAD}PREDICTOR", "PrototypeEmbeddingNetwork")
+    return [Model(f"{name} ({source})", (*network, *_prefixed(words)), source) for name, words in (less if parts else []) + whole]
 
 
 def _prefixed(words: tuple) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ logger = get_logger(__name__)
 PREDICTOR = "roi_heads.relation.predictor."
 FROZEN = ["MODEL.FREEZE_DETECTOR", "True", HEAD + "FREEZE_FEATURE_EXTRACTORS", "True"]
 # What the compared models are trained with, chosen on images that neither training nor test has.
-HEAD_BATCH, HEAD_RATE, HEAD_WARMUP = 16, 0.003, 50
+HEAD_BATCH, HEAD_RATE, HEAD_WARMUP = 8, 0.0025, 100
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,10 @@ class Workshop:
             extract_conceptual_prototypes("SENTENCE", "packaged", load_dataset_meta(cfg), concepts)
         concept_width = torch.load(concepts, weights_only=True)["prototypes"].size(1)
         width = cfg.MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM
-        models = [spln(self.output, source, width=width, concept_width=concept_width) for source in sources]
-        return [*BASELINES, *(model for group in zip(*models, strict=True) for model in group)]
+        models = list(BASELINES)
+        for source in sources:
+            models += spln(self.output, source, width=width, concept_width=concept_width, parts=source == "relation")
+        return models
 
     def _write_shared_weights(self) -> None:
         """The extractors' run without its predictor: every model starts from a predictor of its own."""
@@ -110,15 +112,15 @@ class Workshop:
 
     # -- what is compared ---------------------------------------------------------------------------------------------
 
-    def compare(self, model: Model, seed: int) -> Result:
-        """Trains and tests a model with given boxes and labels."""
+    def compare(self, model: Model, seed: int) -> Path:
+        """Trains and tests a model with given boxes and labels; returns the run's folder."""
         keys = [*self._head_keys(self.scale.head_iterations), *model.keys, "SEED", str(seed)]
-        return self.result(self.run(f"{model.folder}/{seed}", "predcls.yaml", keys))
+        return self.run(f"{model.folder}/{seed}", "predcls.yaml", keys)
 
-    def compare_sgdet(self, model: Model, seed: int) -> Result:
+    def compare_sgdet(self, model: Model, seed: int) -> Path:
         """The same with nothing given."""
         keys = [*self._head_keys(self.scale.sgdet_iterations), *model.keys, "SEED", str(seed), "MODEL.ROI_HEADS.DETECTIONS_PER_IMG", "20"]
-        return self.result(self.run(f"{model.folder}/sgdet-{seed}", "sgdet.yaml", keys))
+        return self.run(f"{model.folder}/sgdet-{seed}", "sgdet.yaml", keys)
 
     def sgdet_models(self, models: Sequence[Model]) -> list[Model]:
         """PE-Net and SPLN whole."""
@@ -165,8 +167,6 @@ class Workshop:
         write_json(record, {"what": made_from, "finished": False})
         run_training(cfg, skip_test=not test)
         write_json(record, {"what": made_from, "finished": True})
-        setup_logging()
-        logger.info(f"{folder}: done")
         return folder
 
 

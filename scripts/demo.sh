@@ -7,15 +7,19 @@ usage="usage: scripts/demo.sh [full | small]
 full   2,100 rendered images; at most twenty minutes on two cores
 small  650 images and short trainings; a few minutes
 
-Writes to output/demo (output/demo-small), afresh; the rendered images stay where they are as long as their maker does not change.
+Writes to output/demo, afresh; the rendered images stay where they are as long as their maker does not change.
 
 Example: scripts/demo.sh small"
 
 size=${1:-full}
+out=output/demo
 case $size in
-  full) data=scenes out=output/demo detector="" predcls="" sgdet="" ;;
+  full)
+    data=scenes detector="" predcls=""
+    sgdet="SOLVER.MAX_ITER 80 SOLVER.STEPS (60,) SOLVER.WARMUP_ITERS 10 SOLVER.VAL_PERIOD 80 SOLVER.CHECKPOINT_PERIOD 80"
+    ;;
   small)
-    data=scenes_small out=output/demo-small
+    data=scenes_small
     detector="SOLVER.MAX_ITER 60 SOLVER.STEPS (45,) SOLVER.WARMUP_ITERS 20 SOLVER.VAL_PERIOD 60 SOLVER.CHECKPOINT_PERIOD 60"
     predcls="SOLVER.MAX_ITER 120 SOLVER.STEPS (80,105) SOLVER.WARMUP_ITERS 20 SOLVER.VAL_PERIOD 60 SOLVER.CHECKPOINT_PERIOD 60"
     sgdet="SOLVER.MAX_ITER 20 SOLVER.STEPS (15,) SOLVER.WARMUP_ITERS 5 SOLVER.VAL_PERIOD 20 SOLVER.CHECKPOINT_PERIOD 20"
@@ -49,7 +53,7 @@ python tools/make_demo_dataset.py --folder "${DATA_DIR:-datasets}/$data" --size 
 
 step "Detector: Faster R-CNN on an ImageNet trunk"
 # shellcheck disable=SC2086
-train detector_pretrain_net detector detector $detector
+train detector_pretrain_net detector detector --skip-test $detector
 
 step "PredCls: boxes and labels given"
 # shellcheck disable=SC2086

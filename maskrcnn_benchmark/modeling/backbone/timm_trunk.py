@@ -80,6 +80,8 @@ def _freeze_up_to(trunk: nn.Module, info, stride: int) -> None:
     spellings = (last, last.replace(".", "_"))
     names = [name for name, _ in trunk.named_modules()]
     ends = [i for i, name in enumerate(names) if any(name == part or name.startswith(part + ".") for part in spellings)]
+    if not ends:
+        raise UserError(f"MODEL.BACKBONE.FREEZE_CONV_BODY_AT: this trunk of timm has no module '{last}' to freeze up to; set the key to 0")
     for _, module in list(trunk.named_modules())[: max(ends) + 1]:
         for parameter in module.parameters(recurse=False):
             parameter.requires_grad_(False)

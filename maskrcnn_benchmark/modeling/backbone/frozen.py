@@ -1,0 +1,96 @@
+"""When a trunk runs as its folded copy: made at first use, and made anew whenever the values behind it have changed."""
+
+import torch
+from torch import Tensor, fx, nn
+
+from maskrcnn_benchmark.modeling.backbone.folding import fold_trunk
+from maskrcnn_benchmark.utils.log import get_logger
+
+logger = get_logger(__name__)
+
+
+class FoldedTrunk:
+    """
+    A trunk's folded copy, out of sight: no module of it is registered, so names and values of the trunk's state dict stay what they are.
+
+    Copies of a model, and models that are pickled, start without one.
+    """
+
+    def __init__(self) -> None:
+        self._key: tuple | None = None
+        self._sums: Tensor | None = None
+        self._folded: nn.Module | None = None
+
+    def __reduce__(self):
+        return FoldedTrunk, ()
+
+    def run(self, trunk: nn.Module, x: Tensor) -> tuple[Tensor, ...]:
+        """What `trunk.maps(x)` gives, up to rounding, in autocast's type where that is on. No gradient."""
+        dtype = working_dtype(x)
+        folded = self._current(trunk, dtype)
+        if folded is None:
+            return trunk.maps(x)
+        with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
+            x = x.to(dtype)
+            on_cpu_or_half = x.device.type == "cpu" or dtype != torch.float32
+            return folded(x.contiguous(memory_format=torch.channels_last) if on_cpu_or_half else x)
+
+    def _current(self, trunk: nn.Module, dtype: torch.dtype) -> nn.Module | None:
+        """The folded copy of the trunk as it is now; None where it cannot be folded."""
+        tensors = [*trunk.parameters(), *trunk.buffers()]
+        key = (dtype, *((id(tensor), tensor._version, tensor.data_ptr(), tensor.device) for tensor in tensors))
+        sums = bit_sums(tensors)
+        if key != self._key or not torch.equal(sums, self._sums):
+            self._key, self._sums, self._folded = key, sums, None  # the old copy goes before the new one comes
+            try:
+                self._folded = fold_trunk(trunk, dtype)
+            except (fx.proxy.TraceError, TypeError, ValueError, RuntimeError, AssertionError) as error:
+                logger.info(f"the trunk runs as it is written, without folded norms: torch.fx cannot follow it ({error})")
+        return self._folded
+
+
+def may_run_folded(trunk: nn.Module, x: Tensor) -> bool:
+    """Whether nobody wants gradients from this trunk now, and it behaves as in evaluation."""
+    if (
+        torch.compiler.is_compiling()
+        or torch.jit.is_tracing()
+        or x.dtype != torch.float32
+        or any(t.is_inference() for t in trunk.buffers())
+    ):
+        return False
+    parameters = list(trunk.parameters())
+    if any(parameter.dtype != torch.float32 or parameter.is_inference() for parameter in parameters):
+        return False
+    frozen = not any(parameter.requires_grad for parameter in parameters)
+    if torch.is_grad_enabled():
+        return frozen and not x.requires_grad
+    return frozen or not trunk.training
+
+
+def working_dtype(x: Tensor) -> torch.dtype:
+    """Autocast's type for the device of x where autocast is on, else the type of x."""
+    kind = x.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
+
+
+def bit_sums(tensors: list[Tensor]) -> Tensor:
+    """
+    A number a tensor on the CPU that any changed bit changes: its memory read as integers, added up.
+
+    It finds what went past torch's count of changes, such as writes through `.data` or numpy; those on a GPU are not looked for, since
+    the answer would have to be waited for in every step.
+    """
+    sums = [_flat_integers(tensor).sum() for tensor in tensors if tensor.device.type == "cpu" and tensor.numel()]
+    return torch.stack(sums) if sums else torch.zeros(0, dtype=torch.int64)
+
+
+def _flat_integers(tensor: Tensor) -> Tensor:
+    tensor = tensor.detach()
+    dense = (
+        tensor.is_contiguous() or tensor.is_contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor.is_contiguous()
+    )
+    flat = tensor.as_strided((tensor.numel(),), (1,)) if dense else tensor.flatten()
+    if not flat.is_floating_point():
+        return flat
+    wide = flat.numel() * flat.itemsize % 8 == 0 and flat.data_ptr() % 8 == 0 and flat.storage_offset() * flat.itemsize % 8 == 0
+    return flat.view(torch.int64 if wide else {2: torch.int16, 4: torch.int32, 8: torch.int64}[flat.itemsize])

@@ -51,7 +51,7 @@ def gradients_of_one_rank(rank, processes, port, folder):
 
 def test_gradients_are_averaged_and_untouched_parameters_stay_without(tmp_path):
     processes = 3
-    mp.start_processes(gradients_of_one_rank, args=(processes, free_port(), tmp_path), nprocs=processes, start_method="fork")
+    mp.start_processes(gradients_of_one_rank, args=(processes, free_port(), tmp_path), nprocs=processes, start_method="spawn")
     results = [torch.load(tmp_path / f"{rank}.pth", weights_only=True) for rank in range(processes)]
     for result in results:
         grads = result["grads"]

@@ -31,6 +31,9 @@ MODEL.USE_REWEIGHT = "NONE"
 MODEL.REWEIGHT_BETA = 0.99999
 # CLASS_BALANCED: weight of background pairs, where annotated ones weigh 1 on average.
 MODEL.REWEIGHT_BACKGROUND = 1.0
+# Logit adjustment in training (Menon et al., ICLR 2021): the cross-entropies of relations see logits + this times the logarithm of each
+# predicate's frequency, so that rare ones are learned with a margin. 0 is off, 1 full balance between predicates.
+MODEL.LOGIT_ADJUSTMENT = 0.0
 # Compile trunk and relation predictor by torch.compile.
 MODEL.COMPILE = False
 

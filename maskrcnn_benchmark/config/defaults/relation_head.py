@@ -106,7 +106,7 @@ HEAD.FUSION = "selective"
 # Weight of each branch's own cross-entropy beside that of the fused logits.
 HEAD.BRANCH_LOSS_WEIGHT = 0.5
 # Weight of the prototype losses of the branches beyond the structural one (vis_l21_loss, ..., gen_loss_dis).
-HEAD.BRANCH_PROTO_LOSS_WEIGHT = 1.0
+HEAD.BRANCH_PROTO_LOSS_WEIGHT = 0.1
 # Weight of the VAEs' reconstruction of their bank.
 HEAD.VAE_REC_WEIGHT = 1.0
 # Weight of the VAEs' Kullback-Leibler divergence from the standard normal.

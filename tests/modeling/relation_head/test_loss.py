@@ -14,6 +14,7 @@ from maskrcnn_benchmark.modeling.roi_heads.relation_head.loss import (
     RelationLoss,
     class_balanced_weights,
     cross_entropy,
+    logit_adjustment,
     mean_over_processes,
     relation_class_weights,
 )
@@ -91,3 +92,21 @@ def test_reweighting_without_statistics_says_so():
     meta = DatasetMeta(objects=("__background__", "a"), predicates=("__background__", "on"))
     with pytest.raises(UserError, match="needs the training statistics"):
         weights("CLASS_BALANCED", meta)
+
+
+def test_logit_adjustment_is_the_log_of_frequency_around_an_average_of_zero(toy_meta):
+    counts = torch.tensor(toy_meta.predicate_counts()[1:], dtype=torch.float32)
+    found = logit_adjustment(toy_meta, 0.5)
+    assert found[0] == 0
+    torch.testing.assert_close(found[1:] - found[1], 0.5 * (counts / counts[0]).log())
+    assert float((found[1:] * counts).sum() / counts.sum()) == pytest.approx(0.0, abs=1e-5)
+    assert logit_adjustment(toy_meta, 0.0) is None
+    with pytest.raises(UserError, match="LOGIT_ADJUSTMENT needs the training statistics"):
+        logit_adjustment(DatasetMeta(objects=("__background__",), predicates=("__background__", "on")), 1.0)
+
+
+def test_adjusted_logits_are_seen_by_the_relation_loss_alone():
+    shift = torch.tensor([0.0, 1.0, -1.0, -2.0])
+    found = RelationLoss(adjustment=shift)(LOGITS, LABELS, LOGITS, LABELS)
+    torch.testing.assert_close(found["loss_rel"], F.cross_entropy(LOGITS + shift, LABELS))
+    torch.testing.assert_close(found["loss_refine_obj"], F.cross_entropy(LOGITS, LABELS))

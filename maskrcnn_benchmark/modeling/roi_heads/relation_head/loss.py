@@ -113,23 +113,57 @@ def is_vg150(meta: DatasetMeta) -> bool:
     return len(names) == 50 and names[0] == "above" and names[-1] == "with" and names == sorted(names)
 
 
+def logit_adjustment(meta: DatasetMeta, strength: float) -> Tensor | None:
+    """
+    What is added to the logits inside a cross-entropy in training, so that rare predicates are learned with a margin (Menon et al.,
+    Long-tail learning via logit adjustment, ICLR 2021). Logits at test stay as they are, and so are balanced.
+
+    Args:
+        meta: names and statistics of the training data.
+        strength: τ, 0 nothing, 1 full balance.
+    Returns:
+        (K,): τ · ln(examples of the predicate), shifted to an average of 0 over all annotated pairs, 0 for the background; None at τ = 0.
+    Raises:
+        UserError: no statistics.
+    """
+    if strength == 0:
+        return None
+    counts = meta.predicate_counts()
+    if counts is None:
+        raise UserError("MODEL.LOGIT_ADJUSTMENT needs the training statistics of the data set, and there are none; set it to 0")
+    counts = np.maximum(counts[1:], 1).astype(np.float64)
+    logs = np.log(counts)
+    return torch.tensor([0.0, *(strength * (logs - (counts * logs).sum() / counts.sum()))], dtype=torch.float32)
+
+
 class RelationLoss(nn.Module):
     """`loss_rel` over the sampled pairs, background included, and `loss_refine_obj` over all entities, which PredCls leaves out."""
 
-    def __init__(self, *, class_weights: Tensor | None = None, smoothing: float = 0.0, refine_labels: bool = True):
+    def __init__(
+        self,
+        *,
+        class_weights: Tensor | None = None,
+        adjustment: Tensor | None = None,
+        smoothing: float = 0.0,
+        refine_labels: bool = True,
+    ):
         """
         Args:
             class_weights: (K,) of the predicates, or None.
+            adjustment: (K,) added to the relation logits, or None (`logit_adjustment`).
             smoothing: ε of label smoothing in both.
             refine_labels: False in PredCls, where the labels are given.
         """
         super().__init__()
         self.register_buffer("class_weights", class_weights, persistent=False)
+        self.register_buffer("adjustment", adjustment, persistent=False)
         self.smoothing = smoothing
         self.refine_labels = refine_labels
 
     def forward(self, relation_logits: Tensor, rel_labels: Tensor, entity_logits: Tensor, object_labels: Tensor) -> dict[str, Tensor]:
         """(P, K), (P,), (N, O), (N,) -> the losses by name."""
+        if self.adjustment is not None:
+            relation_logits = relation_logits + self.adjustment
         losses = {"loss_rel": cross_entropy(relation_logits, rel_labels, self.class_weights, self.smoothing)}
         if self.refine_labels:
             losses["loss_refine_obj"] = cross_entropy(entity_logits, object_labels, smoothing=self.smoothing)

@@ -12,7 +12,7 @@ from maskrcnn_benchmark.modeling import registry
 from maskrcnn_benchmark.modeling.roi_heads.box_head.extractor import build_box_feature_extractor
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.features import build_relation_feature_extractor, distinct_unions
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import entity_sizes
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.loss import RelationLoss, relation_class_weights
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.loss import RelationLoss, logit_adjustment, relation_class_weights
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.postprocess import RelationPostProcessor
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.extract import UnionMeans
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.sources import check_visual_width
@@ -273,6 +273,7 @@ def build_roi_relation_head(cfg, meta: DatasetMeta, in_channels: int) -> ROIRela
         predictor=registry.ROI_RELATION_PREDICTOR[head.PREDICTOR].from_config(cfg, meta, width),
         loss=RelationLoss(
             class_weights=class_weights,
+            adjustment=logit_adjustment(meta, cfg.MODEL.LOGIT_ADJUSTMENT),
             smoothing=LABEL_SMOOTHING if head.LABEL_SMOOTHING_LOSS else 0.0,
             refine_labels=not task.uses_gt_labels,
         ),

@@ -69,6 +69,25 @@ def test_gradients_reach_every_parameter_that_takes_part(build, files, task, fea
     assert unused == {"linear_pred"} | labels
 
 
+def test_logit_adjustment_shifts_every_branchs_own_cross_entropy(build, files):
+    pairs = toy_pairs(7, training=True)
+    plain, shifted = build(files), build({**files, "MODEL.LOGIT_ADJUSTMENT": 1.0})
+    for model in (plain, shifted):
+        torch.manual_seed(1)
+        model.found = model.train()(pairs).losses
+    changed = {name for name in plain.found if not torch.equal(plain.found[name], shifted.found[name])}
+    assert changed == {"str_loss_rel", "vis_loss_rel", "con_loss_rel", "gen_loss_rel"}
+
+
+def test_rows_and_prototypes_of_the_other_branches_lie_on_one_sphere(build, files):
+    model, pairs = build(files).eval(), toy_pairs(7)
+    outputs = {"structural": model.structural(pairs, pairs.object_labels)}
+    model._run_branches(outputs, pairs)
+    for name in ("visual", "conceptual", "generalized"):
+        lengths = torch.cat([outputs[name].rows, outputs[name].prototypes]).norm(dim=1)
+        torch.testing.assert_close(lengths, torch.full_like(lengths, 8.0**0.5))
+
+
 def test_auto_reads_the_features_that_the_file_records(build, files):
     assert build(files).visual_features_dim == WIDTH
     assert build({**files, HEAD + "VIS_PRO_FEATURES": "relation"}).visual_features_dim is None

@@ -24,7 +24,7 @@ from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import (
     label_vectors,
     position_embedding,
 )
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.loss import cross_entropy
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.loss import cross_entropy, logit_adjustment
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.blocks import BranchOutput
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.conceptual import ConceptualBranch
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.fusion import GeneralizedBranch, MeanFusion, SelectiveFusion
@@ -89,6 +89,7 @@ class PrototypeEmbeddingNetwork(StructuralBranch):
         dropout: float = 0.2,
         nms_threshold: float = 0.5,
         branches: BranchSettings | None = None,
+        adjustment: Tensor | None = None,
     ):
         """
         Args:
@@ -100,6 +101,7 @@ class PrototypeEmbeddingNetwork(StructuralBranch):
             dropout: rate of every dropout.
             nms_threshold: of the greedy label assignment (SGDet at test).
             branches: the branches beyond the structural one.
+            adjustment: (K,) added to each branch's logits inside its own cross-entropy (`loss.logit_adjustment`).
         """
         super().__init__(
             in_channels=in_channels, object_vectors=object_vectors, predicate_vectors=predicate_vectors, dim=dim, dropout=dropout
@@ -116,6 +118,7 @@ class PrototypeEmbeddingNetwork(StructuralBranch):
         self.prototype_losses = nn.ModuleDict({"structural": PrototypeLoss()})
         self.logged: dict[str, Tensor] = {}
         self.branches = branches
+        self.register_buffer("adjustment", adjustment, persistent=False)
         if branches is not None:
             self._add_branches(branches, dim, dropout)
 
@@ -175,6 +178,7 @@ class PrototypeEmbeddingNetwork(StructuralBranch):
             dropout=head.PENET_DROPOUT,
             nms_threshold=cfg.TEST.RELATION.LATER_NMS_PREDICTION_THRES,
             branches=branches,
+            adjustment=logit_adjustment(meta, cfg.MODEL.LOGIT_ADJUSTMENT),
         )
         for name, reason in (unfilled | reasons).items():
             mark_unfilled(model, name, reason)
@@ -246,8 +250,9 @@ class PrototypeEmbeddingNetwork(StructuralBranch):
         return losses
 
     def _branch_losses(self, outputs: dict[str, BranchOutput], labels: Tensor) -> dict[str, Tensor]:
-        weight = self.branches.branch_loss_weight
-        return {f"{PREFIXES[name] or 'str_'}loss_rel": weight * cross_entropy(output.logits, labels) for name, output in outputs.items()}
+        weight, shift = self.branches.branch_loss_weight, 0.0 if self.adjustment is None else self.adjustment
+        losses = {name: cross_entropy(output.logits + shift, labels) for name, output in outputs.items()}
+        return {f"{PREFIXES[name] or 'str_'}loss_rel": weight * loss for name, loss in losses.items()}
 
 
 def _branch_settings(cfg, meta, in_channels: int) -> tuple[BranchSettings | None, dict[str, str]]:

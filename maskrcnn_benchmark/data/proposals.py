@@ -100,10 +100,10 @@ class ProposalFile:
         return np.array(self.arrays[name][rows], dtype=np.float32)
 
     def _label_logits(self, rows: slice) -> Tensor:
-        """Logits whose softmax gives the label its score, and every other class an even share of the rest."""
+        """Logits whose softmax gives the label its score, and every other class an even share of the rest; the label stays the best."""
         labels = torch.from_numpy(np.array(self.arrays["labels"][rows], dtype=np.int64))
         scores = torch.from_numpy(self._rows("scores", rows)) if "scores" in self.arrays else torch.ones(len(labels))
-        least = 1.0 / self.num_classes
+        least = 1.01 / self.num_classes  # at an even share any class could be the best
         scores = scores.clamp(least, LARGEST_PROBABILITY)
         rest = ((1 - scores) / (self.num_classes - 1))[:, None].repeat(1, self.num_classes)
         return rest.scatter(1, labels[:, None], scores[:, None]).log()
@@ -115,10 +115,40 @@ class ProposalFile:
         return torch.where(best.values >= self.match_iou, target.get_field("labels")[best.indices], 0)
 
 
-def write_proposals(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Writes arrays as the module's table names them to a .npz, whole or not at all."""
-    with atomic_path(path) as place, open(place, "wb") as file:
-        np.savez(file, **{name: arrays[name] for name in NAMES if name in arrays})
+class ProposalCollector:
+    """Gathers detections of many images and writes them as such a file (TEST.SAVE_PROPOSALS)."""
+
+    def __init__(self) -> None:
+        self.images: list[tuple[int, BoxList]] = []
+
+    def add(self, image_id: int, detections: BoxList) -> None:
+        """An image's detections with `pred_labels` and `pred_scores`, in any frame: BoxList.size is written with them."""
+        self.images.append((int(image_id), detections.copy_with_fields(("pred_labels", "pred_scores")).to("cpu")))
+
+    def merge(self, other: "ProposalCollector") -> None:
+        """Takes over another one's images."""
+        self.images += other.images
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The file's arrays."""
+        boxes = [boxes for _, boxes in self.images]
+
+        def joined(parts: list[Tensor], *shape: int) -> np.ndarray:
+            return torch.cat(parts).numpy() if parts else np.zeros((0, *shape))
+
+        return {
+            "image_ids": np.asarray([image_id for image_id, _ in self.images], np.int64),
+            "sizes": np.asarray([b.size for b in boxes], np.int64).reshape(-1, 2),
+            "counts": np.asarray([len(b) for b in boxes], np.int64),
+            "boxes": joined([b.bbox for b in boxes], 4),
+            "labels": joined([b.get_field("pred_labels") for b in boxes]),
+            "scores": joined([b.get_field("pred_scores") for b in boxes]),
+        }
+
+    def write(self, path: str | Path) -> None:
+        """Writes the file, whole or not at all."""
+        with atomic_path(path) as place, open(place, "wb") as file:
+            np.savez_compressed(file, **self.arrays())
 
 
 def _check(arrays: Mapping[str, np.ndarray], num_classes: int, name: str) -> None:

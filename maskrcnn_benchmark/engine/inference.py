@@ -19,6 +19,7 @@ from maskrcnn_benchmark.config.paths_catalog import dataset_entry
 from maskrcnn_benchmark.data.build import make_data_loader, zeroshot_triplets
 from maskrcnn_benchmark.data.loader import EvaluationLoader
 from maskrcnn_benchmark.data.meta import DatasetMeta
+from maskrcnn_benchmark.data.proposals import ProposalCollector
 from maskrcnn_benchmark.engine.feature_cache import with_feature_cache
 from maskrcnn_benchmark.engine.relation_scores import RelationScores, prediction_arrays, truth_arrays
 from maskrcnn_benchmark.engine.run import Run
@@ -64,7 +65,7 @@ def evaluate(cfg: Config, model: nn.Module, run: Run, split: str, meta: DatasetM
         if cfg.MODEL.RELATION_ON:
             results[name] = evaluate_relations(cfg, model, loader, meta, name=name, folder=folder)
         else:
-            results[name] = evaluate_detection(cfg, model, loader, meta)
+            results[name] = evaluate_detection(cfg, model, loader, meta, folder=folder)
         if is_main_process():
             write_json(folder / "metrics.json", results[name])
             table = metrics_table(results[name]) if cfg.MODEL.RELATION_ON else _detection_line(results[name])
@@ -119,12 +120,27 @@ def _prediction_path(folder: Path) -> Path:
     return folder / f"{rank():04d}.npz"
 
 
-def evaluate_detection(cfg: Config, model: nn.Module, loader: EvaluationLoader, meta: DatasetMeta) -> dict[str, Any]:
-    """AP, AP50, AP75 and AR of a detector over one pass of a loader."""
-    evaluator = DetectionEvaluator(meta.objects)
+def evaluate_detection(
+    cfg: Config, model: nn.Module, loader: EvaluationLoader, meta: DatasetMeta, *, folder: Path | None = None
+) -> dict[str, Any]:
+    """
+    AP, AP50, AP75 and AR of a detector over one pass of a loader.
+
+    Args:
+        folder: TEST.SAVE_PROPOSALS writes the detections to its `proposals.npz`, which DATASETS.PROPOSALS can name.
+    """
+    evaluator, collector = DetectionEvaluator(meta.objects), ProposalCollector()
+    save = cfg.TEST.SAVE_PROPOSALS and folder is not None
     for index, result, annotation in predictions(cfg, model, loader):
         found = {"boxes": result.bbox, "labels": result.get_field("pred_labels"), "scores": result.get_field("pred_scores")}
         evaluator.update(found, {"boxes": annotation.bbox, "labels": annotation.get_field("labels")}, image_id=index)
+        if save:
+            collector.add(annotation.get_field("image_id"), result)
+    if save:
+        collector = merged(collector)
+        if is_main_process():
+            collector.write(folder / "proposals.npz")
+            logger.info(f"{len(collector.images)} images' detections, for DATASETS.PROPOSALS: {folder / 'proposals.npz'}")
     return {"mode": "detection", **merged(evaluator).summary()}
 
 

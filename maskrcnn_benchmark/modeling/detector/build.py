@@ -57,6 +57,8 @@ def build_detection_model(cfg, meta: DatasetMeta | None = None) -> nn.Module:
     )
     if model.RELATION_ON:
         _freeze_detector(built, with_trunk=model.FREEZE_DETECTOR)
+    if model.COMPILE:
+        _compile(built)
     return built
 
 
@@ -83,6 +85,14 @@ def _proposal_file(cfg, task: Task | None) -> ProposalFile | None:
         warn_once(logger, f"DATASETS.PROPOSALS {path} is not read: only SGDet takes boxes from a file, this is {task or 'a detector'}")
         return None
     return ProposalFile.open(Path(path), num_classes=cfg.MODEL.ROI_BOX_HEAD.NUM_CLASSES, match_iou=cfg.MODEL.ROI_HEADS.FG_IOU_THRESHOLD)
+
+
+def _compile(model: GeneralizedRCNN) -> None:
+    """torch.compile of trunk and relation predictor at their first use, for images and numbers of pairs of any size; names stay."""
+    model.backbone.folds = False  # the compiler fuses on its own
+    model.backbone.compile(dynamic=True)
+    if hasattr(model.roi_heads, "relation"):
+        model.roi_heads.relation.predictor.compile(dynamic=True)
 
 
 def _freeze_detector(model: GeneralizedRCNN, *, with_trunk: bool) -> None:

@@ -146,13 +146,13 @@ class ResNet50Conv5ROIFeatureExtractor(BoxFeatureExtractor):
             pooler: gives what layer4 takes.
             layer4: the stage.
             out_channels: width of layer4's output.
-            halve: ends in a fully connected layer (`half`) with ReLU to half that width, for ATTRIBUTE_ON.
+            halve: ends in a fully connected layer (`narrow`) with ReLU to half that width, for ATTRIBUTE_ON.
         """
         super().__init__()
         self.pooler, self.head = pooler, Conv5Head(layer4)
         self.out_channels = out_channels // 2 if halve else out_channels
         if halve:
-            self.half = linear(out_channels, self.out_channels)
+            self.narrow = linear(out_channels, self.out_channels)
 
     @classmethod
     def from_config(cls, cfg, in_channels: int, half_out: bool = False, all_levels: bool = False) -> "ResNet50Conv5ROIFeatureExtractor":
@@ -167,7 +167,7 @@ class ResNet50Conv5ROIFeatureExtractor(BoxFeatureExtractor):
     def embed(self, pooled: Tensor) -> Tensor:
         """(n, C, r, r) -> (n, out_channels)."""
         mean = self.head(pooled).mean(dim=(2, 3))
-        return F.relu(self.half(mean)) if hasattr(self, "half") else mean
+        return F.relu(self.narrow(mean)) if hasattr(self, "narrow") else mean
 
 
 def build_box_feature_extractor(cfg, in_channels: int, *, half_out: bool = False, all_levels: bool = False) -> BoxFeatureExtractor:

@@ -20,6 +20,7 @@ from maskrcnn_benchmark.modeling.roi_heads.relation_head.sampling import Sampled
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 from maskrcnn_benchmark.structures.region_features import RegionFeatures
 from maskrcnn_benchmark.structures.relation import PairBatch
+from maskrcnn_benchmark.utils.errors import UserError
 
 LABEL_SMOOTHING = 0.01
 
@@ -169,7 +170,19 @@ class ROIRelationHead(nn.Module):
         )
 
     def entity_features(self, features: Sequence[Tensor], proposals: Sequence[BoxList]) -> Tensor:
-        """(N, F) features of the entities' boxes, attribute features included."""
+        """
+        (N, F) features of the entities' boxes, attribute features included; those that the entities bring along (`features`, from a file
+        of proposals) take their place.
+
+        Raises:
+            UserError: features of a file are not as wide as the head's own.
+        """
+        given = _field(proposals, "features")
+        if given is not None:
+            width = sum(part.out_channels for part in (self.box_feature_extractor, self.att_feature_extractor) if part is not None)
+            if given.size(1) != width:
+                raise UserError(f"DATASETS.PROPOSALS: features are {given.size(1)} wide, the relation head's {width}; leave the array out")
+            return given
         roi_features = self.box_feature_extractor(features, proposals)
         if self.att_feature_extractor is None:
             return roi_features

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The main job from end to end on the demo data: detector, PredCls, SGDet, evaluation beside FREQ, report. Every step is a command of its own.
+# The main job from end to end on the demo data: detector, PE-Net, prototypes, SPLN in PredCls and SGDet, each beside FREQ, reports.
+# Every step is a command of its own.
 set -euo pipefail
 
 usage="usage: scripts/demo.sh [full | small]
@@ -11,19 +12,11 @@ Writes to output/demo, afresh; the rendered images stay where they are as long a
 
 Example: scripts/demo.sh small"
 
+# Iterations of each training.
 size=${1:-full}
-out=output/demo
 case $size in
-  full)
-    data=scenes detector="" predcls=""
-    sgdet="SOLVER.MAX_ITER 80 SOLVER.STEPS (60,) SOLVER.WARMUP_ITERS 10 SOLVER.VAL_PERIOD 80 SOLVER.CHECKPOINT_PERIOD 80"
-    ;;
-  small)
-    data=scenes_small
-    detector="SOLVER.MAX_ITER 60 SOLVER.STEPS (45,) SOLVER.WARMUP_ITERS 20 SOLVER.VAL_PERIOD 60 SOLVER.CHECKPOINT_PERIOD 60"
-    predcls="SOLVER.MAX_ITER 120 SOLVER.STEPS (80,105) SOLVER.WARMUP_ITERS 20 SOLVER.VAL_PERIOD 60 SOLVER.CHECKPOINT_PERIOD 60"
-    sgdet="SOLVER.MAX_ITER 20 SOLVER.STEPS (15,) SOLVER.WARMUP_ITERS 5 SOLVER.VAL_PERIOD 20 SOLVER.CHECKPOINT_PERIOD 20"
-    ;;
+  full) data=scenes detector=300 penet=400 spln=600 sgdet=60 ;;
+  small) data=scenes_small detector=50 penet=80 spln=250 sgdet=12 ;;
   -h | --help)
     echo "$usage"
     exit 0
@@ -35,36 +28,51 @@ case $size in
 esac
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-sets="DATASETS.TRAIN ('${data}_train',) DATASETS.VAL ('${data}_val',) DATASETS.TEST ('${data}_test',)"
+out=output/demo
+device=$(python -c "import torch; print('cuda' if torch.cuda.is_available() else 'cpu')")
+common="DATASETS.TRAIN ('${data}_train',) DATASETS.VAL ('${data}_val',) DATASETS.TEST ('${data}_test',) MODEL.DEVICE $device"
+visual="$out/visual_prototypes.pt" conceptual="$out/conceptual_prototypes.pt" head=MODEL.ROI_RELATION_HEAD
 
-step() { printf '\n== %s\n' "$1"; }
+step() { printf '\n== %s (%d s)\n' "$1" "$SECONDS"; }
 
-# train TOOL CONFIG NAME OVERRIDES...: a run of its own under $out; words of $sets hold no blanks.
-train() {
+# run TOOL CONFIG WORDS...: a tool with a file of configs/demo and the data set; words of $common hold no blanks.
+run() {
   # shellcheck disable=SC2086
-  python "tools/$1.py" --config-file "configs/demo/$2.yaml" $sets OUTPUT_DIR "$out/$3" MODEL.DEVICE "$device" TEST.SAVE_PREDICTIONS True "${@:4}"
+  python "tools/$1.py" --config-file "configs/demo/$2.yaml" $common "${@:3}"
 }
 
-device=$(python -c "import torch; print('cuda' if torch.cuda.is_available() else 'cpu')")
-rm -rf "$out/detector" "$out/predcls" "$out/sgdet" "$out/metrics.json"
+# train TOOL CONFIG ITERATIONS WORDS...: the rate falls to a tenth at two thirds, to a hundredth at nine tenths; no validation on the way.
+train() {
+  local n=$3
+  run "$1" "$2" SOLVER.MAX_ITER "$n" SOLVER.STEPS "($((n * 2 / 3)),$((n * 9 / 10)))" SOLVER.WARMUP_ITERS $((n / 5)) \
+    SOLVER.TO_VAL False SOLVER.CHECKPOINT_PERIOD "$n" TEST.SAVE_PREDICTIONS True "${@:4}"
+}
+
+rm -rf "$out"/{detector,predcls,spln,spln_sgdet,features,metrics.json} "$visual" "$conceptual"
 
 step "Data: $data"
 python tools/make_demo_dataset.py --folder "${DATA_DIR:-datasets}/$data" --size "$size"
 
 step "Detector: Faster R-CNN on an ImageNet trunk"
-# shellcheck disable=SC2086
-train detector_pretrain_net detector detector --skip-test $detector
+train detector_pretrain_net detector "$detector" --skip-test
 
-step "PredCls: boxes and labels given"
-# shellcheck disable=SC2086
-train relation_train_net predcls predcls $predcls MODEL.FREEZE_DETECTOR True MODEL.PRETRAINED_DETECTOR_CKPT "$out/detector/model_final.pth"
+step "PE-Net, PredCls: boxes and labels given"
+train relation_train_net predcls "$penet" --skip-test MODEL.FREEZE_DETECTOR True MODEL.PRETRAINED_DETECTOR_CKPT "$out/detector/model_final.pth"
 
-step "SGDet: nothing given, on from the PredCls weights"
-# shellcheck disable=SC2086
-train relation_train_net sgdet sgdet $sgdet MODEL.FREEZE_DETECTOR True MODEL.WEIGHT "$out/predcls/model_final.pth"
+step "Visual prototypes: mean features of each predicate's training pairs"
+run extract_visual_prototypes spln --output "$visual" $head.VIS_PRO_FEATURES relation $head.CON_PRO_TYPE NONE
 
-step "Report"
-cp "$out/predcls/inference/${data}_test/metrics.json" "$out/metrics.json"
-python tools/report.py "$out/predcls"
-python tools/report.py "$out/sgdet"
-printf '\nResults: %s\nReports: %s\n' "$out/metrics.json" "$out/predcls/report.html, $out/sgdet/report.html"
+step "Conceptual prototypes: a sentence encoder on each predicate's triplets"
+run extract_conceptual_prototypes spln --type SENTENCE --model packaged
+
+step "SPLN, PredCls: on from PE-Net's weights, with both kinds of prototypes"
+train relation_train_net spln "$spln"
+
+step "SPLN, SGDet: nothing given"
+train relation_train_net spln_sgdet "$sgdet"
+
+step "Reports"
+cp "$out/spln/inference/${data}_test/metrics.json" "$out/metrics.json"
+python tools/report.py "$out/spln"
+python tools/report.py "$out/spln_sgdet"
+printf '\nDone in %d s. Results: %s\nReports: %s\n' "$SECONDS" "$out/metrics.json" "$out/spln/report.html, $out/spln_sgdet/report.html"

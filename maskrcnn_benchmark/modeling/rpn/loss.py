@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from maskrcnn_benchmark.layers import box_iou
+from maskrcnn_benchmark.modeling.averaging import mean_over_samples
 from maskrcnn_benchmark.modeling.balanced_sampler import BalancedSampler
 from maskrcnn_benchmark.modeling.box_coder import BoxCoder
 from maskrcnn_benchmark.modeling.matcher import BETWEEN, match_boxes
@@ -46,7 +47,8 @@ class RPNLoss:
             offsets: (B, n, 4).
             targets: annotated boxes.
         Returns:
-            loss_objectness, mean over sampled anchors; loss_rpn_box_reg, smooth L1 of the positive ones over the number of sampled ones.
+            loss_objectness, mean over the sampled anchors of all processes; loss_rpn_box_reg, smooth L1 of the positive ones over the
+            number of sampled ones.
         """
         chosen_logits, chosen_labels, errors, count = [], [], [], 0
         for image, target in enumerate(targets):
@@ -59,7 +61,10 @@ class RPNLoss:
             errors.append(F.smooth_l1_loss(offsets[image, positives], wanted, beta=BETA, reduction="sum"))
             count += len(sampled)
         objectness = F.binary_cross_entropy_with_logits(torch.cat(chosen_logits), torch.cat(chosen_labels), reduction="sum")
-        return {"loss_objectness": objectness / max(count, 1), "loss_rpn_box_reg": torch.stack(errors).sum() / max(count, 1)}
+        return {
+            "loss_objectness": mean_over_samples(objectness, count),
+            "loss_rpn_box_reg": mean_over_samples(torch.stack(errors).sum(), count),
+        }
 
     @torch.no_grad()
     def label_anchors(self, anchors: Tensor, inside: Tensor, target: BoxList) -> tuple[Tensor, Tensor]:

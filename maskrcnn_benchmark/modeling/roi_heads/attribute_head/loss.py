@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from maskrcnn_benchmark.modeling.averaging import mean_over_samples
+
 
 @dataclass(frozen=True, kw_only=True)
 class AttributeLoss:
@@ -48,20 +50,19 @@ class AttributeLoss:
             attributes: (n, m) ids of the attributes of each box, a 0 ends the list.
             generator: draws the boxes without attributes; None for torch's own.
         Returns:
-            The weighted loss: mean over boxes and columns (binary), or mean over boxes of the cross-entropy with a distribution that is
-            even over a box's attributes, and all on column 0 for a box without.
+            The weighted loss: mean over the boxes of all processes and the columns (binary), or mean over the boxes of the cross-entropy
+            with a distribution that is even over a box's attributes, and all on column 0 for a box without.
         """
         ids = attributes[:, : self.max_attributes]
         rows = self._rows((ids[:, 0] > 0).cpu(), generator).to(logits.device) if self.sample else slice(None)
         logits, wanted = logits[rows], attribute_targets(ids[rows], logits.size(1), logits.dtype)
-        if len(logits) == 0:
-            return logits.sum()
         if self.binary:
-            return self.weight * F.binary_cross_entropy_with_logits(
-                logits, wanted, pos_weight=logits.new_full((logits.size(1),), self.pos_weight)
-            )
+            pos_weight = logits.new_full((logits.size(1),), self.pos_weight)
+            total = F.binary_cross_entropy_with_logits(logits, wanted, pos_weight=pos_weight, reduction="sum")
+            return self.weight * mean_over_samples(total, logits.numel())
         wanted[:, 0] = (wanted.sum(dim=1) == 0).to(wanted.dtype)
-        return self.weight * F.cross_entropy(logits, wanted / wanted.sum(dim=1, keepdim=True))
+        total = F.cross_entropy(logits, wanted / wanted.sum(dim=1, keepdim=True), reduction="sum")
+        return self.weight * mean_over_samples(total, len(logits))
 
     def _rows(self, has_any: Tensor, generator: torch.Generator | None) -> Tensor:
         """Rows of all boxes with attributes and of some without; of one, if none has any."""

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from maskrcnn_benchmark.layers import box_iou
+from maskrcnn_benchmark.modeling.averaging import mean_over_samples
 from maskrcnn_benchmark.modeling.balanced_sampler import BalancedSampler
 from maskrcnn_benchmark.modeling.box_coder import BoxCoder
 from maskrcnn_benchmark.modeling.matcher import BETWEEN, match_boxes
@@ -84,12 +85,16 @@ class BoxLoss:
             offsets: (n, R, 4), R = O or 2.
             sampled: as `sample` returned them.
         Returns:
-            loss_classifier, the mean cross-entropy; loss_box_reg, smooth L1 of the labelled class's offsets over the number of proposals.
+            loss_classifier, the mean cross-entropy over the proposals of all processes; loss_box_reg, smooth L1 of the labelled class's
+            offsets over the number of proposals.
         """
         labels = torch.cat([boxes.get_field("labels") for boxes in sampled])
         goals = torch.cat([boxes.get_field("regression_targets") for boxes in sampled])
-        count = max(len(labels), 1)
         objects = (labels > 0).nonzero().squeeze(1)
         column = labels[objects] if offsets.size(1) == logits.size(1) else torch.ones_like(objects)
         regression = F.smooth_l1_loss(offsets[objects, column], goals[objects], beta=1.0, reduction="sum")
-        return {"loss_classifier": F.cross_entropy(logits, labels, reduction="sum") / count, "loss_box_reg": regression / count}
+        classification = F.cross_entropy(logits, labels, reduction="sum")
+        return {
+            "loss_classifier": mean_over_samples(classification, len(labels)),
+            "loss_box_reg": mean_over_samples(regression, len(labels)),
+        }

@@ -2,7 +2,7 @@
 Writes the report of a run as one HTML file that needs no network: recall table beside FREQ, recall by predicate, confusion, losses,
 sample pictures (from OUTPUT_DIR/pictures, or drawn where TEST.SAVE_PREDICTIONS kept the predictions).
 
-Example: python tools/report.py output/demo
+Example: python tools/report.py output/demo/spln
          python tools/report.py output/try --output try.html --pictures 20
 """
 

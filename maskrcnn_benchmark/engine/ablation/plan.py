@@ -83,7 +83,7 @@ def spln(folder: Path, source: str, *, width: int, concept_width: int, parts: bo
         parts: whether the incomplete ones are wanted.
     """
     visual = ("VIS_PRO_PATH", folder / f"visual_{source}.pt", "VIS_PRO_DIM", width, "VIS_VAE_INPUT_DIM", width)
-    visual += ("VIS_VAE_LATENT_DIM", width // 4, "CON_PRO_TYPE", "NONE")
+    visual += ("VIS_VAE_LATENT_DIM", width // 4, "CON_PRO_TYPE", "NONE", "BRANCH_LOSS_WEIGHT", 1.0)
     concepts = ("CON_PRO_TYPE", "LLAMA", "CON_PRO_LLAMA_PATH", folder / "conceptual.pt", "CON_PRO_DIM", concept_width)
     concepts += ("CON_VAE_INPUT_DIM", concept_width, "CON_VAE_LATENT_DIM", concept_width // 4)
     whole = [("SPLN", (*visual, *concepts, "FUSION", "selective"))]

@@ -104,6 +104,26 @@ def test_visual_features_decide_in_the_visual_branch_alone(build, files):
     )
 
 
+def test_the_branches_upon_the_structural_one_send_it_no_gradient(build, files):
+    model, pairs = build(files).train(), toy_pairs(7, training=True)
+    losses = model(pairs).losses
+    sum(value for name, value in losses.items() if name.startswith(("vis_", "con_", "gen_"))).backward()
+    reached = {name.split(".")[0] for name, p in model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
+    assert reached == {"visual", "conceptual", "generalized"}
+
+
+def test_how_subject_and_object_look_decides_in_the_visual_branch(build, files):
+    model, pairs = build(files).eval(), toy_pairs(7)
+    features, rois, index = pairs.visual_features, pairs.roi_features, pairs.pair_index
+    rows = model.visual(features, rois, index)[0].rows
+    first = index[0, 0]
+    changed = rois.clone()
+    changed[first] += 1.0
+    moved = (model.visual(features, changed, index)[0].rows - rows).abs().amax(dim=1) > 1e-6
+    assert moved.tolist() == (index == first).any(dim=1).tolist()
+    assert not torch.allclose(model.visual(features, rois, index.flip(1))[0].rows, rows)
+
+
 def test_fused_weights_differ_between_pairs_and_sum_to_one(build, files):
     model = build(files).eval()
     pairs = toy_pairs(18)

@@ -120,11 +120,13 @@ class PrototypeEmbeddingNetwork(StructuralBranch):
         self.branches = branches
         self.register_buffer("adjustment", adjustment, persistent=False)
         if branches is not None:
-            self._add_branches(branches, dim, dropout)
+            self._add_branches(branches, in_channels, dim, dropout)
 
-    def _add_branches(self, settings: BranchSettings, dim: int, dropout: float) -> None:
+    def _add_branches(self, settings: BranchSettings, in_channels: int, dim: int, dropout: float) -> None:
         sizes = {"dim": dim, "width": dim, "dropout": dropout}
-        self.visual = VisualBranch(bank=settings.visual_bank, latent_dim=settings.visual_latent_dim, **sizes)
+        self.visual = VisualBranch(
+            bank=settings.visual_bank, in_channels=in_channels, latent_dim=settings.visual_latent_dim, **sizes
+        )
         widths = {"structural": 2 * dim, "visual": dim}
         if settings.conceptual_bank is not None:
             self.conceptual = ConceptualBranch(
@@ -233,13 +235,19 @@ class PrototypeEmbeddingNetwork(StructuralBranch):
         return logits, greedy_foreground(logits, pairs.boxes_per_class, pairs.num_objects, self.nms_threshold)
 
     def _run_branches(self, outputs: dict[str, BranchOutput], pairs: PairBatch) -> dict[str, Tensor]:
-        """Adds the other branches' outputs, in order; returns the VAEs' weighted terms by name."""
+        """
+        Adds the other branches' outputs, in order; returns the VAEs' weighted terms by name.
+
+        The branches on top of the structural one take its rows as they are: it learns from its own losses and the fused logits', as
+        PE-Net does.
+        """
         terms = {}
         features = pairs.union_features if self.visual_features_dim is None else pairs.visual_features
-        outputs["visual"], terms["vis_"] = self.visual(features)
+        structural = outputs["structural"].detached()
+        outputs["visual"], terms["vis_"] = self.visual(features, pairs.roi_features, pairs.pair_index)
         if self.branches.conceptual_bank is not None:
-            outputs["conceptual"], terms["con_"] = self.conceptual(outputs["structural"].rows, outputs["visual"].rows)
-        outputs["generalized"] = self.generalized(list(outputs.values()))
+            outputs["conceptual"], terms["con_"] = self.conceptual(structural.rows, outputs["visual"].rows)
+        outputs["generalized"] = self.generalized([structural, *list(outputs.values())[1:]])
         weights = {"vae_rec": self.branches.reconstruction_weight, "vae_kl": self.branches.divergence_weight}
         return {prefix + name: weights[name] * value for prefix, parts in terms.items() for name, value in parts.items()}
 

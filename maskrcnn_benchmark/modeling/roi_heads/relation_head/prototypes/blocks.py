@@ -19,6 +19,10 @@ class BranchOutput:
     prototypes: Tensor
     logits: Tensor
 
+    def detached(self) -> "BranchOutput":
+        """The same for readers that send no gradient back."""
+        return BranchOutput(rows=self.rows.detach(), prototypes=self.prototypes.detach(), logits=self.logits.detach())
+
 
 class MLP(nn.Module):
     """Linear layers with ReLU between them, none after the last; parameters at layers.0, layers.1, ..."""

@@ -25,7 +25,8 @@ MODEL.PRETRAINED_DETECTOR_CKPT = ""
 MODEL.IGNORE_WEIGHTS = ()
 # Relation training leaves trunk, RPN and box head as they are. False trains trunk and FPN along, above BACKBONE.FREEZE_CONV_BODY_AT.
 MODEL.FREEZE_DETECTOR = True
-# Class weights of the relation loss: NONE; PENET = 1 / ROI_RELATION_HEAD.REL_PROP; CLASS_BALANCED, by the effective number of examples.
+# Class weights of loss_rel: NONE; PENET = 1 / ROI_RELATION_HEAD.REL_PROP; CLASS_BALANCED, by the effective number of examples, in the
+# cross-entropies of SPLN's branches too.
 MODEL.USE_REWEIGHT = "NONE"
 # CLASS_BALANCED: beta of the effective number (1 - beta^n) / (1 - beta) of n examples.
 MODEL.REWEIGHT_BETA = 0.99999

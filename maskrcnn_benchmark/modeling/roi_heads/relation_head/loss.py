@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from maskrcnn_benchmark.config import Config
+from maskrcnn_benchmark.config import cfg as default_cfg
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.utils.distributed import all_reduce_sum, world_size
 from maskrcnn_benchmark.utils.errors import UserError
@@ -105,6 +107,19 @@ def relation_class_weights(
         counts = np.maximum(counts[1:], 1).astype(np.float64)
         return inverse_share_weights((counts / counts.sum()).tolist())
     return class_balanced_weights(counts, beta, background)
+
+
+def configured_class_weights(cfg: Config, meta: DatasetMeta) -> Tensor | None:
+    """`relation_class_weights` as MODEL.USE_REWEIGHT, REWEIGHT_BETA, REWEIGHT_BACKGROUND and ROI_RELATION_HEAD.REL_PROP have it."""
+    shares = cfg.MODEL.ROI_RELATION_HEAD.REL_PROP
+    return relation_class_weights(
+        cfg.MODEL.USE_REWEIGHT,
+        meta,
+        shares,
+        shares_are_default=list(shares) == list(default_cfg.MODEL.ROI_RELATION_HEAD.REL_PROP),
+        beta=cfg.MODEL.REWEIGHT_BETA,
+        background=cfg.MODEL.REWEIGHT_BACKGROUND,
+    )
 
 
 def is_vg150(meta: DatasetMeta) -> bool:

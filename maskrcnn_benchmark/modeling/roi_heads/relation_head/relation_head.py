@@ -6,13 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from maskrcnn_benchmark.config import Task
-from maskrcnn_benchmark.config import cfg as default_cfg
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.modeling import registry
 from maskrcnn_benchmark.modeling.roi_heads.box_head.extractor import build_box_feature_extractor
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.features import build_relation_feature_extractor, distinct_unions
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import entity_sizes
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.loss import RelationLoss, logit_adjustment, relation_class_weights
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.loss import RelationLoss, configured_class_weights, logit_adjustment
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.postprocess import RelationPostProcessor
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.extract import UnionMeans
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.sources import check_visual_width
@@ -270,14 +269,6 @@ def build_roi_relation_head(cfg, meta: DatasetMeta, in_channels: int) -> ROIRela
     box_extractor = build_box_feature_extractor(cfg, in_channels, half_out=attributes)
     att_extractor = build_box_feature_extractor(cfg, in_channels, half_out=True) if attributes else None
     width = box_extractor.out_channels + (att_extractor.out_channels if att_extractor is not None else 0)
-    class_weights = relation_class_weights(
-        cfg.MODEL.USE_REWEIGHT,
-        meta,
-        head.REL_PROP,
-        shares_are_default=list(head.REL_PROP) == list(default_cfg.MODEL.ROI_RELATION_HEAD.REL_PROP),
-        beta=cfg.MODEL.REWEIGHT_BETA,
-        background=cfg.MODEL.REWEIGHT_BACKGROUND,
-    )
     return ROIRelationHead(
         task=task,
         box_feature_extractor=box_extractor,
@@ -285,7 +276,7 @@ def build_roi_relation_head(cfg, meta: DatasetMeta, in_channels: int) -> ROIRela
         union_feature_extractor=build_relation_feature_extractor(cfg, in_channels),
         predictor=registry.ROI_RELATION_PREDICTOR[head.PREDICTOR].from_config(cfg, meta, width),
         loss=RelationLoss(
-            class_weights=class_weights,
+            class_weights=configured_class_weights(cfg, meta),
             adjustment=logit_adjustment(meta, cfg.MODEL.LOGIT_ADJUSTMENT),
             smoothing=LABEL_SMOOTHING if head.LABEL_SMOOTHING_LOSS else 0.0,
             refine_labels=not task.uses_gt_labels,

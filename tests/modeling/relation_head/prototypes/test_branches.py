@@ -79,6 +79,17 @@ def test_logit_adjustment_shifts_every_branchs_own_cross_entropy(build, files):
     assert changed == {"str_loss_rel", "vis_loss_rel", "con_loss_rel", "gen_loss_rel"}
 
 
+@pytest.mark.parametrize(("method", "weighted"), [("CLASS_BALANCED", True), ("PENET", False)])
+def test_class_balanced_weights_reach_every_branchs_own_cross_entropy(build, files, method, weighted):
+    pairs = toy_pairs(7, training=True)
+    plain, weighing = build(files), build({**files, "MODEL.USE_REWEIGHT": method})
+    for model in (plain, weighing):
+        torch.manual_seed(1)
+        model.found = model.train()(pairs).losses
+    changed = {name for name in plain.found if not torch.equal(plain.found[name], weighing.found[name])}
+    assert changed == ({"str_loss_rel", "vis_loss_rel", "con_loss_rel", "gen_loss_rel"} if weighted else set())
+
+
 def test_rows_and_prototypes_of_the_other_branches_lie_on_one_sphere(build, files):
     model, pairs = build(files).eval(), toy_pairs(7)
     outputs = {"structural": model.structural(pairs, pairs.object_labels)}

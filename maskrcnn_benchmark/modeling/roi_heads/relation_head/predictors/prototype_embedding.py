@@ -24,7 +24,7 @@ from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import (
     label_vectors,
     position_embedding,
 )
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.loss import cross_entropy, logit_adjustment
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.loss import configured_class_weights, cross_entropy, logit_adjustment
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.blocks import BranchOutput
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.conceptual import ConceptualBranch
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.fusion import GeneralizedBranch, MeanFusion, SelectiveFusion
@@ -89,6 +89,7 @@ class PrototypeEmbeddingNetwork(StructuralBranch):
         dropout: float = 0.2,
         nms_threshold: float = 0.5,
         branches: BranchSettings | None = None,
+        class_weights: Tensor | None = None,
         adjustment: Tensor | None = None,
     ):
         """
@@ -101,7 +102,7 @@ class PrototypeEmbeddingNetwork(StructuralBranch):
             dropout: rate of every dropout.
             nms_threshold: of the greedy label assignment (SGDet at test).
             branches: the branches beyond the structural one.
-            adjustment: (K,) added to each branch's logits inside its own cross-entropy (`loss.logit_adjustment`).
+            class_weights, adjustment: (K,) of the predicates in each branch's own cross-entropy, as in RelationLoss.
         """
         super().__init__(
             in_channels=in_channels, object_vectors=object_vectors, predicate_vectors=predicate_vectors, dim=dim, dropout=dropout
@@ -118,15 +119,14 @@ class PrototypeEmbeddingNetwork(StructuralBranch):
         self.prototype_losses = nn.ModuleDict({"structural": PrototypeLoss()})
         self.logged: dict[str, Tensor] = {}
         self.branches = branches
+        self.register_buffer("class_weights", class_weights, persistent=False)
         self.register_buffer("adjustment", adjustment, persistent=False)
         if branches is not None:
             self._add_branches(branches, in_channels, dim, dropout)
 
     def _add_branches(self, settings: BranchSettings, in_channels: int, dim: int, dropout: float) -> None:
         sizes = {"dim": dim, "width": dim, "dropout": dropout}
-        self.visual = VisualBranch(
-            bank=settings.visual_bank, in_channels=in_channels, latent_dim=settings.visual_latent_dim, **sizes
-        )
+        self.visual = VisualBranch(bank=settings.visual_bank, in_channels=in_channels, latent_dim=settings.visual_latent_dim, **sizes)
         widths = {"structural": 2 * dim, "visual": dim}
         if settings.conceptual_bank is not None:
             self.conceptual = ConceptualBranch(
@@ -180,6 +180,7 @@ class PrototypeEmbeddingNetwork(StructuralBranch):
             dropout=head.PENET_DROPOUT,
             nms_threshold=cfg.TEST.RELATION.LATER_NMS_PREDICTION_THRES,
             branches=branches,
+            class_weights=configured_class_weights(cfg, meta) if cfg.MODEL.USE_REWEIGHT == "CLASS_BALANCED" else None,
             adjustment=logit_adjustment(meta, cfg.MODEL.LOGIT_ADJUSTMENT),
         )
         for name, reason in (unfilled | reasons).items():
@@ -259,7 +260,7 @@ class PrototypeEmbeddingNetwork(StructuralBranch):
 
     def _branch_losses(self, outputs: dict[str, BranchOutput], labels: Tensor) -> dict[str, Tensor]:
         weight, shift = self.branches.branch_loss_weight, 0.0 if self.adjustment is None else self.adjustment
-        losses = {name: cross_entropy(output.logits + shift, labels) for name, output in outputs.items()}
+        losses = {name: cross_entropy(output.logits + shift, labels, self.class_weights) for name, output in outputs.items()}
         return {f"{PREFIXES[name] or 'str_'}loss_rel": weight * loss for name, loss in losses.items()}
 
 

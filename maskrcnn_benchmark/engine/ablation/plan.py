@@ -40,8 +40,8 @@ FULL = Scale(
     seeds=(1, 2, 3),
     detector_iterations=400,
     extractor_iterations=500,
-    head_iterations=1500,
-    sgdet_iterations=500,
+    head_iterations=1000,
+    sgdet_iterations=400,
 )
 QUICK = Scale(
     name="quick", data="scenes_small", sizes=SMALL, seeds=(1,), detector_iterations=0, extractor_iterations=200, head_iterations=600
@@ -65,16 +65,19 @@ class Model:
 
 PENET_KEYS = (f"{HEAD}PREDICTOR", "PrototypeEmbeddingNetwork", f"{HEAD}VIS_PRO_PATH", "", f"{HEAD}CON_PRO_TYPE", "NONE")
 PENET = Model("PE-Net", PENET_KEYS)
+REWEIGHT = ("MODEL.USE_REWEIGHT", "CLASS_BALANCED")
 BASELINES = (
     Model("Motifs", (f"{HEAD}PREDICTOR", "MotifPredictor")),
     PENET,
-    Model("PE-Net-Reweight", (*PENET_KEYS, "MODEL.USE_REWEIGHT", "CLASS_BALANCED")),
+    Model("PE-Net-Reweight", (*PENET_KEYS, *REWEIGHT)),
 )
+# SPLN whole, which the others are held against.
+WHOLE = "SPLN (relation)"
 
 
 def spln(folder: Path, source: str, *, width: int, concept_width: int, parts: bool) -> list[Model]:
     """
-    SPLN whole and, before it, without its conceptual branch and without its selection.
+    SPLN whole and, before it, without its conceptual branch and without its selection; all with the weights of PE-Net-Reweight.
 
     Args:
         folder: of the prototype files, visual_<source>.pt and conceptual.pt.
@@ -88,7 +91,7 @@ def spln(folder: Path, source: str, *, width: int, concept_width: int, parts: bo
     concepts += ("CON_VAE_INPUT_DIM", concept_width, "CON_VAE_LATENT_DIM", concept_width // 4)
     whole = [("SPLN", (*visual, *concepts, "FUSION", "selective"))]
     less = [("SPLN without conceptual", visual), ("SPLN with mean fusion", (*visual, *concepts, "FUSION", "mean"))]
-    network = (f"{HEAD}PREDICTOR", "PrototypeEmbeddingNetwork")
+    network = (f"{HEAD}PREDICTOR", "PrototypeEmbeddingNetwork", *REWEIGHT)
     return [Model(f"{name} ({source})", (*network, *_prefixed(words)), source) for name, words in (less if parts else []) + whole]
 
 

@@ -30,8 +30,9 @@ def read(tmp_path):
     return save_and_read
 
 
-def source(path, dim=4):
-    return PrototypeSource(key="VIS_PRO_PATH", path=str(path), dim_key="VIS_PRO_DIM", dim=dim, tool="tools/extract_visual_prototypes.py")
+def source(path, dim=4, **about):
+    tool = "tools/extract_visual_prototypes.py"
+    return PrototypeSource(key="VIS_PRO_PATH", path=str(path), dim_key="VIS_PRO_DIM", dim=dim, tool=tool, **about)
 
 
 @pytest.mark.parametrize(
@@ -74,6 +75,19 @@ def test_a_predicate_without_example_is_named_in_a_warning(tmp_path, caplog):
     assert "no training example of 'has'" in caplog.text
 
 
+@pytest.mark.parametrize("counts", [[0, 3, 0, 2], (0, 3, 0, 2)])
+def test_counts_may_be_plain_numbers(read, counts, caplog):
+    assert torch.equal(read({"prototypes": ROWS, "predicates": list(NAMES), "counts": counts}).bank, ROWS)
+    assert "no training example of 'has'" in caplog.text
+
+
+def test_rows_of_another_kind_of_features_are_refused(tmp_path):
+    path = tmp_path / "protos.pt"
+    write_prototypes(path, ROWS, NAMES, counts=torch.ones(4), features="text", source="a test")
+    with pytest.raises(UserError, match="its rows are 'text' features, expected detector or relation; .*extract_visual_prototypes"):
+        read_prototypes(source(path, features=("detector", "relation")), NAMES)
+
+
 @pytest.mark.parametrize(
     "content, said",
     [
@@ -84,6 +98,7 @@ def test_a_predicate_without_example_is_named_in_a_warning(tmp_path, caplog):
         ({"prototypes": ROWS, "predicates": ["__background__", "has", "on", "under"]}, "another order"),
         ({"on": ROWS[0], "has": ROWS[1]}, "no row for 'under'"),
         ({"on": ROWS[0], "has": ROWS[1], "under": torch.rand(3)}, r"different widths: \[3, 4\]"),
+        ({"on": "first", "has": "second", "under": "third"}, "the row of 'on' is no vector but str"),
         ({"prototypes": "rows"}, "expected a tensor or a dict of vectors, found str"),
         ([1, 2], "expected a tensor or a dict of vectors, found list"),
         (ROWS.clone().fill_(float("nan")), "not finite"),

@@ -26,13 +26,17 @@ FEATURE_SOURCES = ("detector", "relation", "text")
 
 @dataclass(frozen=True, kw_only=True)
 class PrototypeSource:
-    """What a prototype file is to the config: the key and value that name it, the key of its width, and the tool that writes such files."""
+    """
+    What a prototype file is to the config: the key and value that name it, the key of its width, the tool that writes such files, and
+    what a file may say that its rows are (FEATURE_SOURCES).
+    """
 
     key: str
     path: str
     dim_key: str
     dim: int
     tool: str
+    features: tuple[str, ...] = FEATURE_SOURCES
 
     def error(self, problem: str, cure: str = "") -> UserError:
         """The error that `problem` is: with key, file and what to do."""
@@ -77,13 +81,15 @@ def read_prototypes(source: PrototypeSource, predicates: Sequence[str]) -> Proto
     Returns:
         The bank; a background row that the file does not have is the mean of the others.
     Raises:
-        UserError: no such file, a file that holds more than tensors and plain values, another width, a missing predicate, another data
-            set's names, rows that are not finite.
+        UserError: no such file, a file that holds more than tensors and plain values, rows that are no vectors or of features that
+            source.features does not have, another width, a missing predicate, another data set's names, rows that are not finite.
     """
     content = _load(source)
     features = None
     if isinstance(content, dict) and "prototypes" in content:
         features = content.get("features")
+        if features is not None and features not in source.features:
+            raise source.error(f"its rows are '{features}' features, expected {' or '.join(source.features)}")
         _check_names(source, content.get("predicates"), predicates)
         _warn_of_empty_rows(source, content.get("counts"), predicates)
         content = content["prototypes"]
@@ -130,7 +136,7 @@ def _stack_named_rows(source: PrototypeSource, rows: dict, predicates: Sequence[
     for index, name in enumerate(predicates):
         keys = [key for key in (name, index, str(index)) if key in rows]
         if keys:
-            found.append(torch.as_tensor(rows[keys[0]]).reshape(-1).float())
+            found.append(_vector(source, keys[0], rows[keys[0]]))
         elif index > 0:
             missing.append(name)
     if missing:
@@ -139,6 +145,13 @@ def _stack_named_rows(source: PrototypeSource, rows: dict, predicates: Sequence[
     if len(widths) > 1:
         raise source.error(f"its rows have different widths: {widths}")
     return torch.stack(found)
+
+
+def _vector(source: PrototypeSource, key: str | int, row: Any) -> Tensor:
+    try:
+        return torch.as_tensor(row).reshape(-1).float()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise source.error(f"the row of '{key}' is no vector but {type(row).__name__}") from error
 
 
 def _check_bank(source: PrototypeSource, bank: Tensor, num_predicates: int) -> Tensor:
@@ -153,10 +166,11 @@ def _check_bank(source: PrototypeSource, bank: Tensor, num_predicates: int) -> T
     return bank if len(bank) == num_predicates else torch.cat([bank.mean(dim=0, keepdim=True), bank])
 
 
-def _warn_of_empty_rows(source: PrototypeSource, counts: Tensor | None, predicates: Sequence[str]) -> None:
-    if counts is None or len(counts) != len(predicates):
+def _warn_of_empty_rows(source: PrototypeSource, counts: Any, predicates: Sequence[str]) -> None:
+    counts = counts.tolist() if isinstance(counts, Tensor) else counts
+    if not isinstance(counts, (list, tuple)) or len(counts) != len(predicates):
         return
-    empty = [name for name, count in zip(list(predicates)[1:], counts.tolist()[1:], strict=True) if count == 0]
+    empty = [name for name, count in zip(list(predicates)[1:], counts[1:], strict=True) if count == 0]
     if empty:
         warn_once(logger, f"{source.key} {source.path}: no training example of {_some(empty)}; their prototype is the mean of all")
 

@@ -12,6 +12,9 @@ from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.bank import 
     recorded_features,
 )
 from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.log import get_logger, warn_once
+
+logger = get_logger(__name__)
 
 HEAD = "MODEL.ROI_RELATION_HEAD."
 
@@ -29,6 +32,7 @@ def visual_source(cfg) -> PrototypeSource | None:
         dim_key=f"{HEAD}VIS_PRO_DIM",
         dim=head.VIS_PRO_DIM,
         tool="tools/extract_visual_prototypes.py",
+        features=("detector", "relation"),
     )
 
 
@@ -51,7 +55,12 @@ def conceptual_source(cfg) -> PrototypeSource | None:
             f"{HEAD}CON_PRO_TYPE is {head.CON_PRO_TYPE}, but {key} is empty; name a file of tools/extract_conceptual_prototypes.py"
         )
     return PrototypeSource(
-        key=HEAD + key, path=path, dim_key=f"{HEAD}CON_PRO_DIM", dim=head.CON_PRO_DIM, tool="tools/extract_conceptual_prototypes.py"
+        key=HEAD + key,
+        path=path,
+        dim_key=f"{HEAD}CON_PRO_DIM",
+        dim=head.CON_PRO_DIM,
+        tool="tools/extract_conceptual_prototypes.py",
+        features=("text",),
     )
 
 
@@ -74,18 +83,20 @@ def visual_features(cfg) -> str:
     The features that meet the visual prototypes: 'detector' or 'relation'.
 
     VIS_PRO_FEATURES 'auto' is what the file records; a file without record, or none, counts as 'relation'. A checkpoint's config keeps
-    this answer in place of 'auto'.
+    this answer in place of 'auto'. A file that records other features than the key asks for is used with a warning.
     """
     head = cfg.MODEL.ROI_RELATION_HEAD
-    if head.VIS_PRO_FEATURES != "auto":
-        return head.VIS_PRO_FEATURES
+    configured = head.VIS_PRO_FEATURES
     recorded = recorded_features(head.VIS_PRO_PATH) if head.VIS_PRO_PATH and not head.STORE_UNION else None
-    if recorded not in (None, "detector", "relation"):
-        raise UserError(
-            f"{HEAD}VIS_PRO_PATH {head.VIS_PRO_PATH}: its rows are '{recorded}' features, not those of images; "
-            "name a file of visual prototypes"
+    if configured == "auto":
+        return "detector" if recorded == "detector" else "relation"
+    if recorded not in (None, configured):
+        warn_once(
+            logger,
+            f"{HEAD}VIS_PRO_PATH {head.VIS_PRO_PATH}: its rows are {recorded} features, but VIS_PRO_FEATURES is {configured}: pairs and "
+            "prototypes lie in different spaces; set VIS_PRO_FEATURES auto, or rerun tools/extract_visual_prototypes.py",
         )
-    return recorded or "relation"
+    return configured
 
 
 def check_visual_width(features: str, width: int, dim: int) -> None:

@@ -37,6 +37,12 @@ def store_visual_prototypes(cfg: Config, model: nn.Module, meta: DatasetMeta) ->
         meta.predicates,
         features=features,
         path=head.VIS_PRO_PATH,
-        source=f"{cfg.MODEL.PRETRAINED_DETECTOR_CKPT or cfg.MODEL.WEIGHT}".rpartition("/")[2],
+        source=_weights(cfg, features).rpartition("/")[2],
         total=len(loader),
     )
+
+
+def _weights(cfg: Config, features: str) -> str:
+    """The file whose features these are: MODEL.WEIGHT for relation features, for a detector's the detector where one is named."""
+    detector, weight = cfg.MODEL.PRETRAINED_DETECTOR_CKPT, cfg.MODEL.WEIGHT
+    return weight if features == "relation" or not detector else detector

@@ -75,11 +75,13 @@ TEXT = "man horse bike cat riding near under in pictures one sees the relation t
 WORDS = ["[UNK]", "[PAD]", "<s>", "</s>", *TEXT.split()]
 
 
-def tokenizer(**special):
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+def tokenizer(ends="<s> $A </s>", **special):
+    """A word a token; `ends` says what stands around a text."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
     words = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="[UNK]"))
     words.normalizer, words.pre_tokenizer = normalizers.Lowercase(), pre_tokenizers.Whitespace()
+    words.post_processor = processors.TemplateProcessing(single=ends, special_tokens=[("<s>", 2), ("</s>", 3)])
     return transformers.PreTrainedTokenizerFast(tokenizer_object=words, unk_token="[UNK]", model_max_length=64, **special)
 
 
@@ -96,13 +98,13 @@ def clip(tmp_path):
 
 
 @pytest.fixture
-def llama(tmp_path):
+def llama(tmp_path, request):
     torch.manual_seed(0)
     config = transformers.LlamaConfig(
         vocab_size=len(WORDS), hidden_size=8, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=2
     )
     transformers.LlamaForCausalLM(config).save_pretrained(tmp_path / "llama")
-    tokenizer(bos_token="<s>", eos_token="</s>").save_pretrained(tmp_path / "llama")
+    tokenizer(getattr(request, "param", "<s> $A"), bos_token="<s>", eos_token="</s>").save_pretrained(tmp_path / "llama")
     return tmp_path / "llama"
 
 
@@ -120,14 +122,32 @@ def test_a_local_model_gives_a_file_that_the_branch_reads(kind, dim, meta, tmp_p
     assert len({tuple(row.tolist()) for row in bank}) == 4, "every predicate has a row of its own"
 
 
-def test_llama_rows_are_the_hidden_states_of_the_predicates_tokens(meta, llama, tmp_path):
+def test_clip_rows_are_directions_of_each_texts_own_embedding(meta, clip, tmp_path):
+    """Texts of different lengths are embedded together; each must come out as if alone."""
+    meta = DatasetMeta(objects=meta.objects, predicates=(*meta.predicates[:3], "riding near under"), fg_matrix=meta.fg_matrix,
+                       bg_matrix=meta.bg_matrix)  # fmt: skip
+    bank = extract_conceptual_prototypes("CLIP", str(clip), meta, tmp_path / "con.pt")
+    model = transformers.CLIPTextModelWithProjection.from_pretrained(clip).eval()
+    for row, text in ((1, "riding"), (3, "riding near under")):
+        ids = torch.tensor([[2, *(WORDS.index(word) for word in text.split()), 3]])
+        with torch.no_grad():
+            expected = model(input_ids=ids).text_embeds[0]
+        torch.testing.assert_close(bank[row, 6:12], expected / expected.norm(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("llama", ["$A", "<s> $A", "<s> $A </s>"], indirect=True)
+@pytest.mark.parametrize("words", ["under", "riding near"])
+def test_llama_rows_are_means_of_the_hidden_states_of_the_predicates_tokens(words, meta, llama, tmp_path):
+    meta = DatasetMeta(objects=meta.objects, predicates=(*meta.predicates[:3], words), fg_matrix=meta.fg_matrix, bg_matrix=meta.bg_matrix)
     bank = extract_conceptual_prototypes("LLAMA", str(llama), meta, tmp_path / "con.pt")
-    words, model = transformers.AutoTokenizer.from_pretrained(llama), transformers.AutoModel.from_pretrained(llama).eval()
-    before, predicate = concepts.prompts(meta)[0]
-    ids = torch.tensor([words(before)["input_ids"] + words(predicate)["input_ids"]])
+    tokens, model = transformers.AutoTokenizer.from_pretrained(llama), transformers.AutoModel.from_pretrained(llama).eval()
+    ids = tokens("".join(concepts.prompts(meta)[2]))["input_ids"]
     with torch.no_grad():
-        states = model(input_ids=ids).last_hidden_state[0]
-    torch.testing.assert_close(bank[1], states[-1], rtol=1e-4, atol=1e-5)
+        states = model(input_ids=torch.tensor([ids])).last_hidden_state[0]
+    count = len(words.split())
+    end = len(ids) - (ids[-1] == WORDS.index("</s>"))
+    assert [WORDS[i] for i in ids[end - count : end]] == words.split()
+    torch.testing.assert_close(bank[3], states[end - count : end].mean(dim=0), rtol=1e-4, atol=1e-5)
 
 
 def test_a_model_of_another_kind_is_refused(meta, llama, tmp_path):

@@ -156,6 +156,18 @@ def test_a_model_of_another_kind_is_refused(meta, llama, tmp_path):
     assert not (tmp_path / "con.pt").exists()
 
 
+def test_code_in_a_models_folder_is_neither_run_nor_asked_about(meta, tmp_path, monkeypatch):
+    folder = tmp_path / "strange"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "strange", "auto_map": {"AutoConfig": "code.C", "AutoModel": "code.M"}}')
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "T", "auto_map": {"AutoTokenizer": ["code.T", null]}}')
+    (folder / "code.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    monkeypatch.setattr("builtins.input", lambda _: "y")
+    with pytest.raises(UserError, match="cannot be loaded from it"):
+        extract_conceptual_prototypes("LLAMA", str(folder), meta, tmp_path / "con.pt")
+    assert not (tmp_path / "ran").exists()
+
+
 def test_a_folder_that_is_no_model_is_named(meta, tmp_path):
     with pytest.raises(UserError, match="no model folder of transformers"):
         extract_conceptual_prototypes("CLIP", str(tmp_path / "none"), meta, tmp_path / "con.pt")

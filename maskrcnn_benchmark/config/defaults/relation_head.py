@@ -99,6 +99,8 @@ HEAD.CON_PRO_DIM = 4096
 HEAD.CON_VAE_INPUT_DIM = 4096
 # Width of that VAE's latent variable.
 HEAD.CON_VAE_LATENT_DIM = 1024
+# Whether the branch reads where the boxes of a pair lie, beside the words for subject and object.
+HEAD.CON_LAYOUT = True
 
 # ---- PrototypeEmbeddingNetwork: fusion of the branches (SPLN) -----------------------------------------------------------------------
 # How the branches' logits meet: selective (weights a pair) or mean.

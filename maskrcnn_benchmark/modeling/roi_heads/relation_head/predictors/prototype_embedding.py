@@ -28,6 +28,7 @@ from maskrcnn_benchmark.modeling.roi_heads.relation_head.loss import configured_
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.blocks import BranchOutput
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.conceptual import ConceptualBranch
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.fusion import GeneralizedBranch, MeanFusion, SelectiveFusion
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.layout import LAYOUT_DIM, pair_layout
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.loss import PrototypeLoss
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.sources import (
     check_visual_width,
@@ -54,7 +55,8 @@ class BranchSettings:
 
     visual_bank: (K, V). conceptual_bank: (K, C), or None without that branch. The latent widths of their VAEs. visual_features: whether
     the bank's space is the detector's ('detector': PairBatch.visual_features) or the relation head's own ('relation': union_features).
-    fusion: 'selective' or 'mean'. The weights: of each branch's cross-entropy, of its prototype losses, of the VAEs' two terms.
+    layout: whether the conceptual branch reads where boxes lie. fusion: 'selective' or 'mean'. The weights: of each branch's
+    cross-entropy, of its prototype losses, of the VAEs' two terms.
     """
 
     visual_bank: Tensor
@@ -62,6 +64,7 @@ class BranchSettings:
     visual_features: str = "relation"
     conceptual_bank: Tensor | None = None
     conceptual_latent_dim: int = 0
+    layout: bool = True
     fusion: str = "selective"
     branch_loss_weight: float = 0.5
     prototype_loss_weight: float = 1.0
@@ -134,6 +137,8 @@ class PrototypeEmbeddingNetwork(StructuralBranch):
                 latent_dim=settings.conceptual_latent_dim,
                 structural_width=widths["structural"],
                 visual_width=widths["visual"],
+                words_width=2 * self.obj_embed.embedding_dim,
+                layout_width=LAYOUT_DIM if settings.layout else 0,
                 **sizes,
             )
             widths["conceptual"] = dim
@@ -208,7 +213,7 @@ class PrototypeEmbeddingNetwork(StructuralBranch):
             losses = self._prototype_losses(outputs, pairs.rel_labels) if self.training else {}
             return RelationOutput(entity_logits, outputs["structural"].logits, losses)
 
-        terms = self._run_branches(outputs, pairs)
+        terms = self._run_branches(outputs, pairs, labels)
         logits, weights = self.fusion(list(outputs.values()))
         self.logged = {f"fusion_{name}": w for name, w in zip(outputs, weights.detach().mean(dim=0), strict=True)} if len(weights) else {}
         losses = {}
@@ -235,19 +240,21 @@ class PrototypeEmbeddingNetwork(StructuralBranch):
             return logits, best_foreground(logits)
         return logits, greedy_foreground(logits, pairs.boxes_per_class, pairs.num_objects, self.nms_threshold)
 
-    def _run_branches(self, outputs: dict[str, BranchOutput], pairs: PairBatch) -> dict[str, Tensor]:
+    def _run_branches(self, outputs: dict[str, BranchOutput], pairs: PairBatch, labels: Tensor) -> dict[str, Tensor]:
         """
         Adds the other branches' outputs, in order; returns the VAEs' weighted terms by name.
 
-        The branches on top of the structural one take its rows as they are: it learns from its own losses and the fused logits', as
-        PE-Net does.
+        The branches on top of the structural one take its rows and its word vectors of the entities' `labels` (N,) as they are: it learns
+        from its own losses and the fused logits', as PE-Net does.
         """
         terms = {}
         features = pairs.union_features if self.visual_features_dim is None else pairs.visual_features
         structural = outputs["structural"].detached()
         outputs["visual"], terms["vis_"] = self.visual(features, pairs.roi_features, pairs.pair_index)
         if self.branches.conceptual_bank is not None:
-            outputs["conceptual"], terms["con_"] = self.conceptual(structural.rows, outputs["visual"].rows)
+            words = self.obj_embed(labels).detach()[pairs.pair_index].flatten(1)
+            layout = pair_layout(pairs) if self.branches.layout else None
+            outputs["conceptual"], terms["con_"] = self.conceptual(structural.rows, outputs["visual"].rows, words, layout)
         outputs["generalized"] = self.generalized([structural, *list(outputs.values())[1:]])
         weights = {"vae_rec": self.branches.reconstruction_weight, "vae_kl": self.branches.divergence_weight}
         return {prefix + name: weights[name] * value for prefix, parts in terms.items() for name, value in parts.items()}
@@ -281,6 +288,7 @@ def _branch_settings(cfg, meta, in_channels: int) -> tuple[BranchSettings | None
         visual_features=features,
         conceptual_bank=None if conceptual_bank is None else conceptual_bank.bank,
         conceptual_latent_dim=head.CON_VAE_LATENT_DIM,
+        layout=head.CON_LAYOUT,
         fusion=head.FUSION,
         branch_loss_weight=head.BRANCH_LOSS_WEIGHT,
         prototype_loss_weight=head.BRANCH_PROTO_LOSS_WEIGHT,

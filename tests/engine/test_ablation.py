@@ -24,6 +24,7 @@ TINY = Scale(
     head_iterations=3,
     sgdet_iterations=2,
 )
+SPLN_VERSIONS = ("SPLN without conceptual", "SPLN with mean fusion", "SPLN")
 SMALL_HEAD = ["DATALOADER.NUM_WORKERS", "0", "INPUT.MIN_SIZE_TRAIN", "(64,)", "INPUT.MIN_SIZE_TEST", "64"]
 
 
@@ -40,8 +41,9 @@ def test_the_benchmark_runs_whole_and_only_once(tmp_path, monkeypatch):
 
     text = bench(jobs=2)
     rows = re.findall(r"^\| ([A-Z][^|]*) \|", text, re.M)
-    versions = ["SPLN without conceptual (relation)", "SPLN with mean fusion (relation)", "SPLN (relation)", "SPLN (detector)"]
-    assert rows[:8] == ["FREQ", "Motifs", "PE-Net", "PE-Net-Reweight", *versions]
+    versions = [f"{name} ({source})" for source in ("relation", "detector") for name in SPLN_VERSIONS]
+    versions.insert(-2, "SPLN without layout (detector)")
+    assert rows[:11] == ["FREQ", "Motifs", "PE-Net", "PE-Net-Reweight", *versions]
     assert "<svg" in (tmp_path / "page.svg").read_text()
 
     def refuse(cfg, **_):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from maskrcnn_benchmark.engine.ablation.plan import WHOLE, Model, Scale
+from maskrcnn_benchmark.engine.ablation.plan import Model, Scale
 from maskrcnn_benchmark.engine.ablation.work import Result
 from maskrcnn_benchmark.evaluation.bootstrap import paired_bootstrap
 from maskrcnn_benchmark.utils.files import atomic_path, write_text
@@ -26,6 +26,9 @@ alone, which starts at random with each seed. They are trained alike, {iteration
 (`DATALOADER.FEATURE_CACHE`). PE-Net-Reweight and every SPLN weigh predicates alike (`MODEL.USE_REWEIGHT CLASS_BALANCED`). Rates, schedules
 and loss weights were chosen on images rendered with another seed, not on the test images. The word behind SPLN's name says whose features
 its visual prototypes are: those of the shared relation extractor, or the detector's.
+
+SPLN's conceptual branch reads words for subject and object and where their boxes lie, and compares that with text prototypes; the line
+without it lacks all of this, the one without layout (`CON_LAYOUT False`) the boxes alone.
 """
 
 
@@ -86,19 +89,19 @@ def _caption(scale: Scale) -> str:
 
 
 def _intervals(results: Results) -> str:
-    """SPLN whole against each other model, seed by seed."""
-    whole = next(runs for model, runs in results.items() if model.name == WHOLE)
+    """The last model, SPLN whole, against each other one, seed by seed."""
+    *others, whole = results
     lines = [
-        f"How far {WHOLE} is ahead of another model of the same seed, with the 95 % interval of a paired bootstrap over the test images "
-        "(1,000 draws). An interval without 0 is more than chance of the images.\n",
+        f"How far {whole.name} is ahead of another model of the same seed, with the 95 % interval of a paired bootstrap over the test "
+        "images (1,000 draws). An interval without 0 is more than chance of the images.\n",
         "| ahead of | seed | " + " | ".join(f"{name}@{k}" for name, k in COMPARED) + " |",
         "|---" * (len(COMPARED) + 2) + "|",
     ]
-    for model, runs in results.items():
-        for seed, run in runs.items() if model.name != WHOLE else ():
+    for model in others:
+        for seed, run in results[model].items():
             cells = []
             for name, k in COMPARED:
-                found = paired_bootstrap(whole[seed].evaluator, run.evaluator, metric=name, k=k)
+                found = paired_bootstrap(results[whole][seed].evaluator, run.evaluator, metric=name, k=k)
                 cells.append(f"{100 * found['difference']:+.1f} ({100 * found['low']:+.1f} … {100 * found['high']:+.1f})")
             lines.append(f"| {model.name} | {seed} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -71,11 +71,9 @@ BASELINES = (
     PENET,
     Model("PE-Net-Reweight", (*PENET_KEYS, *REWEIGHT)),
 )
-# SPLN whole, which the others are held against.
-WHOLE = "SPLN (relation)"
 
 
-def spln(folder: Path, source: str, *, width: int, concept_width: int, parts: bool) -> list[Model]:
+def spln(folder: Path, source: str, *, width: int, concept_width: int, without_layout: bool = False) -> list[Model]:
     """
     SPLN whole and, before it, without its conceptual branch and without its selection; all with the weights of PE-Net-Reweight.
 
@@ -83,16 +81,20 @@ def spln(folder: Path, source: str, *, width: int, concept_width: int, parts: bo
         folder: of the prototype files, visual_<source>.pt and conceptual.pt.
         source: relation or detector.
         width, concept_width: of the two.
-        parts: whether the incomplete ones are wanted.
+        without_layout: whether there is to be one that does not read where boxes lie, too.
     """
     visual = ("VIS_PRO_PATH", folder / f"visual_{source}.pt", "VIS_PRO_DIM", width, "VIS_VAE_INPUT_DIM", width)
     visual += ("VIS_VAE_LATENT_DIM", width // 4, "CON_PRO_TYPE", "NONE", "BRANCH_LOSS_WEIGHT", 1.0)
     concepts = ("CON_PRO_TYPE", "LLAMA", "CON_PRO_LLAMA_PATH", folder / "conceptual.pt", "CON_PRO_DIM", concept_width)
     concepts += ("CON_VAE_INPUT_DIM", concept_width, "CON_VAE_LATENT_DIM", concept_width // 4)
-    whole = [("SPLN", (*visual, *concepts, "FUSION", "selective"))]
-    less = [("SPLN without conceptual", visual), ("SPLN with mean fusion", (*visual, *concepts, "FUSION", "mean"))]
+    versions = [
+        ("SPLN without conceptual", visual),
+        *([("SPLN without layout", (*visual, *concepts, "CON_LAYOUT", False))] if without_layout else []),
+        ("SPLN with mean fusion", (*visual, *concepts, "FUSION", "mean")),
+        ("SPLN", (*visual, *concepts, "FUSION", "selective")),
+    ]
     network = (f"{HEAD}PREDICTOR", "PrototypeEmbeddingNetwork", *REWEIGHT)
-    return [Model(f"{name} ({source})", (*network, *_prefixed(words)), source) for name, words in (less if parts else []) + whole]
+    return [Model(f"{name} ({source})", (*network, *_prefixed(words)), source) for name, words in versions]
 
 
 def _prefixed(words: tuple) -> tuple[str, ...]:

@@ -59,8 +59,8 @@ train detector_pretrain_net detector "$detector" --skip-test
 step "PE-Net, PredCls: boxes and labels given"
 train relation_train_net predcls "$penet" --skip-test MODEL.FREEZE_DETECTOR True MODEL.PRETRAINED_DETECTOR_CKPT "$out/detector/model_final.pth"
 
-step "Visual prototypes: mean features of each predicate's training pairs"
-run extract_visual_prototypes spln --output "$visual" $head.VIS_PRO_FEATURES relation $head.CON_PRO_TYPE NONE
+step "Visual prototypes: mean features of each predicate's training pairs, by the detector"
+run extract_visual_prototypes spln --output "$visual" $head.VIS_PRO_FEATURES detector $head.CON_PRO_TYPE NONE
 
 step "Conceptual prototypes: a sentence encoder on each predicate's triplets"
 run extract_conceptual_prototypes spln --type SENTENCE --model packaged

@@ -38,14 +38,14 @@ def penet(tmp_path, monkeypatch):
     close_logging()
 
 
-def test_spln_trains_from_penets_weights_with_prototypes_of_its_features(penet, call):
+def test_spln_trains_from_penets_weights_with_prototypes_of_the_detectors_features(penet, call):
     words = ["--config-file", CONFIGS / "spln.yaml", *SMALL]
     status, said = call("relation_train_net", *words)
     assert status == 2 and "VIS_PRO_PATH ./output/demo/visual_prototypes.pt: no such file; make it with tools/extract_visual" in said
 
-    relation = [HEAD + "VIS_PRO_FEATURES", "relation", HEAD + "CON_PRO_TYPE", "NONE"]
-    status, said = call("extract_visual_prototypes", *words, "--output", VISUAL, *relation)
-    assert status == 0 and "(relation features)" in said, said
+    detector = [HEAD + "VIS_PRO_FEATURES", "detector", HEAD + "CON_PRO_TYPE", "NONE"]
+    status, said = call("extract_visual_prototypes", *words, "--output", VISUAL, *detector)
+    assert status == 0 and "(detector features)" in said, said
     status, said = call("relation_train_net", *words)
     assert status == 2 and "CON_PRO_LLAMA_PATH" in said and "make it with tools/extract_conceptual_prototypes.py" in said
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import warnings
 from html.parser import HTMLParser
 
 import numpy as np
@@ -13,6 +14,7 @@ from maskrcnn_benchmark.evaluation import SceneGraphEvaluator
 from maskrcnn_benchmark.evaluation.predictions import PredictionWriter
 from maskrcnn_benchmark.utils.errors import UserError, run_tool
 from maskrcnn_benchmark.visualization.report import write_report
+from maskrcnn_benchmark.visualization.report.charts import loss_chart
 from tests.evaluation.scenes import random_image
 from tools import report
 
@@ -156,3 +158,14 @@ def test_the_tool(run, tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
         report.main(["--help"])
     assert stop.value.code == 0 and "Example:" in capsys.readouterr().out
+
+
+def test_the_losses_of_all_branches_fit_into_their_chart():
+    losses = ("l21_loss", "dist_loss2", "loss_dis", "rec", "rel")
+    names = ["loss", *(f"{branch}_{loss}" for branch in ("str", "vis", "con", "gen") for loss in losses)]
+    lines = [{"iteration": i, **dict.fromkeys(names, 1.0 / i), "con_rec": 0.0, "fusion_visual": 0.3} for i in (1, 20, 40)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # matplotlib warns where a legend leaves no room for the lines
+        chart = loss_chart(lines)
+    words = set(re.findall(r"\w+", chart))
+    assert set(names) <= words and "fusion_visual" not in words

@@ -14,6 +14,10 @@ INK, FAINT, BLUE, AMBER = "#26262b", "#9a9aa2", "#2f6fb3", "#d08a1d"
 GROUP_COLORS = {"head": "#2f6fb3", "body": "#4aa08a", "tail": "#d08a1d"}
 LINES = ["#2f6fb3", "#d08a1d", "#4aa08a", "#a3487d", "#6b5fb5", "#b3572f", "#5c8a2f", "#777780"]
 # Entries of a metrics.jsonl line that are no losses.
+# What SPLN logs beside its losses: each branch's mean weight.
+FUSION_WEIGHT = "fusion_"
+# A second and third round of the lines' colours.
+DASHES = ("-", "--", ":")
 NOT_LOSSES = {"iteration", "lr", "gradient_norm", "seconds", "data_seconds", "peak_memory_mib"}
 STYLE = {
     "svg.fonttype": "none",  # text stays text
@@ -29,15 +33,22 @@ STYLE = {
 
 
 def loss_chart(lines: Sequence[Mapping[str, Any]]) -> str | None:
-    """Every loss over the iterations, the sum thick; None if there is no line. Lines of metrics.jsonl."""
-    names = [name for name in dict.fromkeys(key for line in lines for key in line) if name not in NOT_LOSSES]
+    """
+    Every loss over the iterations on a logarithmic scale, the sum thick; None if there is no line. Lines of metrics.jsonl. A loss of 0 is
+    not drawn.
+    """
+    found = dict.fromkeys(key for line in lines for key in line)
+    names = [name for name in found if name not in NOT_LOSSES and not name.startswith(FUSION_WEIGHT)]
     if not names:
         return None
     with mpl.rc_context(STYLE):
-        axes = _axes(7.6, 3.0)
+        axes = _axes(7.6, max(3.0, 0.7 + 0.17 * len(names)))  # the legend's height, at least
+        axes.set_yscale("log", nonpositive="mask")
         for number, name in enumerate(sorted(names, key=lambda name: name != "loss")):
             points = [(line["iteration"], line[name]) for line in lines if isinstance(line.get(name), int | float)]
-            _line(axes, points, name, INK if name == "loss" else LINES[(number - 1) % len(LINES)], 1.8 if name == "loss" else 0.9)
+            turn, place = divmod(number - 1, len(LINES))
+            color, width, dashes = (INK, 1.8, "-") if name == "loss" else (LINES[place], 0.9, DASHES[turn % len(DASHES)])
+            _line(axes, points, name, color, width, dashes=dashes)
         axes.set_xlabel("iteration")
         axes.set_ylabel("loss")
         _legend(axes)
@@ -123,10 +134,13 @@ def _axes(width: float, height: float) -> Axes:
     return axes
 
 
-def _line(axes: Axes, points: Sequence[tuple[float, float]], label: str, color: str, width: float, marker: str | None = None) -> None:
+def _line(
+    axes: Axes, points: Sequence[tuple[float, float]], label: str, color: str, width: float, marker: str | None = None, dashes: str = "-"
+) -> None:
     if points:
         marker = marker or ("o" if len(points) == 1 else None)  # a single point has no line
-        axes.plot(*zip(*points, strict=True), color=color, linewidth=width, label=label, marker=marker, markersize=3)
+        line = {"color": color, "linewidth": width, "linestyle": dashes, "label": label}
+        axes.plot(*zip(*points, strict=True), marker=marker, markersize=3, **line)
 
 
 def _legend(axes: Axes) -> None:

@@ -31,7 +31,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 out=output/demo
 device=$(python -c "import torch; print('cuda' if torch.cuda.is_available() else 'cpu')")
 common="DATASETS.TRAIN ('${data}_train',) DATASETS.VAL ('${data}_val',) DATASETS.TEST ('${data}_test',) MODEL.DEVICE $device"
-visual="$out/visual_prototypes.pt" conceptual="$out/conceptual_prototypes.pt" head=MODEL.ROI_RELATION_HEAD
+visual="$out/visual_prototypes.pt" conceptual="$out/conceptual_prototypes.pt"
 
 step() { printf '\n== %s (%d s)\n' "$1" "$SECONDS"; }
 
@@ -59,14 +59,14 @@ train detector_pretrain_net detector "$detector" --skip-test
 step "PE-Net, PredCls: boxes and labels given"
 train relation_train_net predcls "$penet" --skip-test MODEL.FREEZE_DETECTOR True MODEL.PRETRAINED_DETECTOR_CKPT "$out/detector/model_final.pth"
 
-step "Visual prototypes: mean features of each predicate's training pairs, by the detector"
-run extract_visual_prototypes spln --output "$visual" $head.VIS_PRO_FEATURES detector $head.CON_PRO_TYPE NONE
+step "Visual prototypes: PE-Net's mean union feature of each predicate's training pairs"
+run extract_visual_prototypes spln --output "$visual"
 
-step "Conceptual prototypes: a sentence encoder on each predicate's triplets"
+step "Conceptual prototypes: a sentence encoder on three descriptions of each predicate"
 run extract_conceptual_prototypes spln --type SENTENCE --model packaged
 
 step "SPLN, PredCls: on from PE-Net's weights, with both kinds of prototypes"
-train relation_train_net spln "$spln"
+train relation_train_net spln "$spln" MODEL.REWEIGHT_CURRICULUM $((spln / 2))
 
 step "SPLN, SGDet: nothing given"
 # shellcheck disable=SC2086

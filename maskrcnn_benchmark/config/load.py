@@ -13,8 +13,6 @@ CHOICES = {
     "DTYPE": ("float32", "float16", "bfloat16"),
     "MODEL.USE_REWEIGHT": ("NONE", "PENET", "CLASS_BALANCED"),
     "MODEL.ROI_RELATION_HEAD.CON_PRO_TYPE": ("NONE", "LLAMA", "CLIP"),
-    "MODEL.ROI_RELATION_HEAD.VIS_PRO_FEATURES": ("auto", "detector", "relation"),
-    "MODEL.ROI_RELATION_HEAD.FUSION": ("selective", "mean"),
     "MODEL.ROI_RELATION_HEAD.CAUSAL.CONTEXT_LAYER": ("motifs", "vctree", "vtranse"),
     "MODEL.ROI_RELATION_HEAD.CAUSAL.FUSION_TYPE": ("sum", "gate"),
     "MODEL.ROI_RELATION_HEAD.CAUSAL.EFFECT_TYPE": ("none", "TDE", "NIE", "TE"),

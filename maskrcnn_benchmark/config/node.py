@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from yacs.config import CfgNode
 
+from maskrcnn_benchmark.config.removed import REMOVED
 from maskrcnn_benchmark.config.values import coerce
 from maskrcnn_benchmark.utils.errors import UserError
 
@@ -111,6 +112,8 @@ class Config(CfgNode):
 
     def _owner(self, key: str, origin: str) -> CfgNode:
         """The section that holds a key. UserError where there is no such key."""
+        if key in REMOVED:
+            raise UserError(f"{origin}key {key} is gone: {REMOVED[key]}")
         if not self._has(key):
             raise UserError(f"{origin}unknown key {key}; the nearest known key is {_nearest(key, self.known_keys())}")
         parent = key.rpartition(".")[0]

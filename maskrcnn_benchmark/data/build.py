@@ -54,7 +54,7 @@ def _count(source: AnnotationSource, entry: DatasetEntry) -> TrainingStatistics:
     rows = split_rows(source, entry.split, num_val=entry.num_val, with_relations=True, may_be_empty=True)
     annotations = source.annotations.take(rows)
     fg, bg = count_relations(annotations, len(source.objects), len(source.predicates), overlapping=source.overlapping_statistics)
-    meta = DatasetMeta(source.objects, source.predicates, source.attributes, fg, bg)
+    meta = DatasetMeta(source.objects, source.predicates, source.attributes, fg, bg, source.predicate_totals)
     return TrainingStatistics(meta, annotations.distinct_triplets())
 
 

@@ -16,7 +16,7 @@ from maskrcnn_benchmark.structures.region_features import RegionFeatures
 from maskrcnn_benchmark.utils.errors import UserError
 
 # Groups of cached arrays.
-RELATION, DETECTOR, ENTITIES = "relation", "detector", "entities"
+RELATION, ENTITIES = "relation", "entities"
 
 
 class CachedDataset(Dataset):
@@ -26,8 +26,7 @@ class CachedDataset(Dataset):
 
     Args:
         dataset: whose annotations these are.
-        groups: by name, the cached arrays: RELATION boxes (n, 4), roi, unions and perhaps spatial; DETECTOR visual; ENTITIES fields of the
-            box head.
+        groups: by name, the cached arrays: RELATION boxes (n, 4), roi, unions and perhaps spatial; ENTITIES fields of the box head.
         min_size, max_size: of the images' sides when the features were made.
         given_boxes: the boxes are the annotated ones.
     """
@@ -56,7 +55,7 @@ class CachedDataset(Dataset):
         if self.given_boxes and not torch.equal(boxes, target.bbox):
             image, folder = target.get_field("image_id"), self.groups[RELATION].folder
             raise UserError(f"{folder}: image {image} has other boxes there than in its annotations; remove the folder")
-        features = {name: arrays.pop(name, None) for name in ("roi_features", "union_features", "spatial_features", "visual_features")}
+        features = {name: arrays.pop(name, None) for name in ("roi_features", "union_features", "spatial_features")}
         entities = BoxList(boxes, target.size)
         for name, values in arrays.items():
             entities.add_field(name, torch.from_numpy(values.copy()))

@@ -22,8 +22,10 @@ class DatasetMeta:
         attributes: names, background first; empty where a data set has none.
         fg_matrix: (O, O, K) training relations by subject class, object class, predicate; column 0 is 0. None: no statistics.
         bg_matrix: (O, O) ordered pairs of overlapping boxes by their classes, annotated or not. None: no statistics.
+        predicate_totals: (K,) relations by predicate that the data set's dictionary states (VG150: `predicate_count`, of all of Visual
+            Genome), 0 for the background; None where it states none.
     Raises:
-        ValueError: matrices of another shape, or one without the other.
+        ValueError: matrices or totals of another shape, or one matrix without the other.
     """
 
     objects: tuple[str, ...]
@@ -31,10 +33,13 @@ class DatasetMeta:
     attributes: tuple[str, ...] = ()
     fg_matrix: np.ndarray | None = None
     bg_matrix: np.ndarray | None = None
+    predicate_totals: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         for name in ("objects", "predicates", "attributes"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.predicate_totals is not None and self.predicate_totals.shape != (self.num_predicates,):
+            raise ValueError(f"DatasetMeta: predicate_totals must be ({self.num_predicates},), got {self.predicate_totals.shape}")
         if (self.fg_matrix is None) != (self.bg_matrix is None):
             raise ValueError("DatasetMeta: fg_matrix and bg_matrix come together, got only one")
         if self.fg_matrix is None:
@@ -79,6 +84,8 @@ class DatasetMeta:
     def to_state(self) -> dict[str, Any]:
         """Lists of names and tensors, fit for a checkpoint; foreground counts are kept sparse: rows subject, object, predicate, count."""
         state: dict[str, Any] = {"objects": list(self.objects), "predicates": list(self.predicates), "attributes": list(self.attributes)}
+        if self.predicate_totals is not None:
+            state["predicate_totals"] = torch.from_numpy(self.predicate_totals.astype(np.int64))
         if self.fg_matrix is not None:
             cells = np.argwhere(self.fg_matrix)
             values = self.fg_matrix[tuple(cells.T)]
@@ -89,10 +96,12 @@ class DatasetMeta:
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> "DatasetMeta":
         """The inverse of to_state."""
-        names = {key: tuple(state[key]) for key in ("objects", "predicates", "attributes")}
+        facts: dict[str, Any] = {key: tuple(state[key]) for key in ("objects", "predicates", "attributes")}
+        if "predicate_totals" in state:
+            facts["predicate_totals"] = state["predicate_totals"].numpy()
         if "fg_cells" not in state:
-            return cls(**names)
+            return cls(**facts)
         cells = state["fg_cells"].numpy()
-        fg_matrix = np.zeros((len(names["objects"]), len(names["objects"]), len(names["predicates"])), dtype=np.int64)
+        fg_matrix = np.zeros((len(facts["objects"]), len(facts["objects"]), len(facts["predicates"])), dtype=np.int64)
         fg_matrix[tuple(cells[:, :3].T)] = cells[:, 3]
-        return cls(**names, fg_matrix=fg_matrix, bg_matrix=state["bg_matrix"].numpy())
+        return cls(**facts, fg_matrix=fg_matrix, bg_matrix=state["bg_matrix"].numpy())

@@ -23,7 +23,7 @@ logger = get_logger(__name__)
 
 CACHE_DIR = Path("output/cache")
 # Part of every cache's key: raise it when what is counted changes.
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +116,8 @@ def load_cached(path: Path) -> TrainingStatistics | None:
             cells = content["fg_cells"].astype(np.int64)
             fg = np.zeros((len(names["objects"]), len(names["objects"]), len(names["predicates"])), dtype=np.int64)
             fg[tuple(cells[:, :3].T)] = cells[:, 3]
-            meta = DatasetMeta(**names, fg_matrix=fg, bg_matrix=content["bg_matrix"].astype(np.int64))
+            totals = content["predicate_totals"].astype(np.int64) if "predicate_totals" in content else None
+            meta = DatasetMeta(**names, fg_matrix=fg, bg_matrix=content["bg_matrix"].astype(np.int64), predicate_totals=totals)
             return TrainingStatistics(meta, content["triplets"].astype(np.int64))
     except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
         logger.warning("%s cannot be read (%s: %s): the statistics are counted again", path, type(error).__name__, error)
@@ -134,6 +135,8 @@ def store(path: Path, statistics: TrainingStatistics) -> None:
         "triplets": statistics.triplets.astype(np.int32),
         **{key: np.array(getattr(meta, key), dtype=np.str_) for key in ("objects", "predicates", "attributes")},
     }
+    if meta.predicate_totals is not None:
+        arrays["predicate_totals"] = meta.predicate_totals
     try:
         with atomic_path(path) as temporary:
             np.savez(temporary, **arrays)

@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from maskrcnn_benchmark.config import Config
-from maskrcnn_benchmark.config.paths_catalog import CATALOG_PREFIX, weights_path
+from maskrcnn_benchmark.config.paths_catalog import weights_path
 from maskrcnn_benchmark.data.build import load_dataset_meta
-from maskrcnn_benchmark.engine.description import with_trained_features
 from maskrcnn_benchmark.engine.inference import evaluate
 from maskrcnn_benchmark.engine.run import setup_run
 from maskrcnn_benchmark.engine.start import load_tested
@@ -34,8 +33,6 @@ def run_training(cfg: Config, *, skip_test: bool) -> Results:
     storing = cfg.MODEL.RELATION_ON and cfg.MODEL.ROI_RELATION_HEAD.STORE_UNION
     with setup_run(cfg, training=not storing) as run:
         meta = load_dataset_meta(cfg)
-        if not storing:
-            cfg = with_trained_features(cfg, run.checkpoints.last() or _named_weights(cfg))
         model = build_detection_model(cfg, meta).to(run.device)
         if storing:
             store_visual_prototypes(cfg, model, meta)
@@ -56,16 +53,9 @@ def run_test(cfg: Config, *, weight_named: bool) -> Results:
     path = weights_to_test(cfg, weight_named=weight_named)
     with setup_run(cfg) as run:
         meta = load_dataset_meta(cfg)
-        cfg = with_trained_features(cfg, path)
         model = build_detection_model(cfg, meta).to(run.device)
         load_tested(cfg, model, path, meta)
         return evaluate(cfg, model, run, cfg.DATASETS.TO_TEST or "test", meta)
-
-
-def _named_weights(cfg: Config) -> Path | None:
-    """MODEL.WEIGHT's file; None without one. The catalog has trunks only."""
-    weight = cfg.MODEL.WEIGHT
-    return weights_path(weight) if weight and not weight.startswith(CATALOG_PREFIX) else None
 
 
 def weights_to_test(cfg: Config, *, weight_named: bool) -> Path:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from maskrcnn_benchmark.config import Config
 from maskrcnn_benchmark.config.paths_catalog import dataset_entry
-from maskrcnn_benchmark.data.cached_dataset import DETECTOR, ENTITIES, RELATION, CachedDataset
+from maskrcnn_benchmark.data.cached_dataset import ENTITIES, RELATION, CachedDataset
 from maskrcnn_benchmark.data.feature_cache import FeatureFiles, cache_folder, to_half
 from maskrcnn_benchmark.data.loader import EvaluationLoader, TrainingLoader
 from maskrcnn_benchmark.data.transforms import Transform
@@ -42,9 +42,7 @@ Arrays = dict[str, tuple[str, np.ndarray]]
 AnyLoader = TrainingLoader | EvaluationLoader
 
 
-def with_feature_cache(
-    cfg: Config, model: nn.Module, loader: AnyLoader, name: str, *, detector_features: bool | None = None
-) -> AnyLoader:
+def with_feature_cache(cfg: Config, model: nn.Module, loader: AnyLoader, name: str) -> AnyLoader:
     """
     The loader as it came, or, with DATALOADER.FEATURE_CACHE, one of the same batches that brings features in place of images. Features
     that are missing are made and written first.
@@ -52,7 +50,6 @@ def with_feature_cache(
     Args:
         model: with the weights that it is trained or evaluated with.
         loader: of images. name: of its data set in the catalog.
-        detector_features: whether union features of the detector's extractor are wanted, too; None: if the predictor reads them.
     Raises:
         UserError: keys that contradict the cache, features beyond float16, or a cache folder that holds something else.
     """
@@ -60,9 +57,7 @@ def with_feature_cache(
         return loader
     training = isinstance(loader, TrainingLoader)
     min_size, max_size = _check_keys(cfg, training)
-    if detector_features is None:
-        detector_features = model.roi_heads.relation.visual_features_dim is not None
-    groups = [RELATION] + [DETECTOR] * detector_features + [ENTITIES] * (not model.task.uses_gt_labels)
+    groups = [RELATION] + [ENTITIES] * (not model.task.uses_gt_labels)
     folders = _folders(cfg, model, loader, name, groups, (min_size, max_size))
     images = copy.copy(loader.dataset)
     images.transform = Transform(min_sizes=(min_size,), max_size=max_size)
@@ -103,7 +98,7 @@ def _folders(
     settings: dict[str, Any] = {
         "sizes": sizes,
         "pixels": [cfg.INPUT.PIXEL_MEAN, cfg.INPUT.PIXEL_STD, cfg.INPUT.TO_BGR255, cfg.DATALOADER.SIZE_DIVISIBILITY, cfg.DTYPE],
-        "trunk": [node.BACKBONE.CONV_BODY, node.FPN, node.RESNETS, node.ROI_BOX_HEAD],
+        "trunk": [node.BACKBONE.CONV_BODY, node.FPN, node.GROUP_NORM, node.RESNETS, node.ROI_BOX_HEAD],
         "extractor": [head.FEATURE_EXTRACTOR, head.POOLING_ALL_LEVELS],
         "annotated": loader.dataset.boxes_digest(),
     }
@@ -111,7 +106,6 @@ def _folders(
         settings["detected"] = [isinstance(loader, TrainingLoader), node.RPN, node.ROI_HEADS, head.ADD_GTBOX_TO_PROPOSAL_IN_TRAIN]
     modules = {
         RELATION: [f"roi_heads.relation.{part}_feature_extractor" for part in ("box", "att", "union")],
-        DETECTOR: ["roi_heads.box.feature_extractor"],
         ENTITIES: ["roi_heads.box"],
     }
     boxes_from = ["rpn", "roi_heads.box"] if detected else []
@@ -180,7 +174,7 @@ def image_features(model: nn.Module, image: Tensor, target: BoxList, groups: lis
 
     Args:
         image: (3, h, w) uint8. target: in its frame.
-        groups: which of RELATION, DETECTOR, ENTITIES are wanted.
+        groups: which of RELATION, ENTITIES are wanted.
     Returns:
         n, the number of entities, and by group and name what an array's rows stand for and the array.
     """
@@ -198,10 +192,6 @@ def image_features(model: nn.Module, image: Tensor, target: BoxList, groups: lis
             "roi_features": ("entity", _half(head.entity_features(features, [entities]), "roi_features")),
             **_union_features(head, features, entities),
         }
-    if DETECTOR in groups:
-        upper = torch.triu_indices(n, n, device=entities.bbox.device).t()
-        chunks = [head.detector_union_features(features, entities.bbox, [n], pairs) for pairs in upper.split(_PAIRS_AT_ONCE)]
-        made[DETECTOR] = {"visual_features": ("unordered pair", _half(torch.cat(chunks), "visual_features"))}
     return n, made
 
 

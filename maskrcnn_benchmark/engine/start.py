@@ -8,15 +8,12 @@ from torch import nn
 from maskrcnn_benchmark.config import Config, Task
 from maskrcnn_benchmark.config.paths_catalog import IMAGENET_PREFIX, weights_path
 from maskrcnn_benchmark.data.meta import DatasetMeta
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.extract import TRAINED_SIGN
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.sources import HEAD, visual_features, visual_source
-from maskrcnn_benchmark.utils.checkpoint import holds_detector, holds_trunk_only, load_weights, read_weights, require_filled
+from maskrcnn_benchmark.utils.checkpoint import holds_detector, holds_trunk_only, load_weights, optional, read_weights, require_filled
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger
 from maskrcnn_benchmark.utils.weight_files import named_tensors, read_file
 
 logger = get_logger(__name__)
-
 
 
 def load_start(cfg: Config, model: nn.Module) -> set[str]:
@@ -43,7 +40,6 @@ def load_start(cfg: Config, model: nn.Module) -> set[str]:
         logger.warning("neither MODEL.WEIGHT nor MODEL.PRETRAINED_DETECTOR_CKPT is named: every weight starts at random")
     if cfg.MODEL.RELATION_ON:
         _require_loaded(cfg, model, loaded)
-        _warn_of_another_space(cfg, loaded)
     return loaded
 
 
@@ -66,7 +62,7 @@ def load_tested(cfg: Config, model: nn.Module, path: Path, meta: DatasetMeta) ->
         if trained.objects != meta.objects or (cfg.MODEL.RELATION_ON and trained.predicates != meta.predicates):
             raise UserError(f"{path} was trained on other object or predicate names than those of DATASETS.TRAIN {cfg.DATASETS.TRAIN[0]}")
     report = load_weights(model, weights, ignore=cfg.MODEL.IGNORE_WEIGHTS, name=str(path))
-    untested = (set(report.initial) | set(report.copied)) & _used(cfg, model)
+    untested = (set(report.initial) | set(report.copied)) & _used(cfg, model) - optional(model).keys()
     if untested:
         raise UserError(f"{path} lacks weights of this model: {_modules(untested)}. Is it a file of the model that the config describes?")
     require_filled(model)
@@ -123,19 +119,6 @@ def _require_loaded(cfg: Config, model: nn.Module, loaded: Collection[str]) -> N
         f"no file gave weights to {_modules(random)}, which would stay frozen at random ones: name a detector as "
         f"MODEL.PRETRAINED_DETECTOR_CKPT{alternative}"
     )
-
-
-def _warn_of_another_space(cfg: Config, loaded: Collection[str]) -> None:
-    """A warning if the visual prototypes are a trained relation model's features, and the pairs' features start as something else."""
-    head = cfg.MODEL.ROI_RELATION_HEAD
-    if head.PREDICTOR != "PrototypeEmbeddingNetwork" or visual_source(cfg) is None:
-        return
-    if visual_features(cfg) == "relation" and TRAINED_SIGN not in loaded:
-        logger.warning(
-            f"{HEAD}VIS_PRO_PATH {head.VIS_PRO_PATH} holds union features of a trained relation model, but no file gave weights to this "
-            "model's masks and channel reduction, so pairs and prototypes lie in different spaces: name the relation model that the "
-            "prototypes come from as MODEL.WEIGHT, or make the file anew with VIS_PRO_FEATURES detector"
-        )
 
 
 def _modules(names: Collection[str]) -> str:

@@ -7,9 +7,11 @@ from maskrcnn_benchmark.data.build import make_data_loader, training_name
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.engine.feature_cache import with_feature_cache
 from maskrcnn_benchmark.engine.start import load_start
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.extract import extract_visual_prototypes, stored_features
-from maskrcnn_benchmark.utils.checkpoint import require_filled
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.extract import TRAINED_SIGN, extract_visual_prototypes
 from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.log import get_logger
+
+logger = get_logger(__name__)
 
 
 def store_visual_prototypes(cfg: Config, model: nn.Module, meta: DatasetMeta) -> None:
@@ -27,22 +29,20 @@ def store_visual_prototypes(cfg: Config, model: nn.Module, meta: DatasetMeta) ->
     if not task.uses_gt_boxes:
         raise UserError("MODEL.ROI_RELATION_HEAD.STORE_UNION needs the annotated boxes: set MODEL.ROI_RELATION_HEAD.USE_GT_BOX True")
     loaded = load_start(cfg, model)
-    require_filled(model)
-    features = stored_features(head.VIS_PRO_FEATURES, loaded)
+    if TRAINED_SIGN not in loaded:
+        logger.warning(
+            "no file gave weights to the union extractor's masks and channel reduction, so the prototypes are means of partly random "
+            "features, as where published code stores unions at a detector's weights: better name a trained relation model as MODEL.WEIGHT "
+            "(PE-Net's: the same config without prototype files)"
+        )
     loader = make_data_loader(cfg, "test", task=task, name=training_name(cfg))
-    loader = with_feature_cache(cfg, model, loader, training_name(cfg), detector_features=features == "detector")
+    loader = with_feature_cache(cfg, model, loader, training_name(cfg))
     extract_visual_prototypes(
         model,
         ((batch.images, batch.targets) for batch in loader),
         meta.predicates,
-        features=features,
         path=head.VIS_PRO_PATH,
-        source=_weights(cfg, features).rpartition("/")[2],
+        source=(cfg.MODEL.WEIGHT or cfg.MODEL.PRETRAINED_DETECTOR_CKPT).rpartition("/")[2],
+        seed=cfg.SEED,
         total=len(loader),
     )
-
-
-def _weights(cfg: Config, features: str) -> str:
-    """The file whose features these are: MODEL.WEIGHT for relation features, for a detector's the detector where one is named."""
-    detector, weight = cfg.MODEL.PRETRAINED_DETECTOR_CKPT, cfg.MODEL.WEIGHT
-    return weight if features == "relation" or not detector else detector

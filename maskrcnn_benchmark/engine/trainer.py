@@ -144,6 +144,7 @@ class Trainer:
         while state.iteration < plan.max_iter and not state.schedule.finished:
             iteration = state.iteration + 1
             lr = state.schedule.set_iteration(iteration)
+            state.model.set_iteration(iteration)
             result = self.step(batches, iteration)
             state.iteration = iteration
             self.log.tick()

@@ -29,7 +29,6 @@ class PairBatch:
         rel_labels: (P,) int64 annotated predicate, 0 for none; None outside training.
         related: an (n, n) bool matrix an image, symmetric, or None (VCTree reads it).
         spatial_features: (P, F) of the masks alone, or None (CAUSAL.SEPARATE_SPATIAL).
-        visual_features: (P, V) detector-space features of the union boxes, or None.
     Raises:
         ValueError: a length that does not fit; the message names the field, what was expected and what was found.
     """
@@ -47,7 +46,6 @@ class PairBatch:
     rel_labels: Tensor | None = None
     related: list[Tensor] | None = None
     spatial_features: Tensor | None = None
-    visual_features: Tensor | None = None
 
     def __post_init__(self) -> None:
         images, objects, pairs = len(self.image_sizes), len(self.boxes), len(self.pair_index)
@@ -61,7 +59,7 @@ class PairBatch:
                 raise ValueError(f"PairBatch: {name} must hold {images} counts with sum {expected}, got {list(counts)}")
         for name in ("roi_features", "object_labels", "object_logits", "boxes_per_class"):
             self._check_rows(name, objects, "entities")
-        for name in ("union_features", "rel_labels", "spatial_features", "visual_features"):
+        for name in ("union_features", "rel_labels", "spatial_features"):
             self._check_rows(name, pairs, "pairs")
         if self.related is not None:
             shapes, expected = [tuple(matrix.shape) for matrix in self.related], [(n, n) for n in self.num_objects]

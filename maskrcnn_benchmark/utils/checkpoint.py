@@ -10,11 +10,11 @@ from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.files import atomic_path, write_text
 from maskrcnn_benchmark.utils.weight_files import read_file, read_weights
 from maskrcnn_benchmark.utils.weight_names import holds_detector, holds_relation, holds_trunk_only
-from maskrcnn_benchmark.utils.weights import LoadReport, load_weights, mark_unfilled, require_filled, unfilled
+from maskrcnn_benchmark.utils.weights import LoadReport, load_weights, mark_optional, mark_unfilled, optional, require_filled, unfilled
 
 __all__ = [
-    "Checkpointer", "LoadReport", "holds_detector", "holds_relation", "holds_trunk_only", "load_weights", "mark_unfilled", "read_weights",
-    "require_filled", "unfilled",
+    "Checkpointer", "LoadReport", "holds_detector", "holds_relation", "holds_trunk_only", "load_weights", "mark_optional", "mark_unfilled",
+    "optional", "read_weights", "require_filled", "unfilled",
 ]  # fmt: skip
 
 LAST = "last_checkpoint"

@@ -15,6 +15,7 @@ from maskrcnn_benchmark.utils.weight_names import DETECTOR_COPIES, copy_source, 
 
 logger = get_logger(__name__)
 _UNFILLED = "unfilled_tables"
+_OPTIONAL = "optional_weights"
 
 
 @dataclass
@@ -85,6 +86,7 @@ def load_weights(
     report.initial = [target for target in targets if target not in filled]
     report.copied = [target for target in report.copied if target in filled]
     _log(report, name)
+    _warn_of_optional(model, report, name)
     return report
 
 
@@ -157,18 +159,44 @@ def mark_unfilled(module: nn.Module, parameter_name: str, reason: str) -> None:
         parameter_name: name of the parameter or buffer under `module`.
         reason: what require_filled says, with the name of the file that would have filled it.
     """
-    if not hasattr(module, _UNFILLED):
-        setattr(module, _UNFILLED, {})
-    getattr(module, _UNFILLED)[parameter_name] = reason
+    _mark(module, _UNFILLED, parameter_name, reason)
 
 
 def unfilled(model: nn.Module) -> dict[str, str]:
     """Full name -> reason of every table that is still marked."""
+    return _marks(model, _UNFILLED)
+
+
+def mark_optional(module: nn.Module, parameter_name: str, what: str) -> None:
+    """Notes that files which are whole may lack a parameter; it then starts anew, with a warning. `what` it is, in words."""
+    _mark(module, _OPTIONAL, parameter_name, what)
+
+
+def optional(model: nn.Module) -> dict[str, str]:
+    """Full name -> what it is, of every parameter that a file may lack."""
+    return _marks(model, _OPTIONAL)
+
+
+def _mark(module: nn.Module, kind: str, parameter_name: str, text: str) -> None:
+    if not hasattr(module, kind):
+        setattr(module, kind, {})
+    getattr(module, kind)[parameter_name] = text
+
+
+def _marks(model: nn.Module, kind: str) -> dict[str, str]:
     return {
-        f"{prefix}.{name}".lstrip("."): reason
+        f"{prefix}.{name}".lstrip("."): text
         for prefix, module in model.named_modules()
-        for name, reason in getattr(module, _UNFILLED, {}).items()
+        for name, text in getattr(module, kind, {}).items()
     }
+
+
+def _warn_of_optional(model: nn.Module, report: LoadReport, name: str) -> None:
+    """Names what a file lacks that it may lack, if it has other parameters of the same module."""
+    owners = {loaded.rpartition(".")[0] for loaded in report.loaded}
+    anew = [f"{full} ({what})" for full, what in optional(model).items() if full in report.initial and full.rpartition(".")[0] in owners]
+    if anew:
+        logger.warning(f"{name} lacks {', '.join(anew)}: started anew")
 
 
 def require_filled(model: nn.Module) -> None:

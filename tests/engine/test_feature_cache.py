@@ -89,21 +89,6 @@ def test_results_are_those_of_images_up_to_half_precision(mode, trained):
         torch.testing.assert_close(scores[1], scores[0], rtol=5e-3, atol=5e-3)
 
 
-def test_detector_features_of_visual_prototypes_are_cached_too(trained):
-    torch.save(torch.randn(4, 16), trained / "bank.pt")
-    keys = ["VIS_PRO_PATH", str(trained / "bank.pt"), "VIS_PRO_DIM", 16, "VIS_VAE_INPUT_DIM", 16, "VIS_VAE_LATENT_DIM", 4]
-    keys = [HEAD + word if i % 2 == 0 else word for i, word in enumerate([*keys, "VIS_PRO_FEATURES", "detector"])]
-    cfg = config(trained, *keys)
-    model = loaded(cfg).eval()
-    plain, cached = loaders(cfg, model, "test")
-    for images, features in zip(plain, cached, strict=True):
-        target = images.targets[0]
-        maps = model.backbone(model.normalizer(images.images).tensors)
-        pairs = model.roi_heads.relation.select_pairs([target], None)[0].pairs
-        expected = model.roi_heads.relation.detector_union_features(maps, target.bbox, [len(target)], pairs)
-        torch.testing.assert_close(features.images[0].of_pairs(pairs)["visual_features"], expected, rtol=2e-3, atol=2e-3)
-
-
 def test_training_and_evaluation_open_no_image_once_features_are_there(trained, monkeypatch):
     run_training(config(trained, "OUTPUT_DIR", str(trained / "second")), skip_test=False)
 
@@ -124,9 +109,8 @@ def test_one_training_is_the_same_whether_it_made_the_cache_or_found_it(trained)
     assert all(torch.equal(made[name], found[name]) for name in made)
 
 
-@pytest.mark.parametrize("features", ["relation", "detector"])
-def test_visual_prototypes_from_the_cache_are_those_from_images(features, trained):
-    keys = [HEAD + "STORE_UNION", "True", HEAD + "VIS_PRO_FEATURES", features, HEAD + "VIS_PRO_PATH"]
+def test_visual_prototypes_from_the_cache_are_those_from_images(trained):
+    keys = [HEAD + "STORE_UNION", "True", HEAD + "VIS_PRO_PATH"]
     banks = []
     for cache in ("", "cache"):
         run_training(config(trained, *keys, str(trained / f"{cache}.pt"), cache=cache), skip_test=True)

@@ -9,7 +9,6 @@ from maskrcnn_benchmark.engine.commands import weights_to_test
 from maskrcnn_benchmark.engine.freeze import freeze, parameter_table
 from maskrcnn_benchmark.engine.start import load_start, load_tested
 from maskrcnn_benchmark.modeling.detector import build_detection_model
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.bank import write_prototypes
 from maskrcnn_benchmark.utils.errors import UserError
 
 SGDET = ["MODEL.ROI_RELATION_HEAD.USE_GT_BOX", "False", "MODEL.ROI_RELATION_HEAD.USE_GT_OBJECT_LABEL", "False"]
@@ -94,20 +93,6 @@ def test_frozen_extractors_need_a_relation_model(world, detector_file):
     freeze(cfg, model)
     with pytest.raises(UserError, match="FREEZE_FEATURE_EXTRACTORS.*union_feature_extractor.*relation model as MODEL.WEIGHT"):
         load_start(cfg, model)
-
-
-@pytest.mark.parametrize(
-    ("features", "weight", "warned"), [("relation", False, True), ("relation", True, False), ("detector", False, False)]
-)
-def test_prototypes_of_a_relation_model_want_its_extractors(world, detector_file, features, weight, warned, caplog):
-    write_prototypes("vis.pt", torch.randn(4, 16), load_dataset_meta(load_config(world / "relation.yaml")).predicates,
-                     counts=torch.ones(4), features=features, source="a test")  # fmt: skip
-    torch.save(relation(world)[1].state_dict(), "relation.pth")
-    head = "MODEL.ROI_RELATION_HEAD."
-    keys = [head + "VIS_PRO_PATH", "vis.pt", head + "VIS_PRO_DIM", "16", head + "VIS_VAE_INPUT_DIM", "16", head + "VIS_VAE_LATENT_DIM", "4"]
-    keys += ["MODEL.PRETRAINED_DETECTOR_CKPT", str(detector_file[0]), *(["MODEL.WEIGHT", "relation.pth"] if weight else [])]
-    load_start(*relation(world, *keys))
-    assert ("VIS_PRO_PATH vis.pt holds union features of a trained relation model" in caplog.text) is warned
 
 
 def test_a_trunk_is_no_detector(world, trunk_file):

@@ -45,6 +45,9 @@ class ToyModel(nn.Module):
         self.poisoned = set()
         self.logged = {}
 
+    def set_iteration(self, iteration):
+        self.iteration = iteration
+
     def forward(self, images, targets=None):
         x = self.drop(torch.relu(self.first(torch.stack(list(images)).flatten(1))))
         y = self.second(x)

@@ -45,7 +45,7 @@ def pair_batch(**changes):
 
 def test_a_pair_batch_checks_every_length():
     batch = pair_batch()
-    assert batch.object_labels is None and batch.visual_features is None
+    assert batch.object_labels is None and batch.spatial_features is None
     for name, value, found in [
         ("boxes", torch.zeros(3, 5), r"\(3, 5\)"),
         ("pair_index", torch.zeros(2, 3), r"\(2, 3\)"),

@@ -25,16 +25,17 @@ MODEL.PRETRAINED_DETECTOR_CKPT = ""
 MODEL.IGNORE_WEIGHTS = ()
 # Relation training leaves trunk, RPN and box head as they are. False trains trunk and FPN along, above BACKBONE.FREEZE_CONV_BODY_AT.
 MODEL.FREEZE_DETECTOR = True
-# Class weights of loss_rel: NONE; PENET = 1 / ROI_RELATION_HEAD.REL_PROP; CLASS_BALANCED, by the effective number of examples, in the
-# cross-entropies of SPLN's branches too.
+# Class weights of loss_rel by the effective number of examples of each predicate: NONE; CLASS_BALANCED; PENET, in which the most frequent
+# predicates lose theirs in the course of the training.
 MODEL.USE_REWEIGHT = "NONE"
-# CLASS_BALANCED: beta of the effective number (1 - beta^n) / (1 - beta) of n examples.
+# beta of a predicate's weight (1 - beta) / (1 - beta^n), n its examples.
 MODEL.REWEIGHT_BETA = 0.99999
-# CLASS_BALANCED: weight of background pairs, where annotated ones weigh 1 on average.
-MODEL.REWEIGHT_BACKGROUND = 1.0
-# Logit adjustment in training (Menon et al., ICLR 2021): the cross-entropies of relations see logits + this times the logarithm of each
-# predicate's frequency, so that rare ones are learned with a margin. 0 is off, 1 full balance between predicates.
-MODEL.LOGIT_ADJUSTMENT = 0.0
+# PENET: share of the predicates, the most frequent ones, whose weights fall; 16 of VG150's 50.
+MODEL.REWEIGHT_HEAD_SHARE = 0.32
+# PENET: iterations in which these weights would fall to 0 along a line.
+MODEL.REWEIGHT_CURRICULUM = 30000
+# PENET: the factor that they stop falling at.
+MODEL.REWEIGHT_FLOOR = 0.2
 # Compile trunk and relation predictor by torch.compile.
 MODEL.COMPILE = False
 

@@ -38,8 +38,7 @@ HEAD.NUM_CLASSES = 51
 HEAD.PREDICTOR = "MotifPredictor"
 # Targets of both cross-entropies smoothed by 0.01.
 HEAD.LABEL_SMOOTHING_LOSS = False
-# Share of each predicate without background among training relations, for MODEL.USE_REWEIGHT. The default is VG150's; other data sets
-# compute theirs unless it is set.
+# Published without effect: share of each of VG150's predicates among training relations. Accepted; MODEL.USE_REWEIGHT counts for itself.
 HEAD.REL_PROP = (
     0.01858, 0.00057, 0.00051, 0.00109, 0.0015, 0.00489, 0.00432, 0.02913, 0.00245, 0.00121,
     0.00404, 0.0011, 0.00132, 0.00172, 5.0e-05, 0.00242, 0.0005, 0.00048, 0.00208, 0.15608,
@@ -64,30 +63,28 @@ HEAD.PREDICT_USE_VISION = True
 # Motif, Transformer: the frequency bias takes part.
 HEAD.PREDICT_USE_BIAS = True
 
-# ---- PrototypeEmbeddingNetwork: structural branch (PE-Net) --------------------------------------------------------------------------
+# ---- PrototypeEmbeddingNetwork: PE-Net, and SPLN where prototype files are named ----------------------------------------------------
 # Width of its word vectors.
 HEAD.PENET_EMBED_DIM = 300
-# Width of entity and pair representations; prototypes have twice that.
+# Width of entity and pair representations; prototypes have twice that, which in SPLN must be the width of union features.
 HEAD.PENET_MLP_DIM = 2048
 # Dropout inside.
 HEAD.PENET_DROPOUT = 0.2
 
-# ---- PrototypeEmbeddingNetwork: visual branch (SPLN) --------------------------------------------------------------------------------
-# File of visual prototypes, a row a predicate. '' turns the branch off.
+# ---- PrototypeEmbeddingNetwork: SPLN's visual term ----------------------------------------------------------------------------------
+# File of visual prototypes, a row per predicate. '' leaves the term out.
 HEAD.VIS_PRO_PATH = ""
 # Width of the visual prototypes.
 HEAD.VIS_PRO_DIM = 4096
-# Features that meet them: detector (union boxes through the box head), relation (the head's union features), auto (as the file says).
-HEAD.VIS_PRO_FEATURES = "auto"
-# Width that goes into the VAE over visual prototypes.
+# Width of the union features that the VAE restores: MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM.
 HEAD.VIS_VAE_INPUT_DIM = 4096
 # Width of that VAE's latent variable.
 HEAD.VIS_VAE_LATENT_DIM = 1024
 # Instead of training, write the mean union feature of each predicate to VIS_PRO_PATH.
 HEAD.STORE_UNION = False
 
-# ---- PrototypeEmbeddingNetwork: conceptual branch (SPLN) ----------------------------------------------------------------------------
-# Which file of conceptual prototypes is read: LLAMA, CLIP, or NONE for no branch. Needs the visual branch.
+# ---- PrototypeEmbeddingNetwork: SPLN's conceptual term ------------------------------------------------------------------------------
+# Which file of conceptual prototypes is read: LLAMA, CLIP, or NONE to leave the term out.
 HEAD.CON_PRO_TYPE = "NONE"
 # File read under LLAMA.
 HEAD.CON_PRO_LLAMA_PATH = ""
@@ -95,24 +92,18 @@ HEAD.CON_PRO_LLAMA_PATH = ""
 HEAD.CON_PRO_CLIP_PATH = ""
 # Width of the conceptual prototypes: 4096 for LLAMA, 2304 for CLIP as published.
 HEAD.CON_PRO_DIM = 4096
-# Width that goes into the VAE over conceptual prototypes.
+# Width of the prototypes that the VAE restores: CON_PRO_DIM.
 HEAD.CON_VAE_INPUT_DIM = 4096
 # Width of that VAE's latent variable.
 HEAD.CON_VAE_LATENT_DIM = 1024
-# Whether the branch reads where the boxes of a pair lie, beside the words for subject and object.
-HEAD.CON_LAYOUT = True
 
-# ---- PrototypeEmbeddingNetwork: fusion of the branches (SPLN) -----------------------------------------------------------------------
-# How the branches' logits meet: selective (weights a pair) or mean.
-HEAD.FUSION = "selective"
-# Weight of each branch's own cross-entropy beside that of the fused logits.
-HEAD.BRANCH_LOSS_WEIGHT = 0.5
-# Weight of the prototype losses of the branches beyond the structural one (vis_l21_loss, ..., gen_loss_dis).
-HEAD.BRANCH_PROTO_LOSS_WEIGHT = 0.1
-# Weight of the VAEs' reconstruction of their bank.
-HEAD.VAE_REC_WEIGHT = 1.0
-# Weight of the VAEs' Kullback-Leibler divergence from the standard normal.
-HEAD.VAE_KL_WEIGHT = 0.01
+# ---- PrototypeEmbeddingNetwork: SPLN's VAEs and gates -------------------------------------------------------------------------------
+# Factor of vis_vae_loss and con_vae_loss; 1 as released.
+HEAD.VAE_WEIGHT = 1.0
+# The VAEs draw noise in evaluation, too, so that figures change from run to run: as released, to compare.
+HEAD.VAE_NOISE_AT_TEST = False
+# The gates of the fusion are trained; False leaves them at their random start, as released code does on a GPU, to compare.
+HEAD.TRAIN_GATES = True
 
 # ---- TransformerPredictor -----------------------------------------------------------------------------------------------------------
 HEAD.TRANSFORMER = Config()

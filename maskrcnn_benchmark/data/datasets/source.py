@@ -29,6 +29,7 @@ class AnnotationSource:
         file_names: (I,) bytes relative to the folder of images; None: <image id>.jpg.
         box_scale: length of the longer side of the image that boxes are drawn on; None: pixels.
         overlapping_statistics: training statistics count only relations between overlapping boxes.
+        predicate_totals: (K,) relations by predicate that the files state, 0 for the background; None where they state none.
     """
 
     file: Path
@@ -42,7 +43,7 @@ class AnnotationSource:
     file_names: np.ndarray | None = None
     box_scale: int | None = None
     overlapping_statistics: bool = False
-
+    predicate_totals: np.ndarray | None = None
 
     def pixel_boxes(self) -> np.ndarray:
         """(B, 4) float32 boxes in pixels of their image, not clipped."""

@@ -135,7 +135,9 @@ def _write_arrays(file: h5py.File, records: Sequence[Mapping[str, Any]]) -> None
 def _dictionaries(
     records: Sequence[Mapping[str, Any]], objects: Sequence[str], predicates: Sequence[str], attributes: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
+    """Names by id, ids by name, and how often each occurs in training images: class weights come from `predicate_count`."""
     tables: dict[str, dict[str, Any]] = {}
+    records = [record for record in records if record["split"] == SPLITS["train"]]
     kinds = (
         ("label", "object_count", objects, [record["labels"] for record in records]),
         ("predicate", "predicate_count", predicates, [record["relations"][:, 2] for record in records]),

@@ -83,7 +83,7 @@ def read_vg(
             )
     return AnnotationSource(
         annotation_file, objects, predicates, attributes, annotations, marks, image_ids, sizes, file_names,
-        box_scale=BOX_SCALE, overlapping_statistics=True,
+        box_scale=BOX_SCALE, overlapping_statistics=True, predicate_totals=_read_totals(dict_file, predicates),
     )  # fmt: skip
 
 
@@ -104,6 +104,18 @@ def _names(tables: dict[str, Any], key: str, file: Path, required: bool) -> tupl
         found = [index for index, _ in by_id]
         raise UserError(f"{file}: the ids in '{key}' must run from 1 to {len(by_id)} without gaps, found {found[:5]} ... {found[-1]}")
     return with_background([name for _, name in by_id])
+
+
+def _read_totals(dict_file: Path, predicates: tuple[str, ...]) -> np.ndarray | None:
+    """`predicate_count` of the dictionary as (K,) int64, 0 for the background; None where it has no such table."""
+    table = read_json(dict_file, dict).get("predicate_count")
+    if not table:
+        return None
+    wrong = [name for name in predicates[1:] if type(table.get(name)) is not int or table[name] < 0]
+    if wrong:
+        found = f"{table.get(wrong[0])!r} for {wrong[0]!r}"
+        raise UserError(f"{dict_file}: 'predicate_count' must give every predicate a whole number, found {found}")
+    return np.array([0, *(table[name] for name in predicates[1:])], dtype=np.int64)
 
 
 def _read_image_data(file: Path, exclude: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:

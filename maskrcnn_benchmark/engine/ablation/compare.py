@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -41,6 +42,7 @@ def compare(
     setup_logging()
     results: dict[Model, dict[int, Result]] = {model: {} for model in models}
     sgdet: dict[Model, dict[int, Result]] = {}
+    noisy: list[dict[str, Any]] | None = None
     plan: list[tuple[Work, Model, int]] = [(Workshop.compare, model, seed) for seed in scale.seeds for model in models]
     if scale.sgdet_iterations:
         plan += [(Workshop.compare_sgdet, model, scale.seeds[0]) for model in workshop.sgdet_models(models)]
@@ -48,10 +50,13 @@ def compare(
         logger.info(f"{folder}: done")
         into = results[model] if work is Workshop.compare else sgdet.setdefault(model, {})
         into[seed] = workshop.result(folder)
-        if model == models[-1] or work is Workshop.compare_sgdet:  # a whole seed, or one more line
-            minutes = (time.monotonic() - started) / 60 if fresh else None
-            write_page(page, scale, results, sgdet, iterations=scale.head_iterations, batch=HEAD_BATCH, minutes=minutes)
-            logger.info(f"{page}: written")
+        if work is Workshop.compare and model != models[-1]:
+            continue  # until a seed is whole
+        if noisy is None:
+            noisy = workshop.with_noise(models[-1], seed)
+        minutes = (time.monotonic() - started) / 60 if fresh else None
+        write_page(page, scale, results, sgdet, noisy, iterations=scale.head_iterations, batch=HEAD_BATCH, minutes=minutes)
+        logger.info(f"{page}: written")
 
 
 def _in_processes(workshop: Workshop, plan: Sequence[tuple[Work, Model, int]], jobs: int) -> Iterator[Path]:

@@ -1,12 +1,12 @@
 """docs/ablation.md: the table, the intervals and the plot of the quality benchmark."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from maskrcnn_benchmark.engine.ablation.plan import Model, Scale
+from maskrcnn_benchmark.engine.ablation.plan import VAE_WEIGHT, Model, Scale
 from maskrcnn_benchmark.engine.ablation.work import Result
 from maskrcnn_benchmark.evaluation.bootstrap import paired_bootstrap
 from maskrcnn_benchmark.utils.files import atomic_path, write_text
@@ -21,31 +21,45 @@ What the parts of SPLN are worth, on the rendered data set `scenes`. Made by `ma
 
 {setting}
 
-All models share one trunk and one pair of feature extractors, those of a PE-Net trained beforehand, frozen: what differs is the predictor
-alone, which starts at random with each seed. They are trained alike, {iterations} updates of {batch} images each, on cached features
-(`DATALOADER.FEATURE_CACHE`). PE-Net-Reweight and every SPLN weigh predicates alike (`MODEL.USE_REWEIGHT CLASS_BALANCED`). Rates, schedules
-and loss weights were chosen on images rendered with another seed, not on the test images. The word behind SPLN's name says whose features
-its visual prototypes are: those of the shared relation extractor, or the detector's.
+All models share one backbone and one pair of feature extractors, those of a PE-Net trained beforehand, frozen: what differs is the
+predictor alone, which starts at random with each seed. They are trained alike, {iterations} updates of {batch} images each, on cached
+features (`DATALOADER.FEATURE_CACHE`). Reweighting is `MODEL.USE_REWEIGHT PENET`, its curriculum over the first half of the training. Visual
+prototypes are mean union features of that PE-Net; conceptual ones come from a sentence encoder on the descriptions that ship for `scenes`.
+Rates, schedules and VAE_WEIGHT were chosen on the validation images, not on the test images.
 
-SPLN's conceptual branch reads words for subject and object and where their boxes lie, and compares that with text prototypes; the line
-without it lacks all of this, the one without layout (`CON_LAYOUT False`) the boxes alone.
+`SPLN` has both prototype files, reweighting and `VAE_WEIGHT` {vae_weight}; each other line of its name says what differs. `VAE_WEIGHT 1`
+and gates that stay as they start are what the released code has (docs/spln.md).
 """
 
 
-def write_page(path: Path, scale: Scale, results: Results, sgdet: Results, *, iterations: int, batch: int, minutes: float | None) -> None:
+def write_page(
+    path: Path,
+    scale: Scale,
+    results: Results,
+    sgdet: Results,
+    noisy: Sequence[Mapping],
+    *,
+    iterations: int,
+    batch: int,
+    minutes: float | None,
+) -> None:
     """
     Writes the page and, beside it, its plot.
 
     Args:
         path: docs/ablation.md. scale: what was done.
         results: of PredCls, by model and seed. sgdet: of SGDet, empty where it was left out.
+        noisy: metrics of SPLN whole with noise at test, a dict per test; empty where it was left out.
         iterations, batch: of a compared model's training.
         minutes: that the whole took; None where parts were done before.
     """
     some = next(iter(next(iter(results.values())).values())).metrics
-    parts = [INTRODUCTION.format(setting=_setting(scale, some, minutes), iterations=iterations, batch=batch)]
+    setting = _setting(scale, some, minutes)
+    parts = [INTRODUCTION.format(setting=setting, iterations=iterations, batch=batch, vae_weight=VAE_WEIGHT)]
     parts += ["## PredCls", _table(results, some), _caption(scale)]
     parts += [f"![R@50 and mR@50 of the models]({path.stem}.svg)", "## SPLN beside the others", _intervals(results)]
+    if noisy:
+        parts += ["## Noise left on at test", _noise(results, noisy)]
     if sgdet:
         parts += ["## SGDet", _table(sgdet, None), "One seed, 20 detections an image."]
     write_text(path, "\n\n".join(part.strip("\n") for part in parts) + "\n")
@@ -107,6 +121,23 @@ def _intervals(results: Results) -> str:
     return "\n".join(lines)
 
 
+def _noise(results: Results, noisy: Sequence[Mapping]) -> str:
+    """The spread of SPLN whole over tests that draw from its VAEs, beside the test that does not."""
+    *_, runs = results.values()
+    without = next(iter(runs.values())).metrics
+    lines = [
+        f"The released code draws from its VAEs at test, too. {len(noisy)} tests of one trained SPLN with `VAE_NOISE_AT_TEST True`, beside "
+        "the one test without:\n",
+        "| figure | without noise | lowest | highest | spread (standard deviation) |",
+        "|---|---|---|---|---|",
+    ]
+    for name, k in [("R", "50"), ("R", "100"), ("mR", "50"), ("mR", "100")]:
+        values = np.array([100 * metrics[name][k] for metrics in noisy])
+        cells = [f"{100 * without[name][k]:.2f}", f"{values.min():.2f}", f"{values.max():.2f}", f"{values.std(ddof=1):.2f}"]
+        lines.append(f"| {name}@{k} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def _plot(path: Path, results: Results, frequency: Mapping) -> None:
     """R@50 against mR@50, a dot a seed."""
     import matplotlib
@@ -130,8 +161,8 @@ def _plot(path: Path, results: Results, frequency: Mapping) -> None:
 
 
 def _markers(results: Results) -> list[str]:
-    """A shape a kind: baselines round, SPLN by the source of its visual prototypes."""
-    return [{None: "o", "relation": "^", "detector": "v"}[model.source] for model in results]
+    """A shape a kind: SPLN whole, its versions, the others."""
+    return ["*" if model.name == "SPLN" else "^" if model.name.startswith("SPLN") else "o" for model in results]
 
 
 def _f_lines(axes) -> None:

@@ -17,10 +17,10 @@ class Scale:
     Attributes:
         name: "full" or "quick". data: folder of the data set in DATA_DIR. sizes: its images.
         seeds: values of SEED; each model is trained once with each.
-        detector_iterations: of Faster R-CNN; 0: no detector, so trunk and pyramid learn along with the extractors, no SGDet and no
-            visual prototypes in the detector's space.
+        detector_iterations: of Faster R-CNN; 0: no detector, so trunk and pyramid learn along with the extractors, and no SGDet.
         extractor_iterations: of the PE-Net whose extractors all models share.
         head_iterations, sgdet_iterations: of each compared model.
+        noise_seeds: with which SPLN is tested once more, noise left on.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Scale:
     extractor_iterations: int
     head_iterations: int
     sgdet_iterations: int = 0
+    noise_seeds: tuple[int, ...] = ()
 
 
 FULL = Scale(
@@ -42,6 +43,7 @@ FULL = Scale(
     extractor_iterations=500,
     head_iterations=1000,
     sgdet_iterations=400,
+    noise_seeds=(1, 2, 3, 4, 5),
 )
 QUICK = Scale(
     name="quick", data="scenes_small", sizes=SMALL, seeds=(1,), detector_iterations=0, extractor_iterations=200, head_iterations=600
@@ -51,11 +53,10 @@ SCALES = {scale.name: scale for scale in (FULL, QUICK)}
 
 @dataclass(frozen=True)
 class Model:
-    """One line of the table: its name, the keys that make it, whose features its visual prototypes are of (None: it has none)."""
+    """One line of the table: its name and the keys that make it."""
 
     name: str
     keys: tuple[str, ...]
-    source: str | None = None
 
     @property
     def folder(self) -> str:
@@ -65,41 +66,40 @@ class Model:
 
 PENET_KEYS = (f"{HEAD}PREDICTOR", "PrototypeEmbeddingNetwork", f"{HEAD}VIS_PRO_PATH", "", f"{HEAD}CON_PRO_TYPE", "NONE")
 PENET = Model("PE-Net", PENET_KEYS)
-REWEIGHT = ("MODEL.USE_REWEIGHT", "CLASS_BALANCED")
-BASELINES = (
-    Model("Motifs", (f"{HEAD}PREDICTOR", "MotifPredictor")),
-    PENET,
-    Model("PE-Net-Reweight", (*PENET_KEYS, *REWEIGHT)),
-)
+# Factor of the VAEs' losses in the demo and in every SPLN here that is not "as released", where it is 1.
+VAE_WEIGHT = 0.01
 
 
-def spln(folder: Path, source: str, *, width: int, concept_width: int, without_layout: bool = False) -> list[Model]:
+def compared_models(scale: Scale, visual: Path, conceptual: Path, *, width: int, concept_width: int) -> list[Model]:
     """
-    SPLN whole and, before it, without its conceptual branch and without its selection; all with the weights of PE-Net-Reweight.
+    The lines of the table; SPLN whole is the last.
 
     Args:
-        folder: of the prototype files, visual_<source>.pt and conceptual.pt.
-        source: relation or detector.
-        width, concept_width: of the two.
-        without_layout: whether there is to be one that does not read where boxes lie, too.
+        scale: the curriculum of the weights takes half its iterations, as published (30,000 of 60,000).
+        visual, conceptual: prototype files. width: F of union features and visual prototypes. concept_width: of the conceptual ones.
     """
-    visual = ("VIS_PRO_PATH", folder / f"visual_{source}.pt", "VIS_PRO_DIM", width, "VIS_VAE_INPUT_DIM", width)
-    visual += ("VIS_VAE_LATENT_DIM", width // 4, "CON_PRO_TYPE", "NONE", "BRANCH_LOSS_WEIGHT", 1.0)
-    concepts = ("CON_PRO_TYPE", "LLAMA", "CON_PRO_LLAMA_PATH", folder / "conceptual.pt", "CON_PRO_DIM", concept_width)
-    concepts += ("CON_VAE_INPUT_DIM", concept_width, "CON_VAE_LATENT_DIM", concept_width // 4)
-    versions = [
-        ("SPLN without conceptual", visual),
-        *([("SPLN without layout", (*visual, *concepts, "CON_LAYOUT", False))] if without_layout else []),
-        ("SPLN with mean fusion", (*visual, *concepts, "FUSION", "mean")),
-        ("SPLN", (*visual, *concepts, "FUSION", "selective")),
+    reweight = ("MODEL.USE_REWEIGHT", "PENET", "MODEL.REWEIGHT_CURRICULUM", str(scale.head_iterations // 2))
+    network = (f"{HEAD}PREDICTOR", "PrototypeEmbeddingNetwork", *_prefixed("VAE_WEIGHT", VAE_WEIGHT))
+    visual_term = _prefixed("VIS_PRO_PATH", visual, "VIS_PRO_DIM", width, "VIS_VAE_INPUT_DIM", width, "VIS_VAE_LATENT_DIM", width // 4)
+    conceptual_term = _prefixed("CON_PRO_TYPE", "LLAMA", "CON_PRO_LLAMA_PATH", conceptual, "CON_PRO_DIM", concept_width)
+    conceptual_term += _prefixed("CON_VAE_INPUT_DIM", concept_width, "CON_VAE_LATENT_DIM", concept_width // 4)
+    whole = (*network, *visual_term, *conceptual_term, *reweight)
+    return [
+        Model("Motifs", (f"{HEAD}PREDICTOR", "MotifPredictor")),
+        PENET,
+        Model("PE-Net with reweighting", (*PENET_KEYS, *reweight)),
+        Model("SPLN without reweighting", (*network, *visual_term, *conceptual_term)),
+        Model("SPLN without visual", (*network, *_prefixed("VIS_PRO_PATH", ""), *conceptual_term, *reweight)),
+        Model("SPLN without conceptual", (*network, *visual_term, *_prefixed("CON_PRO_TYPE", "NONE"), *reweight)),
+        Model("SPLN with gates as they start", (*whole, *_prefixed("TRAIN_GATES", False))),
+        Model("SPLN with VAE_WEIGHT 1", (*whole, *_prefixed("VAE_WEIGHT", 1.0))),
+        Model("SPLN", whole),
     ]
-    network = (f"{HEAD}PREDICTOR", "PrototypeEmbeddingNetwork", *REWEIGHT)
-    return [Model(f"{name} ({source})", (*network, *_prefixed(words)), source) for name, words in versions]
 
 
-def _prefixed(words: tuple) -> tuple[str, ...]:
+def _prefixed(*words: object) -> tuple[str, ...]:
     """Keys of the relation head with their prefix, and values, as text."""
-    return tuple(HEAD + word if i % 2 == 0 else str(word) for i, word in enumerate(words))
+    return tuple(HEAD + str(word) if i % 2 == 0 else str(word) for i, word in enumerate(words))
 
 
 def schedule(iterations: int, *, batch: int, rate: float, warmup: int) -> Keys:

@@ -19,8 +19,8 @@ from maskrcnn_benchmark.config import Config, load_config
 from maskrcnn_benchmark.config.paths_catalog import data_dir
 from maskrcnn_benchmark.data.build import load_dataset_meta
 from maskrcnn_benchmark.data.scenes.write import write_scenes
-from maskrcnn_benchmark.engine.ablation.plan import BASELINES, HEAD, PENET, PENET_KEYS, Keys, Model, Scale, schedule, spln
-from maskrcnn_benchmark.engine.commands import run_training
+from maskrcnn_benchmark.engine.ablation.plan import HEAD, PENET, PENET_KEYS, Keys, Model, Scale, compared_models, schedule
+from maskrcnn_benchmark.engine.commands import run_test, run_training
 from maskrcnn_benchmark.engine.inference import SCORES_FILE
 from maskrcnn_benchmark.evaluation import SceneGraphEvaluator
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.extract_concepts import extract_conceptual_prototypes
@@ -74,19 +74,13 @@ class Workshop:
         keys = schedule(scale.extractor_iterations, batch=8, rate=0.0025, warmup=100)
         self.run("extractors", "predcls.yaml", [*keys, *trunk, *PENET_KEYS], test=False)
         self._write_shared_weights()
-        sources = ["relation", "detector"] if scale.detector_iterations else ["relation"]
-        for source in sources:
-            self._write_visual_prototypes(source)
+        visual, conceptual = self.output / "visual.pt", self.output / "conceptual.pt"
+        self._write_visual_prototypes(visual)
         cfg = self.config("predcls.yaml", [])
-        concepts = self.output / "conceptual.pt"
-        if not concepts.exists():
-            extract_conceptual_prototypes("SENTENCE", "packaged", load_dataset_meta(cfg), concepts)
-        concept_width = torch.load(concepts, weights_only=True)["prototypes"].size(1)
-        width = cfg.MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM
-        models = list(BASELINES)
-        for source in sources:
-            models += spln(self.output, source, width=width, concept_width=concept_width, without_layout=source == sources[-1])
-        return models
+        if not conceptual.exists():
+            extract_conceptual_prototypes("SENTENCE", "packaged", load_dataset_meta(cfg), conceptual)
+        concept_width = torch.load(conceptual, weights_only=True)["prototypes"].size(1)
+        return compared_models(scale, visual, conceptual, width=cfg.MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM, concept_width=concept_width)
 
     def _write_shared_weights(self) -> None:
         """The extractors' run without its predictor: every model starts from a predictor of its own."""
@@ -102,10 +96,9 @@ class Workshop:
         """Trunk, detector and relation extractors that all models have in common."""
         return self.output / "shared.pth"
 
-    def _write_visual_prototypes(self, source: str) -> None:
-        path = self.output / f"visual_{source}.pt"
-        keys = [HEAD + "STORE_UNION", "True", HEAD + "VIS_PRO_FEATURES", source, HEAD + "VIS_PRO_PATH", str(path)]
-        self.run(f"prototypes-{source}", "predcls.yaml", [*keys, *self._head_keys(1)], test=False, product=path)
+    def _write_visual_prototypes(self, path: Path) -> None:
+        keys = [HEAD + "STORE_UNION", "True", HEAD + "VIS_PRO_PATH", str(path)]
+        self.run("prototypes", "predcls.yaml", [*keys, *self._head_keys(1)], test=False, product=path)
 
     def _head_keys(self, iterations: int) -> Keys:
         start = ["MODEL.WEIGHT", str(self.shared_weights), "MODEL.PRETRAINED_DETECTOR_CKPT", "", *FROZEN]
@@ -127,6 +120,16 @@ class Workshop:
     def sgdet_models(self, models: Sequence[Model]) -> list[Model]:
         """PE-Net and SPLN whole."""
         return [PENET, models[-1]]
+
+    def with_noise(self, model: Model, seed: int) -> list[dict[str, Any]]:
+        """Figures of a trained SPLN that draws from its VAEs at test, too, as released: one dict for each of the scale's noise_seeds."""
+        found = []
+        for noise in self.scale.noise_seeds:
+            folder = self.output / f"{model.folder}/{seed}-noise-{noise}"
+            weight = ["MODEL.WEIGHT", str(self.output / f"{model.folder}/{seed}/model_final.pth")]
+            keys = [*self._head_keys(1), *model.keys, *weight, HEAD + "VAE_NOISE_AT_TEST", "True", "SEED", str(noise)]
+            found += run_test(self.config("predcls.yaml", [*keys, "OUTPUT_DIR", str(folder)]), weight_named=True).values()
+        return found
 
     def result(self, folder: Path) -> Result:
         """What a finished run left."""

@@ -52,6 +52,11 @@ class GeneralizedRCNN(nn.Module):
         """Whether evaluation needs targets, too: for their boxes (PredCls, SGCls), or for the `image_id` that a file of proposals knows."""
         return self.proposals is not None or (self.task is not None and self.task.uses_gt_boxes)
 
+    def set_iteration(self, iteration: int) -> None:
+        """Says which training iteration, from 1, the next forward belongs to; the relation head's class weights may depend on it."""
+        if self.task is not None:
+            self.roi_heads.relation.set_iteration(iteration)
+
     def forward(
         self, images: ImageList | Sequence[Tensor] | Sequence[RegionFeatures], targets: Sequence[BoxList] | None = None
     ) -> dict[str, Tensor] | list[BoxList]:

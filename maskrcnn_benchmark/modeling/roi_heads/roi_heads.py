@@ -32,7 +32,6 @@ class ROIHeads(nn.Module):
             self.attribute = attribute
         if relation is not None:
             self.relation = relation
-            relation.use_detector_features(box.feature_extractor)
 
     @classmethod
     def from_config(cls, cfg, meta: DatasetMeta | None, in_channels: int, num_classes: int, num_attributes: int) -> "ROIHeads":

@@ -94,7 +94,6 @@ def toy_pairs(num_pairs: int, num_objects: tuple[int, ...] = (4, 3), *, training
         roi_features=torch.rand(total, WIDTH, generator=generator),
         union_features=torch.rand(num_pairs, WIDTH, generator=generator),
         spatial_features=torch.rand(num_pairs, WIDTH, generator=generator),
-        visual_features=torch.rand(num_pairs, WIDTH, generator=generator),
         object_labels=labels,
         object_logits=torch.randn(total, OBJECTS, generator=generator),
         boxes_per_class=boxes[:, None].repeat(1, OBJECTS, 1),

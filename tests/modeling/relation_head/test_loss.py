@@ -1,28 +1,27 @@
 """Losses of pairs and entities, and the weights of predicates."""
 
-import math
+import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-from maskrcnn_benchmark.config import cfg
+from maskrcnn_benchmark.config import load_config
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.modeling.roi_heads.relation_head import loss
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.loss import (
     RelationLoss,
-    class_balanced_weights,
+    configured_weights,
     cross_entropy,
-    logit_adjustment,
     mean_over_processes,
-    relation_class_weights,
+    predicate_weights,
 )
 from maskrcnn_benchmark.utils.errors import UserError
 
 LOGITS = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
 LABELS = torch.tensor([0, 1, 2, 3, 3, 0])
-SHARES = list(cfg.MODEL.ROI_RELATION_HEAD.REL_PROP)
 
 
 def test_cross_entropy_is_torchs_weighted_or_smoothed():
@@ -45,68 +44,76 @@ def test_predcls_has_no_label_loss():
     assert names == {True: {"loss_rel", "loss_refine_obj"}, False: {"loss_rel"}}
 
 
-def weights(method, meta, shares=SHARES, default=True):
-    return relation_class_weights(method, meta, shares, shares_are_default=default, beta=0.99999, background=0.5)
+def config(method="PENET", **keys):
+    words = [word for key, value in keys.items() for word in (f"MODEL.REWEIGHT_{key}", value)]
+    return load_config(None, ["MODEL.USE_REWEIGHT", method, *words])
+
+
+def by_hand(counts, beta):
+    """Weights of the effective number, the background's first, to the sum K."""
+    found = [1 - beta, *((1 - beta) / (1 - beta**n) for n in counts)]
+    return torch.tensor([len(found) * w / sum(found) for w in found])
 
 
 def test_no_reweighting_has_no_weights(toy_meta):
-    assert weights("NONE", toy_meta) is None
+    assert predicate_weights(config("NONE"), toy_meta, 1) is None
 
 
-def test_penet_weights_are_inverse_shares_counted_in_other_data(toy_meta):
-    counts = toy_meta.fg_matrix.sum((0, 1))[1:]
-    torch.testing.assert_close(weights("PENET", toy_meta), torch.tensor([2.0, *(counts.sum() / counts)], dtype=torch.float32))
+def test_weights_are_inverse_effective_numbers_of_training_examples(toy_meta):
+    counts = toy_meta.fg_matrix.sum((0, 1))[1:].tolist()
+    for iteration in (1, 10**6):
+        found = predicate_weights(config("CLASS_BALANCED", BETA=0.999), toy_meta, iteration)
+        torch.testing.assert_close(found, by_hand(counts, 0.999))
+    assert found.sum().item() == pytest.approx(len(counts) + 1) and found.argmin() == 0
 
 
-def test_penet_weights_are_the_published_ones_on_vg150():
-    names = ["__background__", "above", *(f"p{i:02d}" for i in range(48)), "with"]
-    vg = DatasetMeta(objects=("__background__", "a"), predicates=names)
-    found = weights("PENET", vg)
-    assert len(found) == 51 and found[0] == 2.0 and found[1] == pytest.approx(1 / SHARES[0])
+def test_totals_that_the_dictionary_states_go_before_training_examples(toy_meta):
+    totals = [900, 1, 30, 400, 20]
+    meta = replace(toy_meta, predicate_totals=np.array([0, *totals]))
+    torch.testing.assert_close(predicate_weights(config("CLASS_BALANCED"), meta, 1), by_hand(totals, 0.99999))
 
 
-def test_given_shares_are_used_as_they_are_or_refused_for_their_number(toy_meta):
-    given = [0.5, 0.2, 0.1, 0.1, 0.1]
-    torch.testing.assert_close(weights("PENET", toy_meta, given, default=False), torch.tensor([2.0, 2, 5, 10, 10, 10]))
-    with pytest.raises(UserError, match="REL_PROP has 3 shares; the data set has 5"):
-        weights("PENET", toy_meta, given[:3], default=False)
+def test_the_most_frequent_predicates_lose_their_weight_along_a_line_down_to_the_floor(toy_meta):
+    meta = replace(toy_meta, predicate_totals=np.array([0, 900, 1, 30, 900, 20]))
+    cfg = config(HEAD_SHARE=0.4, CURRICULUM=100, FLOOR=0.3)
+    start = predicate_weights(config("CLASS_BALANCED"), meta, 1)
+    for iteration, factor in ((1, 0.99), (50, 0.5), (70, 0.3), (1000, 0.3)):
+        expected = start * torch.tensor([1, factor, 1, 1, factor, 1])
+        torch.testing.assert_close(predicate_weights(cfg, meta, iteration), expected)
+
+
+@pytest.mark.golden
+def test_vg150s_weights_are_the_published_constants(shared):
+    """Of the released code's 51 constants: the smallest, the largest and their sum, to four decimals; 16 predicates are head."""
+    tables = json.loads((shared / "data/vg150/VG-SGG-dicts-with-attri.json").read_text())
+    names = [tables["idx_to_predicate"][str(i)] for i in range(1, 51)]
+    totals = np.array([0, *(tables["predicate_count"][name] for name in names)])
+    meta = DatasetMeta(objects=("__background__", "a"), predicates=("__background__", *names), predicate_totals=totals)
+    start, late = (predicate_weights(config(), meta, iteration) for iteration in (0, 10**6))
+    assert start.sum().item() == pytest.approx(51, rel=1e-5)
+    falling = [name for name, before, after in zip(names, start[1:], late[1:], strict=True) if after < before]
+    assert len(falling) == 16 and {"on", "has", "wearing", "of", "in"} <= set(falling)
+    torch.testing.assert_close(late[1:][start[1:] != late[1:]] / start[1:][start[1:] != late[1:]], torch.full((16,), 0.2))
 
 
 def test_a_predicate_without_example_counts_as_one(toy_meta):
-    fg = toy_meta.fg_matrix.copy()
-    fg[..., 5] = 0
-    meta = DatasetMeta(objects=toy_meta.objects, predicates=toy_meta.predicates, fg_matrix=fg, bg_matrix=toy_meta.bg_matrix)
-    assert weights("PENET", meta)[5] == pytest.approx(fg.sum() + 1)
+    totals = [900, 0, 30, 400, 20]
+    meta = replace(toy_meta, predicate_totals=np.array([0, *totals]))
+    torch.testing.assert_close(predicate_weights(config("CLASS_BALANCED"), meta, 1), by_hand([900, 1, 30, 400, 20], 0.99999))
 
 
-def test_class_balanced_weights_are_inverse_effective_numbers():
-    counts = np.array([0, 100000, 1000, 1])
-    found = class_balanced_weights(counts, beta=0.999, background=0.3)
-    effective = [(1 - 0.999**n) / (1 - 0.999) for n in counts[1:]]
-    assert found[0] == pytest.approx(0.3)
-    torch.testing.assert_close(found[1:] / found[1], torch.tensor([effective[0] / e for e in effective], dtype=torch.float32))
-    assert math.isclose(float((found[1:] * torch.tensor(counts[1:])).sum() / counts.sum()), 1.0, rel_tol=1e-5)
+def test_the_relation_loss_takes_the_weights_of_its_iteration(toy_meta):
+    meta = replace(toy_meta, predicates=toy_meta.predicates[:4], fg_matrix=None, bg_matrix=None, predicate_totals=np.array([0, 50, 5, 2]))
+    cfg = config(CURRICULUM=10)
+    loss = RelationLoss(weights=configured_weights(cfg, meta), refine_labels=False)
+    for iteration in (1, 5, 9, 20):
+        loss.set_iteration(iteration)
+        expected = F.cross_entropy(LOGITS, LABELS, predicate_weights(cfg, meta, iteration))
+        torch.testing.assert_close(loss(LOGITS, LABELS, LOGITS, LABELS)["loss_rel"], expected)
+    assert not loss.state_dict()
 
 
 def test_reweighting_without_statistics_says_so():
     meta = DatasetMeta(objects=("__background__", "a"), predicates=("__background__", "on"))
-    with pytest.raises(UserError, match="needs the training statistics"):
-        weights("CLASS_BALANCED", meta)
-
-
-def test_logit_adjustment_is_the_log_of_frequency_around_an_average_of_zero(toy_meta):
-    counts = torch.tensor(toy_meta.predicate_counts()[1:], dtype=torch.float32)
-    found = logit_adjustment(toy_meta, 0.5)
-    assert found[0] == 0
-    torch.testing.assert_close(found[1:] - found[1], 0.5 * (counts / counts[0]).log())
-    assert float((found[1:] * counts).sum() / counts.sum()) == pytest.approx(0.0, abs=1e-5)
-    assert logit_adjustment(toy_meta, 0.0) is None
-    with pytest.raises(UserError, match="LOGIT_ADJUSTMENT needs the training statistics"):
-        logit_adjustment(DatasetMeta(objects=("__background__",), predicates=("__background__", "on")), 1.0)
-
-
-def test_adjusted_logits_are_seen_by_the_relation_loss_alone():
-    shift = torch.tensor([0.0, 1.0, -1.0, -2.0])
-    found = RelationLoss(adjustment=shift)(LOGITS, LABELS, LOGITS, LABELS)
-    torch.testing.assert_close(found["loss_rel"], F.cross_entropy(LOGITS + shift, LABELS))
-    torch.testing.assert_close(found["loss_refine_obj"], F.cross_entropy(LOGITS, LABELS))
+    with pytest.raises(UserError, match="CLASS_BALANCED needs the training statistics"):
+        predicate_weights(config("CLASS_BALANCED"), meta, 1)

@@ -49,7 +49,7 @@ def test_images_of_a_batch_do_not_see_each_other(name, toy_cfg, toy_meta):
     alone = type(both)(
         boxes=both.boxes[:4], image_sizes=both.image_sizes[:1], num_objects=[4], pair_index=both.pair_index[:12], num_pairs=[12],
         roi_features=both.roi_features[:4], union_features=both.union_features[:12], spatial_features=both.spatial_features[:12],
-        visual_features=both.visual_features[:12], object_labels=both.object_labels[:4], object_logits=both.object_logits[:4],
+        object_labels=both.object_labels[:4], object_logits=both.object_logits[:4],
         boxes_per_class=both.boxes_per_class[:4],
     )  # fmt: skip
     with torch.no_grad():

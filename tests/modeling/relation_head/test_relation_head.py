@@ -8,7 +8,7 @@ from maskrcnn_benchmark.config import Task
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.loss import RelationLoss
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.postprocess import RelationPostProcessor
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.bank import PrototypeSource, read_prototypes
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.extract import UnionMeans, extract_visual_prototypes, stored_features
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.extract import UnionMeans, extract_visual_prototypes
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.relation_head import ROIRelationHead
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 from maskrcnn_benchmark.structures.relation import RelationOutput
@@ -24,12 +24,6 @@ class Entities(nn.Module):
     def forward(self, _features, proposals):
         return torch.cat([p.bbox for p in proposals])
 
-    def pooler(self, _features, boxes):
-        return torch.cat(list(boxes))
-
-    def embed(self, pooled):
-        return 2 * pooled
-
 
 class Unions(nn.Module):
     out_channels = F
@@ -39,8 +33,6 @@ class Unions(nn.Module):
 
 
 class Predictor(nn.Module):
-    visual_features_dim = None
-
     def __init__(self):
         super().__init__()
         self.relation, self.entity = nn.Linear(F, PREDICATES), nn.Linear(F, OBJECTS)
@@ -54,12 +46,10 @@ class Predictor(nn.Module):
 
 def build(task=Task.SGCLS, **keywords):
     torch.manual_seed(0)
-    head = ROIRelationHead(
+    return ROIRelationHead(
         task=task, box_feature_extractor=Entities(), union_feature_extractor=Unions(), predictor=Predictor(), loss=RelationLoss(),
         post_processor=RelationPostProcessor(task=task, nms_threshold=0.5), sampling=SAMPLING, **keywords,
     )  # fmt: skip
-    head.use_detector_features(Entities())
-    return head
 
 
 def image(n, relations=()):
@@ -114,21 +104,6 @@ def test_images_without_any_pair_can_be_trained_on():
     assert torch.isfinite(total) and losses["loss_rel"] == 0
 
 
-def test_detector_features_come_only_where_the_predictor_reads_them_and_without_gradient():
-    head = build().eval()
-    head(MAPS, IMAGES, None)
-    assert head.predictor.pairs.visual_features is None
-    head.predictor.visual_features_dim = F
-    head(MAPS, IMAGES, None)
-    pairs = head.predictor.pairs
-    subject, obj = pairs.boxes[pairs.pair_index[:, 0]], pairs.boxes[pairs.pair_index[:, 1]]
-    expected = torch.cat([torch.minimum(subject[:, :2], obj[:, :2]), torch.maximum(subject[:, 2:], obj[:, 2:])], dim=1)
-    torch.testing.assert_close(pairs.visual_features, 2 * expected)
-    head.predictor.visual_features_dim = F + 1
-    with pytest.raises(UserError, match="VIS_PRO_DIM is 5, .*are 4 wide"):
-        head.use_detector_features(Entities())
-
-
 class Model(nn.Module):
     """Stands in for the whole model: images are their own proposals."""
 
@@ -141,37 +116,25 @@ class Model(nn.Module):
         return self.roi_heads.relation([torch.zeros(len(targets), 1, 2, 2)], targets, targets)[0]
 
 
-@pytest.mark.parametrize("features", ["relation", "detector"])
-def test_visual_prototypes_are_means_over_annotated_pairs(features, tmp_path, caplog):
+def test_visual_prototypes_are_means_over_annotated_pairs_and_drawn_where_there_are_none(tmp_path, caplog):
     names = ("__background__", "on", "has", "near", "under")
     batches = [(None, IMAGES[:2]), (None, IMAGES[2:])]
-    path = tmp_path / "out" / "protos.pt"
-    extract_visual_prototypes(Model(build()), batches, names, features=features, path=path, source="a test")
+    paths = [tmp_path / "out" / f"{i}.pt" for i in range(2)]
+    for path in paths:
+        extract_visual_prototypes(Model(build()), batches, names, path=path, source="a test", seed=3)
 
     sums, counts = torch.zeros(PREDICATES, F, dtype=torch.float64), torch.zeros(PREDICATES)
     for boxes in IMAGES:
         for s, o, p in boxes.get_field("relation_tuple").tolist():
-            first, second = boxes.bbox[s].double(), boxes.bbox[o].double()
-            union = torch.cat([torch.minimum(first[:2], second[:2]), torch.maximum(first[2:], second[2:])])
-            sums[p] += first - second if features == "relation" else 2 * union
+            sums[p] += boxes.bbox[s].double() - boxes.bbox[o].double()
             counts[p] += 1
-    expected = sums / counts.clamp(min=1)[:, None]
-    expected[[0, 3]] = expected[[1, 2, 4]].mean(0)
-
-    found = read_prototypes(PrototypeSource(key="VIS_PRO_PATH", path=str(path), dim_key="", dim=F, tool=""), names)
-    torch.testing.assert_close(found.bank, expected.float())
-    assert found.features == features
-    assert "no training example of near" in caplog.text
+    found, again = (read_prototypes(PrototypeSource(key="", path=str(path), dim_key="", dim=F, tool=""), names) for path in paths)
+    seen = [1, 2, 4]
+    torch.testing.assert_close(found[seen], (sums[seen] / counts[seen, None]).float())
+    assert torch.equal(found, again) and 0.1 < found[[0, 3]].std() < 3 and not torch.equal(found[0], found[3])
+    assert "no training example of __background__, near: drawn from the standard normal instead, seed 3" in caplog.text
 
 
 def test_a_training_split_without_relations_has_no_prototypes():
     with pytest.raises(UserError, match="no annotated pair"):
-        UnionMeans(3, F, features="relation").result(torch.device("cpu"))
-
-
-def test_auto_takes_the_relation_features_where_they_were_trained():
-    trained = {"roi_heads.relation.union_feature_extractor.rect_conv.0.weight"}
-    assert stored_features("auto", trained) == "relation" and stored_features("auto", set()) == "detector"
-    assert stored_features("detector", trained) == "detector"
-    with pytest.raises(UserError, match="no file gave weights to the union extractor"):
-        stored_features("relation", set())
+        UnionMeans(3, F).result(torch.device("cpu"), seed=0)

@@ -9,12 +9,11 @@ from maskrcnn_benchmark.config import Task
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.modeling import registry
 from maskrcnn_benchmark.modeling.roi_heads.box_head.extractor import build_box_feature_extractor
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.features import build_relation_feature_extractor, distinct_unions
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.features import build_relation_feature_extractor
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import entity_sizes
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.loss import RelationLoss, configured_class_weights, logit_adjustment
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.loss import RelationLoss, configured_weights
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.postprocess import RelationPostProcessor
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.extract import UnionMeans
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.sources import check_visual_width
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.sampling import SampledPairs, all_pairs, overlapping_pairs, sample_training_pairs
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 from maskrcnn_benchmark.structures.region_features import RegionFeatures
@@ -51,8 +50,7 @@ class ROIRelationHead(nn.Module):
             box_feature_extractor: entities' features, `forward(features, proposals) -> (N, F)`; att_feature_extractor: more columns of
                 them (ATTRIBUTE_ON).
             union_feature_extractor: pairs' features.
-            predictor: `forward(PairBatch) -> RelationOutput`. A number in its attribute `visual_features_dim` asks for
-                union features in the detector's space, of that width.
+            predictor: `forward(PairBatch) -> RelationOutput`.
             loss: a RelationLoss. post_processor: a RelationPostProcessor.
             sampling: keyword arguments of `sample_training_pairs`.
             test_requires_overlap: in SGDet, pairs at test only of boxes that overlap.
@@ -69,7 +67,6 @@ class ROIRelationHead(nn.Module):
         self.sampling = dict(sampling or {})
         self.test_requires_overlap = test_requires_overlap
         self.logged: dict[str, Tensor] = {}
-        self._detector_extractor: list[nn.Module] = []  # in a list: it belongs to the box head, not to this module
         self._union_means: UnionMeans | None = None
         self._frozen = [part for part in self.extractors if part is not None] if freeze_extractors else []
         for part in self._frozen:
@@ -87,21 +84,9 @@ class ROIRelationHead(nn.Module):
             part.eval()
         return self
 
-    def use_detector_features(self, extractor: nn.Module) -> None:
-        """
-        Says which extractor gives `PairBatch.visual_features`: roi_heads.box.feature_extractor, which stays the box head's own.
-
-        Raises:
-            UserError: its features are not as wide as the predictor's visual prototypes.
-        """
-        self._detector_extractor = [extractor]
-        if self.visual_features_dim is not None:
-            check_visual_width("detector", extractor.out_channels, self.visual_features_dim)
-
-    @property
-    def visual_features_dim(self) -> int | None:
-        """Width of the detector's union features if the predictor reads them."""
-        return getattr(self.predictor, "visual_features_dim", None)
+    def set_iteration(self, iteration: int) -> None:
+        """As RelationLoss.set_iteration."""
+        self.loss.set_iteration(iteration)
 
     def forward(
         self, features: Sequence[Tensor] | Sequence[RegionFeatures], proposals: list[BoxList], targets: list[BoxList] | None = None
@@ -150,10 +135,9 @@ class ROIRelationHead(nn.Module):
             extracted = _made_before(features, sampled)
         else:
             sizes = entity_sizes(image_sizes, counts, boxes)
-            extracted = {
-                "roi_features": self.entity_features(features, proposals),
-                **self.pair_features(features, boxes, sizes, counts, pair_index),
-            }
+            unions, spatial = self.union_feature_extractor(features, boxes, sizes, counts, pair_index)
+            roi_features = self.entity_features(features, proposals)
+            extracted = {"roi_features": roi_features, "union_features": unions, "spatial_features": spatial}
         return PairBatch(
             boxes=boxes,
             image_sizes=image_sizes,
@@ -187,62 +171,29 @@ class ROIRelationHead(nn.Module):
             return roi_features
         return torch.cat([roi_features, self.att_feature_extractor(features, proposals)], dim=1)
 
-    def pair_features(
-        self, features: Sequence[Tensor], boxes: Tensor, sizes: Tensor, num_objects: Sequence[int], pair_index: Tensor
-    ) -> dict[str, Tensor | None]:
-        """
-        Features of pairs; arguments as RelationFeatureExtractor.forward has them.
-
-        Returns:
-            "union_features" (P, F), "spatial_features" (P, F) or None, "visual_features" (P, V) or None, as PairBatch takes them.
-        """
-        unions, spatial = self.union_feature_extractor(features, boxes, sizes, num_objects, pair_index)
-        visual = None
-        if self.visual_features_dim is not None:
-            visual = self.detector_union_features(features, boxes, num_objects, pair_index)
-        return {"union_features": unions, "spatial_features": spatial, "visual_features": visual}
-
-    @torch.no_grad()
-    def detector_union_features(self, features: Sequence[Tensor], boxes: Tensor, num_objects: Sequence[int], pair_index: Tensor) -> Tensor:
-        """Union features (P, V) of the detector's own box extractor: from one level, without masks and without gradient."""
-        extractor = self._detector_extractor[0]
-        unions, row = distinct_unions(boxes, pair_index, num_objects)
-        return extractor.embed(extractor.pooler(features, unions))[row]
-
-    def collect_unions(self, num_predicates: int, features: str) -> UnionMeans:
-        """
-        From now on forward predicts nothing and adds the union features of annotated pairs to what is returned here.
-
-        Args:
-            num_predicates: K.
-            features: 'relation', the head's own union extractor, or 'detector', the box head's on the union box.
-        """
-        width = self.union_feature_extractor.out_channels if features == "relation" else self._detector_extractor[0].out_channels
-        self._union_means = UnionMeans(num_predicates, width, features=features)
+    def collect_unions(self, num_predicates: int) -> UnionMeans:
+        """From now on forward predicts nothing and adds the union features of annotated pairs to what is returned here; K predicates."""
+        self._union_means = UnionMeans(num_predicates, self.union_feature_extractor.out_channels)
         return self._union_means
 
     @torch.no_grad()
     def _collect(self, means: UnionMeans, features: Sequence[Tensor], proposals: Sequence[BoxList], targets: Sequence[BoxList]) -> None:
         relations = [t.get_field("relation_tuple").long().reshape(-1, 3) for t in targets]
         if isinstance(features[0], RegionFeatures):
-            name = "union_features" if means.features == "relation" else "visual_features"
-            unions = [image.of_pairs(r[:, :2])[name] for image, r in zip(features, relations, strict=True)]
+            unions = [image.of_pairs(r[:, :2])["union_features"] for image, r in zip(features, relations, strict=True)]
             means.add(torch.cat(unions), torch.cat(relations)[:, 2])
             return
         counts = [len(p) for p in proposals]
         starts = torch.tensor([0, *counts]).cumsum(0).tolist()
         boxes = torch.cat([p.bbox for p in proposals])
         pair_index = torch.cat([r[:, :2] + start for r, start in zip(relations, starts[:-1], strict=True)]).to(boxes.device)
-        if means.features == "detector":
-            unions = self.detector_union_features(features, boxes, counts, pair_index)
-        else:
-            sizes = entity_sizes([tuple(p.size) for p in proposals], counts, boxes)
-            unions, _ = self.union_feature_extractor(features, boxes, sizes, counts, pair_index)
+        sizes = entity_sizes([tuple(p.size) for p in proposals], counts, boxes)
+        unions, _ = self.union_feature_extractor(features, boxes, sizes, counts, pair_index)
         means.add(unions, torch.cat(relations)[:, 2])
 
 
 def _made_before(features: Sequence[RegionFeatures], sampled: Sequence[SampledPairs]) -> dict[str, Tensor | None]:
-    """roi_features and what pair_features returns, of a batch whose features exist already."""
+    """roi_features and the pairs' features of a batch whose features exist already."""
     pairs = [image.of_pairs(s.pairs) for image, s in zip(features, sampled, strict=True)]
     joined = {name: None if pairs[0][name] is None else torch.cat([image[name] for image in pairs]) for name in pairs[0]}
     return {"roi_features": torch.cat([image.of_entities() for image in features]), **joined}
@@ -260,7 +211,7 @@ def build_roi_relation_head(cfg, meta: DatasetMeta, in_channels: int) -> ROIRela
     The relation head of a config.
 
     Args:
-        cfg: reads MODEL.ROI_RELATION_HEAD, MODEL.USE_REWEIGHT, MODEL.ROI_HEADS.FG_IOU_THRESHOLD, TEST.RELATION, SEED.
+        cfg: reads MODEL.ROI_RELATION_HEAD, MODEL.USE_REWEIGHT, MODEL.REWEIGHT_*, MODEL.ROI_HEADS.FG_IOU_THRESHOLD, TEST.RELATION, SEED.
         meta: names and statistics of the training data.
         in_channels: C of the feature maps.
     """
@@ -276,8 +227,7 @@ def build_roi_relation_head(cfg, meta: DatasetMeta, in_channels: int) -> ROIRela
         union_feature_extractor=build_relation_feature_extractor(cfg, in_channels),
         predictor=registry.ROI_RELATION_PREDICTOR[head.PREDICTOR].from_config(cfg, meta, width),
         loss=RelationLoss(
-            class_weights=configured_class_weights(cfg, meta),
-            adjustment=logit_adjustment(meta, cfg.MODEL.LOGIT_ADJUSTMENT),
+            weights=configured_weights(cfg, meta),
             smoothing=LABEL_SMOOTHING if head.LABEL_SMOOTHING_LOSS else 0.0,
             refine_labels=not task.uses_gt_labels,
         ),

@@ -9,7 +9,6 @@ import torch
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.bank import (
     PrototypeSource,
     read_prototypes,
-    recorded_features,
     write_prototypes,
 )
 from maskrcnn_benchmark.utils.errors import UserError
@@ -30,9 +29,9 @@ def read(tmp_path):
     return save_and_read
 
 
-def source(path, dim=4, **about):
+def source(path, dim=4):
     tool = "tools/extract_visual_prototypes.py"
-    return PrototypeSource(key="VIS_PRO_PATH", path=str(path), dim_key="VIS_PRO_DIM", dim=dim, tool=tool, **about)
+    return PrototypeSource(key="VIS_PRO_PATH", path=str(path), dim_key="VIS_PRO_DIM", dim=dim, tool=tool)
 
 
 @pytest.mark.parametrize(
@@ -48,57 +47,34 @@ def source(path, dim=4, **about):
     ids=["tensor", "half", "dict", "by name", "by index", "by index as text"],
 )
 def test_every_layout_gives_the_same_bank(read, content):
-    assert torch.equal(read(content).bank, ROWS)
+    found = read(content)
+    assert torch.equal(found, ROWS) and found.dtype == torch.float32
 
 
-@pytest.mark.parametrize(
-    "content", [ROWS[1:], {"prototypes": ROWS[1:], "predicates": list(NAMES[1:])}, {name: ROWS[i] for i, name in enumerate(NAMES) if i}]
-)
-def test_a_background_row_that_is_not_there_is_the_mean(read, content):
-    bank = read(content).bank
-    assert torch.equal(bank[1:], ROWS[1:]) and torch.equal(bank[0], ROWS[1:].mean(0))
-
-
-def test_what_is_written_is_read_and_tells_its_features(tmp_path):
-    path = tmp_path / "made" / "protos.pt"
-    write_prototypes(path, ROWS, NAMES, counts=torch.tensor([0, 3, 1, 2]), features="detector", source="a test")
-    found = read_prototypes(source(path), NAMES)
-    assert torch.equal(found.bank, ROWS) and found.features == "detector"
-    assert recorded_features(path) == "detector" and recorded_features(tmp_path / "none.pt") is None
+def test_what_is_written_is_read_and_says_where_it_comes_from(tmp_path):
+    path, counts = tmp_path / "made" / "protos.pt", torch.tensor([0, 3, 1, 2])
+    write_prototypes(path, ROWS, NAMES, counts=counts, source="a test")
+    assert torch.equal(read_prototypes(source(path), NAMES), ROWS)
+    content = torch.load(path, weights_only=True)
+    assert set(content) == {"prototypes", "predicates", "counts", "source"} and torch.equal(content["counts"], counts)
     assert [p.name for p in path.parent.iterdir()] == ["protos.pt"]
-
-
-def test_a_predicate_without_example_is_named_in_a_warning(tmp_path, caplog):
-    path = tmp_path / "protos.pt"
-    write_prototypes(path, ROWS, NAMES, counts=torch.tensor([0, 3, 0, 2]), features="relation", source="a test")
-    read_prototypes(source(path), NAMES)
-    assert "no training example of 'has'" in caplog.text
-
-
-@pytest.mark.parametrize("counts", [[0, 3, 0, 2], (0, 3, 0, 2)])
-def test_counts_may_be_plain_numbers(read, counts, caplog):
-    assert torch.equal(read({"prototypes": ROWS, "predicates": list(NAMES), "counts": counts}).bank, ROWS)
-    assert "no training example of 'has'" in caplog.text
-
-
-def test_rows_of_another_kind_of_features_are_refused(tmp_path):
-    path = tmp_path / "protos.pt"
-    write_prototypes(path, ROWS, NAMES, counts=torch.ones(4), features="text", source="a test")
-    with pytest.raises(UserError, match="its rows are 'text' features, expected detector or relation; .*extract_visual_prototypes"):
-        read_prototypes(source(path, features=("detector", "relation")), NAMES)
 
 
 @pytest.mark.parametrize(
     "content, said",
     [
         (torch.rand(4, 5), "prototypes are 5 wide, VIS_PRO_DIM is 4; set the key, or rerun tools/extract_visual_prototypes.py"),
-        (torch.rand(7, 4), r"expected 4 rows, or 3 without background, found a tensor \(7, 4\)"),
+        (torch.rand(7, 4), r"expected 4 rows, the background's first, found a tensor \(7, 4\)"),
+        (ROWS[1:], r"expected 4 rows, the background's first, found a tensor \(3, 4\)"),
         (torch.rand(4), r"found a tensor \(4,\)"),
         ({"prototypes": ROWS, "predicates": ["__background__", "on", "wearing", "under"]}, "no row for 'has'.*another data set"),
         ({"prototypes": ROWS, "predicates": ["__background__", "has", "on", "under"]}, "another order"),
-        ({"on": ROWS[0], "has": ROWS[1]}, "no row for 'under'"),
-        ({"on": ROWS[0], "has": ROWS[1], "under": torch.rand(3)}, r"different widths: \[3, 4\]"),
-        ({"on": "first", "has": "second", "under": "third"}, "the row of 'on' is no vector but str"),
+        ({"prototypes": ROWS, "predicates": [*NAMES[1:], NAMES[0]]}, "another order"),
+        ({"prototypes": ROWS[1:], "predicates": list(NAMES[1:])}, "no row for '__background__'"),
+        (dict.fromkeys(NAMES[:3], ROWS[0]), "no row for 'under'"),
+        (dict(enumerate(ROWS[1:], start=1)), "no row for '__background__'"),
+        ({**dict.fromkeys(NAMES[:3], ROWS[0]), "under": torch.rand(3)}, r"different widths: \[3, 4\]"),
+        (dict.fromkeys(NAMES, "text"), "the row of '__background__' is no vector but str"),
         ({"prototypes": "rows"}, "expected a tensor or a dict of vectors, found str"),
         ([1, 2], "expected a tensor or a dict of vectors, found list"),
         (ROWS.clone().fill_(float("nan")), "not finite"),

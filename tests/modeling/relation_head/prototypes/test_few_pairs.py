@@ -4,26 +4,25 @@ import pytest
 import torch
 
 from maskrcnn_benchmark.config import Task
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.prototype_embedding import BranchSettings, PrototypeEmbeddingNetwork
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.spln import SPLN
 
 from ..conftest import OBJECTS, PREDICATES, WIDTH, toy_pairs
 
 FEW = [((4, 3), 7), ((1,), 0), ((2,), 1), ((0, 2), 2), ((0,), 0)]
 
 
-def build(task, **settings):
+def build(task):
     torch.manual_seed(0)
     banks = {"visual_bank": torch.randn(PREDICATES, WIDTH), "conceptual_bank": torch.randn(PREDICATES, 10)}
-    branches = BranchSettings(**banks, visual_latent_dim=5, conceptual_latent_dim=4, **settings)
     words = {"object_vectors": torch.randn(OBJECTS, 6), "predicate_vectors": torch.randn(PREDICATES, 6)}
-    return PrototypeEmbeddingNetwork(task=task, in_channels=WIDTH, dim=8, hidden_dim=12, branches=branches, **words)
+    sizes = {"in_channels": WIDTH, "dim": 8, "hidden_dim": 12, "visual_latent_dim": 5, "conceptual_latent_dim": 4}
+    return SPLN(task=task, **banks, **words, **sizes)
 
 
 @pytest.mark.parametrize("task", list(Task))
 @pytest.mark.parametrize("num_objects, num_pairs", FEW)
-@pytest.mark.parametrize("fusion", ["selective", "mean"])
-def test_training_gives_finite_losses_and_gradients(fusion, num_objects, num_pairs, task):
-    model = build(task, fusion=fusion, visual_features="detector").train()
+def test_training_gives_finite_losses_and_gradients(num_objects, num_pairs, task):
+    model = build(task).train()
     out = model(toy_pairs(num_pairs, num_objects, training=True))
     total = sum(out.losses.values(), out.relation_logits.sum() + out.entity_logits.sum())
     assert torch.isfinite(total)
@@ -49,7 +48,7 @@ def test_mixed_precision_is_close_to_full_and_learns():
         mixed = model(pairs).relation_logits
         losses = model.train()(pairs).losses
     assert mixed.dtype == torch.float32
-    torch.testing.assert_close(mixed, full, rtol=0.0, atol=0.5)  # logits reach 14
+    torch.testing.assert_close(mixed, full, rtol=0.0, atol=0.3)  # logits reach 4
     assert all(loss.dtype == torch.float32 for loss in losses.values())
     sum(losses.values()).backward()
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)

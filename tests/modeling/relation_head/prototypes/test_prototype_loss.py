@@ -1,9 +1,14 @@
-"""PE-Net's three losses against loops in float64."""
+"""The losses of PE-Net and of SPLN's terms against loops in float64."""
 
 import pytest
 import torch
 
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.loss import PrototypeLoss, squared_distances
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.loss import (
+    matching,
+    mean_similarity,
+    prototype_losses,
+    squared_distances,
+)
 
 
 def loops(rows, prototypes, labels, hardest):
@@ -21,26 +26,31 @@ def loops(rows, prototypes, labels, hardest):
     return {"l21_loss": float(similarity), "dist_loss2": spread, "loss_dis": matching}
 
 
-@pytest.mark.parametrize("k, hardest", [(14, 10), (6, 10), (2, 10)])
-def test_losses_equal_the_loops(k, hardest):
+@pytest.mark.parametrize("k", [14, 6, 2])
+def test_losses_equal_the_loops(k):
     generator = torch.Generator().manual_seed(k)
     rows, prototypes = torch.randn(9, 3, generator=generator), torch.randn(k, 3, generator=generator)
     labels = torch.randint(0, k, (9,), generator=generator)
-    found = PrototypeLoss(hardest=hardest)(rows, prototypes, labels)
-    for name, value in loops(rows, prototypes, labels, hardest).items():
+    found = prototype_losses(rows, prototypes, labels)
+    for name, value in loops(rows, prototypes, labels, hardest=10).items():
         assert found[name].item() == pytest.approx(value, rel=1e-5, abs=1e-6), name
 
 
-def test_names_take_a_prefix_and_values_a_weight():
-    rows, prototypes, labels = torch.randn(4, 3), torch.randn(5, 3), torch.arange(4)
-    plain, other = PrototypeLoss()(rows, prototypes, labels), PrototypeLoss(prefix="vis_", weight=2.0)(rows, prototypes, labels)
-    assert list(other) == ["vis_l21_loss", "vis_dist_loss2", "vis_loss_dis"]
-    assert all(other["vis_" + name] == 2 * value for name, value in plain.items())
+def test_mean_similarity_is_that_of_different_prototypes_and_moves_each_towards_fixed_others():
+    prototypes = torch.randn(5, 3, generator=torch.Generator().manual_seed(1)).double().requires_grad_()
+    unit = torch.nn.functional.normalize(prototypes.detach(), dim=1)
+    expected = sum(float(unit[i] @ unit[j]) for i in range(5) for j in range(5) if i != j) / 16
+    found = mean_similarity(prototypes)
+    assert found.item() == pytest.approx(expected, rel=1e-5)
+    found.backward()
+    to_others = (1 - torch.eye(5)).double()
+    moved = prototypes.detach().requires_grad_()
+    ((torch.nn.functional.normalize(moved, dim=1) @ unit.t()) * to_others).sum().div(16).backward()
+    torch.testing.assert_close(prototypes.grad, moved.grad, rtol=1e-4, atol=1e-6)
 
 
 def test_no_row_means_no_matching_loss():
-    found = PrototypeLoss()(torch.zeros(0, 3), torch.randn(5, 3), torch.zeros(0, dtype=torch.long))
-    assert found["loss_dis"] == 0 and torch.isfinite(found["l21_loss"])
+    assert matching(torch.zeros(0, 3), torch.randn(5, 3), torch.zeros(0, dtype=torch.long)) == 0
 
 
 def test_distances_are_in_float32_under_autocast_and_never_negative():

@@ -1,48 +1,40 @@
-"""The VAE over a bank of prototypes."""
+"""SPLN's VAE: its start, its loss against distributions of torch, and that it learns to restore."""
 
 import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.blocks import standardise
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.vae import PrototypeVAE
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.vae import VAE, vae_loss
 
 
-def test_the_sample_is_the_mean_at_test_and_noisy_in_training():
+@pytest.fixture
+def vae():
     torch.manual_seed(0)
-    vae, x = PrototypeVAE(6, 3), torch.randn(4, 6)
-    vae.eval()
-    encoded = vae.encode(x)
-    assert torch.equal(encoded.sample, encoded.mean)
-    vae.train()
-    assert not torch.equal(vae.encode(x).sample, vae.encode(x).sample)
+    return VAE(64, 16)
 
 
-def test_divergence_is_that_of_normal_distributions():
-    torch.manual_seed(0)
-    vae, x = PrototypeVAE(6, 3).eval(), torch.randn(4, 6)
-    encoded = vae.encode(x)
-    expected = kl_divergence(Normal(encoded.mean, (0.5 * encoded.log_variance).exp()), Normal(0.0, 1.0)).mean()
-    assert vae.fit(x)[2].item() == pytest.approx(expected.item(), rel=1e-5)
+def test_it_starts_with_small_weights_and_no_bias(vae):
+    for name, value in vae.state_dict().items():
+        assert (value == 0).all() if name.endswith("bias") else value.std().item() == pytest.approx(0.02, rel=0.1), name
 
 
-def test_reconstruction_beats_the_mean_vector():
-    torch.manual_seed(0)
-    bank = torch.randn(20, 64) + 5.0
-    bank = standardise(bank, bank.mean(0))
-    vae = PrototypeVAE(64, 16)
-    optimizer = torch.optim.SGD(vae.parameters(), lr=0.5, momentum=0.9)
+def test_the_loss_is_a_distance_and_a_divergence_of_normal_distributions():
+    generator = torch.Generator().manual_seed(1)
+    x, restored = torch.randn(5, 8, generator=generator), torch.randn(5, 8, generator=generator)
+    mean, log_variance = torch.randn(5, 3, generator=generator), torch.randn(5, 3, generator=generator)
+    divergence = kl_divergence(Normal(mean, (0.5 * log_variance).exp()), Normal(0.0, 1.0)).sum(dim=1)
+    expected = torch.cdist(x[:, None], restored[:, None]).mean() + divergence.mean()
+    assert vae_loss(x, restored, mean, log_variance).item() == pytest.approx(expected.item(), rel=1e-5)
+    assert vae_loss(x[:0], restored[:0], mean[:0], log_variance[:0]) == 0
+
+
+def test_it_learns_to_restore_better_than_the_mean(vae):
+    rows = 5 * torch.randn(20, 64)
+    optimizer = torch.optim.Adam(vae.parameters(), lr=3e-3)
     for _ in range(300):
-        _, reconstruction, divergence = vae.fit(bank)
         optimizer.zero_grad()
-        (reconstruction + 0.01 * divergence).backward()
+        vae_loss(rows, *vae(rows)).backward()
         optimizer.step()
-    vae.eval()
     with torch.no_grad():
-        error = (vae.decode(vae.encode(bank).mean) - bank).square().mean()
-    assert error < 0.5 * (bank - bank.mean(0)).square().mean()
-
-
-def test_standardised_rows_are_directions_from_the_centre():
-    rows = torch.tensor([[3.0, 1.0], [1.0, 1.0]])
-    torch.testing.assert_close(standardise(rows, torch.tensor([1.0, 1.0])), torch.tensor([[2.0**0.5, 0.0], [0.0, 0.0]]))
+        restored, _, _ = vae.eval()(rows)
+    assert (restored - rows).square().mean() < 0.5 * (rows - rows.mean(dim=0)).square().mean()

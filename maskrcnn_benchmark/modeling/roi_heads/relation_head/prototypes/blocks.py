@@ -1,27 +1,10 @@
-"""Parts that the branches share."""
+"""Layers and scores that PE-Net and SPLN share."""
 
 import math
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-
-@dataclass(frozen=True, kw_only=True)
-class BranchOutput:
-    """
-    What a branch makes of a batch: rows (P, W) of the pairs and prototypes (K, W) of the predicates in one space, logits (P, K) from
-    the cosines between them.
-    """
-
-    rows: Tensor
-    prototypes: Tensor
-    logits: Tensor
-
-    def detached(self) -> "BranchOutput":
-        """The same for readers that send no gradient back."""
-        return BranchOutput(rows=self.rows.detach(), prototypes=self.prototypes.detach(), logits=self.logits.detach())
 
 
 class MLP(nn.Module):
@@ -39,6 +22,11 @@ class MLP(nn.Module):
         return self.layers[-1](x)
 
 
+def initial_log_scale() -> nn.Parameter:
+    """Logarithm of the factor of the cosines, from 1/0.07 as in PE-Net."""
+    return nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+
+
 def scaled_cosine(rows: Tensor, prototypes: Tensor, log_scale: Tensor) -> Tensor:
     """exp(log_scale) · cosine of each row with each prototype, in float32. (P, W), (K, W) -> (P, K)."""
     with torch.autocast(rows.device.type, enabled=False):
@@ -46,40 +34,13 @@ def scaled_cosine(rows: Tensor, prototypes: Tensor, log_scale: Tensor) -> Tensor
         return log_scale.float().exp() * cosine
 
 
-def standardise(x: Tensor, centre: Tensor) -> Tensor:
+def standardise(logits: Tensor) -> Tensor:
     """
-    Direction of each row as seen from a centre, at a root mean square of 1. (n, V), (V,) -> (n, V) float32.
+    Each row shifted to mean 0 and scaled to standard deviation 1 over its columns (unbiased), in float32. (P, K) -> (P, K).
 
-    The mean of all prototypes is most of each of them; what tells predicates apart is where they lie around it. A row that is the
-    centre becomes 0.
+    A row of equal entries becomes 0. The epsilon lies far below the variance of a row that says something and above that of rounding errors:
+    prototypes that do not differ yet would have these blown up, and with them the gradients.
     """
-    return F.normalize(x.float() - centre.float(), dim=1, eps=1e-6) * x.size(1) ** 0.5
-
-
-class ResidualProjection(nn.Module):
-    """
-    x (n, D) -> project(dropout(ReLU(LayerNorm(x + dropout(ReLU(linear x)))))) (n, W): how every branch but the structural one ends, for
-    rows and prototypes. The result is put on a sphere.
-
-    On a sphere of squared radius 8 the losses of PrototypeLoss speak of angles (squared distances are 16 · (1 − cosine)) and their
-    gradients are as large as the cross-entropy's. Free lengths made them ten times as large: clipping then slowed all branches down.
-    """
-
-    RADIUS = 8.0**0.5
-
-    def __init__(self, dim: int, width: int, dropout: float):
-        """`dim` D, `width` W, rate of the dropouts."""
-        super().__init__()
-        self.linear = nn.Linear(dim, dim)
-        self.norm = nn.LayerNorm(dim)
-        self.project = MLP(dim, dim, width)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.norm(self.dropout(F.relu(self.linear(x))) + x)
-        return self.RADIUS * F.normalize(self.project(self.dropout(F.relu(x))), dim=1)
-
-
-def initial_log_scale() -> nn.Parameter:
-    """Logarithm of the factor of the cosines, from 1/0.07 as in PE-Net."""
-    return nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+    centred = logits.float() - logits.float().mean(dim=1, keepdim=True)
+    variance = centred.square().sum(dim=1, keepdim=True) / (logits.size(1) - 1)
+    return centred * torch.rsqrt(variance + 1e-10)

@@ -1,64 +1,82 @@
-"""A variational autoencoder over a bank of prototypes (Kingma and Welling, ICLR 2014)."""
-
-from dataclasses import dataclass
+"""SPLN's variational autoencoders (Kingma and Welling, ICLR 2014), with the released code's layers and parameter names."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.loss import mean_over_processes
 
-@dataclass(frozen=True, kw_only=True)
-class Encoded:
-    """Posterior of each row: mean (n, L), log_variance (n, L), and a sample (n, L) of it; at test the sample is the mean."""
-
-    mean: Tensor
-    log_variance: Tensor
-    sample: Tensor
+SLOPE = 0.1
 
 
-class PrototypeVAE(nn.Module):
-    """
-    Compresses vectors of width V to a latent variable of width L and back, with one hidden layer of width 2L either way.
+class Encoder(nn.Module):
+    """(n, V) -> mean and logarithm of the variance of the latent variable, (n, L) each."""
 
-    A bank has one row a predicate, too few to be generalised from as they are: in training each row is seen with fresh noise.
-    """
+    def __init__(self, input_dim: int, latent_dim: int):
+        super().__init__()
+        self.fc1 = nn.Linear(input_dim, input_dim)
+        self.fc2 = nn.Linear(input_dim, input_dim // 2)
+        self.fc3 = nn.Linear(input_dim // 2, 2 * latent_dim)
+        self.linear_means = nn.Linear(2 * latent_dim, latent_dim)
+        self.linear_log_var = nn.Linear(2 * latent_dim, latent_dim)
 
-    MAX_LOG_VARIANCE = 8.0
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        for layer in (self.fc1, self.fc2, self.fc3):
+            x = F.leaky_relu(layer(x), SLOPE)
+        return self.linear_means(x), self.linear_log_var(x)
 
-    def __init__(self, input_dim: int, latent_dim: int, *, noise: float = 0.1):
+
+class Decoder(nn.Module):
+    """(n, L) -> (n, V)."""
+
+    def __init__(self, input_dim: int, latent_dim: int):
+        super().__init__()
+        self.fc0 = nn.Linear(latent_dim, 2 * latent_dim)
+        self.fc1 = nn.Linear(2 * latent_dim, input_dim // 2)
+        self.fc2 = nn.Linear(input_dim // 2, input_dim)
+        self.fc3 = nn.Linear(input_dim, input_dim)
+
+    def forward(self, z: Tensor) -> Tensor:
+        for layer in (self.fc0, self.fc1, self.fc2):
+            z = F.leaky_relu(layer(z), SLOPE)
+        return self.fc3(z)
+
+
+class VAE(nn.Module):
+    """What can be said of vectors of width V in a latent variable of width L."""
+
+    def __init__(self, input_dim: int, latent_dim: int, *, noise_at_test: bool = False):
+        """`input_dim` V, `latent_dim` L. `noise_at_test`: the latent variable is drawn in evaluation, too, as released code does."""
+        super().__init__()
+        self.noise_at_test = noise_at_test
+        self.encoder = Encoder(input_dim, latent_dim)
+        self.decoder = Decoder(input_dim, latent_dim)
+        for layer in self.modules():
+            if isinstance(layer, nn.Linear):
+                nn.init.normal_(layer.weight, std=0.02)
+                nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """
         Args:
-            input_dim, latent_dim: V, L.
-            noise: standard deviation of the noise that augments the bank in training, where its rows have a root mean square of 1.
-        """
-        super().__init__()
-        hidden = 2 * latent_dim
-        self.encoder = nn.Sequential(nn.Linear(input_dim, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, 2 * latent_dim))
-        self.decoder = nn.Sequential(nn.Linear(latent_dim, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, input_dim))
-        self.noise = noise
-
-    def encode(self, x: Tensor) -> Encoded:
-        """(n, V) -> posterior and sample."""
-        mean, log_variance = self.encoder(x).chunk(2, dim=1)
-        log_variance = log_variance.clamp(-self.MAX_LOG_VARIANCE, self.MAX_LOG_VARIANCE)
-        sample = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean) if self.training else mean
-        return Encoded(mean=mean, log_variance=log_variance, sample=sample)
-
-    def decode(self, z: Tensor) -> Tensor:
-        """(n, L) -> (n, V)."""
-        return self.decoder(z)
-
-    def fit(self, bank: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """
-        Encodes a bank (K, V), with noise in training.
-
+            x: (n, V).
         Returns:
-            latent (K, L) sample; reconstruction loss, the mean squared error against the clean bank; Kullback-Leibler divergence to the
-            standard normal, the mean over rows and latent dimensions.
+            What the latent variable restores of x (n, V); its mean and log-variance (n, L). In training the variable is drawn with
+            `torch.randn_like`, in evaluation it is its mean, so that the same input has the same result.
         """
-        seen = bank + self.noise * torch.randn_like(bank) if self.training else bank
-        posterior = self.encode(seen)
-        mean, log_variance = posterior.mean.float(), posterior.log_variance.float()
-        reconstruction = F.mse_loss(self.decode(posterior.sample).float(), bank.float())
-        divergence = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).mean()
-        return posterior.sample, reconstruction, divergence
+        mean, log_variance = self.encoder(x)
+        latent = mean
+        if self.training or self.noise_at_test:
+            latent = mean + torch.randn_like(mean) * torch.exp(0.5 * log_variance)
+        return self.decoder(latent), mean, log_variance
+
+
+def vae_loss(x: Tensor, restored: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
+    """
+    Mean over the rows of all processes of the distance between a row and its restoration, plus the Kullback-Leibler divergence of its
+    latent variable from the standard normal. (n, V), (n, V), (n, L), (n, L) -> one number, in float32.
+    """
+    x, restored, mean, log_variance = (values.float() for values in (x, restored, mean, log_variance))
+    distance = (x - restored).norm(dim=1)
+    divergence = -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).sum(dim=1)
+    return mean_over_processes(distance + divergence)

@@ -62,7 +62,7 @@ train relation_train_net predcls "$penet" --skip-test MODEL.FREEZE_DETECTOR True
 step "Visual prototypes: mean features of each predicate's training pairs, by the detector"
 run extract_visual_prototypes spln --output "$visual" $head.VIS_PRO_FEATURES detector $head.CON_PRO_TYPE NONE
 
-step "Conceptual prototypes: a sentence encoder on each predicate's triplets"
+step "Conceptual prototypes: a sentence encoder on three descriptions of each predicate"
 run extract_conceptual_prototypes spln --type SENTENCE --model packaged
 
 step "SPLN, PredCls: on from PE-Net's weights, with both kinds of prototypes"

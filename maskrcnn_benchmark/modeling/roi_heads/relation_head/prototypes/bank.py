@@ -51,21 +51,23 @@ class Prototypes:
     features: str | None = None
 
 
-def write_prototypes(path: str | Path, bank: Tensor, predicates: Sequence[str], *, counts: Tensor, features: str, source: str) -> None:
+def write_prototypes(
+    path: str | Path, bank: Tensor, predicates: Sequence[str], *, counts: Tensor, source: str, features: str | None = None
+) -> None:
     """
     Writes a prototype file, whole or not at all.
 
     Args:
         bank: (K, V). predicates: K names, background first. counts: (K,) examples behind each row.
-        features: detector, relation or text. source: where the rows come from, in words.
+        source: where the rows come from, in words. features: detector, relation or text, if that is to be recorded.
     """
-    if len(bank) != len(predicates) or features not in FEATURE_SOURCES:
+    if len(bank) != len(predicates) or features not in (None, *FEATURE_SOURCES):
         raise ValueError(f"write_prototypes: {len(bank)} rows for {len(predicates)} predicates, features '{features}' of {FEATURE_SOURCES}")
     content = {
         "prototypes": bank.float().cpu(),
         "predicates": list(predicates),
         "counts": counts.cpu(),
-        "features": features,
+        **({} if features is None else {"features": features}),
         "source": source,
     }
     with atomic_path(path) as temporary:

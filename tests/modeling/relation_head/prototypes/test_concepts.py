@@ -216,6 +216,15 @@ def test_a_model_of_another_kind_is_refused(llama, own, tmp_path):
     assert not (tmp_path / "con.pt").exists()
 
 
+@pytest.mark.parametrize("kind", ["LLAMA", "SENTENCE"])
+def test_a_model_that_needs_more_than_text_is_refused(kind, own, tmp_path):
+    config = transformers.T5Config(vocab_size=len(WORDS), d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2)
+    transformers.T5Model(config).save_pretrained(tmp_path / "t5")
+    tokenizer("$A </s>").save_pretrained(tmp_path / "t5")
+    with pytest.raises(UserError, match="t5: T5Model needs decoder_input_ids beside text; is it of the --type"):
+        extract_conceptual_prototypes(kind, str(tmp_path / "t5"), META, tmp_path / "con.pt", str(own))
+
+
 def test_code_in_a_models_folder_is_neither_run_nor_asked_about(own, tmp_path, monkeypatch):
     folder = tmp_path / "strange"
     folder.mkdir()

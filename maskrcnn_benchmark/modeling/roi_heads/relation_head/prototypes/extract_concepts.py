@@ -27,13 +27,13 @@ def conceptual_prototypes(kind: str, folder: Path, descriptions: Sequence[Sequen
         folder: of the model.
         descriptions: K times three texts.
     """
-    bar = progress(descriptions, desc=f"{kind} prototypes", unit="predicate")
+    bar = {"desc": f"{kind} prototypes", "unit": "predicate"}
     if kind == "CLIP":
         clip = ClipText(folder)
-        return torch.stack([torch.cat([clip(text) for text in texts]) for texts in bar])
+        return torch.stack([torch.cat([clip(text) for text in texts]) for texts in progress(descriptions, **bar)])
     # Sentence encoders are trained with their marks in the mean; a causal model's start has read nothing and is the same for every text.
     mean_state = MeanState(folder, special_tokens=kind == "SENTENCE")
-    return torch.stack([mean_state(" ".join(texts)) for texts in bar])
+    return torch.stack([mean_state(" ".join(texts)) for texts in progress(descriptions, **bar)])
 
 
 def extract_conceptual_prototypes(kind: str, model: str, meta: DatasetMeta, path: str | Path, descriptions: str | None = None) -> Tensor:
@@ -50,12 +50,10 @@ def extract_conceptual_prototypes(kind: str, model: str, meta: DatasetMeta, path
         The bank (K, V).
     """
     folder = model_folder(model)
-    file = Path(descriptions) if descriptions else shipped_descriptions(meta.predicates)
+    file = shipped_descriptions(meta.predicates) if descriptions is None else Path(descriptions)
     texts = read_descriptions(file, meta.predicates)
     bank = conceptual_prototypes(kind, folder, texts)
     counts = torch.tensor([len(three) for three in texts])
     write_prototypes(path, bank, meta.predicates, counts=counts, source=f"{kind} {Path(model).name}, descriptions {file.name}")
-    logger.info(
-        f"{path}: {len(bank)} {kind} prototypes from {file}, {bank.size(1)} wide: the value of CON_PRO_DIM and CON_VAE_INPUT_DIM"
-    )
+    logger.info(f"{path}: {len(bank)} {kind} prototypes from {file}, {bank.size(1)} wide: the value of CON_PRO_DIM and CON_VAE_INPUT_DIM")
     return bank

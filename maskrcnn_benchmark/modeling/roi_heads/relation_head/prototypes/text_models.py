@@ -1,5 +1,6 @@
 """Embeddings of text by models in a local folder of Hugging Face's `transformers`; nothing is ever downloaded."""
 
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -82,11 +83,16 @@ class MeanState:
 
     Args:
         special_tokens: whether those that the tokenizer puts around a text (start, end, class) count too.
+    Raises:
+        UserError: what `load` finds wrong, or a model that does not read text alone.
     """
 
     def __init__(self, folder: Path, *, special_tokens: bool):
         self.folder, self.special_tokens = folder, special_tokens
         self.tokenizer, self.model = load(folder, "AutoModel")
+        others = sorted({"pixel_values", "decoder_input_ids"} & signature(self.model.forward).parameters.keys())
+        if others:
+            raise UserError(f"--model {folder}: {type(self.model).__name__} needs {others[0]} beside text; is it of the --type?")
 
     @torch.no_grad()
     def __call__(self, text: str) -> Tensor:

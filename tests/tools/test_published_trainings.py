@@ -5,6 +5,7 @@ of the project's own tools at the published paths and widths, from language mode
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import torch
 
 from maskrcnn_benchmark.config import load_config
 from maskrcnn_benchmark.data.build import load_dataset_meta
-from maskrcnn_benchmark.data.scenes.vocabulary import OBJECTS, PREDICATES
+from maskrcnn_benchmark.data.scenes.vocabulary import PREDICATES
 from maskrcnn_benchmark.data.scenes.write import Sizes, write_scenes
 from maskrcnn_benchmark.modeling.detector import build_detection_model
 from maskrcnn_benchmark.utils.log import close_logging
@@ -78,8 +79,8 @@ def tokenizer(**special):
     """A word a token, between <s> and </s> as CLIP has it."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-    text = " ".join([*OBJECTS, *PREDICATES, "in pictures one sees the relation that these have common is"])
-    words = ["[UNK]", "[PAD]", "<s>", "</s>", ":", ",", ".", *sorted(set(text.lower().split()))]
+    text = (ROOT / "maskrcnn_benchmark/data/descriptions/scenes.json").read_text().lower()
+    words = ["[UNK]", "[PAD]", "<s>", "</s>", *sorted(set(re.findall(r"\w+|[^\w\s]+", text)))]
     tokens = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
     tokens.normalizer, tokens.pre_tokenizer = normalizers.Lowercase(), pre_tokenizers.Whitespace()
     if special:

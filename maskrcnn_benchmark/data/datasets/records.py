@@ -37,15 +37,20 @@ class ImageRecord:
     mark: int
 
 
-def read_json(file: str | Path, kind: type) -> Any:
-    """The content of a JSON file, which must be a `kind` (dict or list); UserError that names the file otherwise."""
+def read_json(file: str | Path, kind: type, cure: str | None = None) -> Any:
+    """
+    The content of a JSON file, which must be a `kind` (dict or list); UserError that names the file otherwise.
+
+    Args:
+        cure: what to do about a file that cannot be read; by default what helps with a published one.
+    """
     file = Path(file)
     try:
         content = json.loads(file.read_bytes())
     except OSError as error:
-        raise UserError(f"{file}: cannot be read ({error.strerror}); DATASET.md says where to get it") from error
+        raise UserError(f"{file}: cannot be read ({error.strerror}); {cure or 'DATASET.md says where to get it'}") from error
     except ValueError as error:
-        raise UserError(f"{file}: is not valid JSON ({error}); fetch it again") from error
+        raise UserError(f"{file}: is not valid JSON ({error}); {cure or 'fetch it again'}") from error
     if not isinstance(content, kind):
         raise UserError(f"{file}: expected a JSON {'list' if kind is list else 'object'}, found {type(content).__name__}")
     return content

@@ -1,108 +1,93 @@
-"""Conceptual prototypes: what a language model makes of each predicate and of the triplets that it stands in."""
+"""
+Descriptions of predicates, from which conceptual prototypes are made: three sentences each on what it means in a picture.
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+A file is JSON, {predicate: [three texts]}, "__background__" among the predicates. Those of Visual Genome 150, GQA-200, Open Images V6 and
+the demo's scenes ship with the package, in data/descriptions.
+"""
 
-import numpy as np
-import torch
-from torch import Tensor
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
-from maskrcnn_benchmark.data.meta import DatasetMeta
+from maskrcnn_benchmark import data
+from maskrcnn_benchmark.data.datasets.records import read_json
 from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.log import get_logger
 
-# texts -> (number of texts, V), a row of length 1 each
-Embed = Callable[[Sequence[str]], Tensor]
+logger = get_logger(__name__)
 
-
-@dataclass(frozen=True)
-class Triplet:
-    """Words of a training triplet, and its weight among those of its predicate (they sum to 1)."""
-
-    subject: str
-    object: str
-    weight: float
+SHIPPED = Path(data.__file__).with_name("descriptions")
+TEXTS = 3
+_FORM = f'{{"predicate": [{TEXTS} texts]}}'
 
 
-def weighted_triplets(meta: DatasetMeta, limit: int | None = None) -> list[list[Triplet]]:
+def read_descriptions(file: str | Path, predicates: Sequence[str]) -> list[tuple[str, ...]]:
     """
-    The distinct training triplets of each predicate by descending weight.
-
-    A triplet weighs as often as it was annotated, times how much its two classes say of the predicate: a class that occurs in the same
-    role with d of the K − 1 predicates counts log(1 + (K − 1) / d), so that words which go with everything fade.
+    The descriptions of a data set's predicates.
 
     Args:
-        meta: with training statistics.
-        limit: only the heaviest ones of each predicate.
+        file: describes them all; what else it describes is not used, and a warning names it (not of the package's own files).
+        predicates: K names, background first.
     Returns:
-        K lists, background first and empty; empty too for a predicate without training example.
+        K times three texts, in the order of `predicates`.
     Raises:
-        UserError: no statistics.
+        UserError: a file that cannot be read, a predicate without description, or one that is not three different texts.
     """
-    if meta.fg_matrix is None:
-        raise UserError("conceptual prototypes need the training statistics of the data set, and there are none")
-    counts = np.asarray(meta.fg_matrix, dtype=np.float64)
-    as_subject = np.log1p((meta.num_predicates - 1) / np.maximum((counts.sum(1) > 0)[:, 1:].sum(1), 1))  # (O,)
-    as_object = np.log1p((meta.num_predicates - 1) / np.maximum((counts.sum(0) > 0)[:, 1:].sum(1), 1))  # (O,)
-    weights = counts * as_subject[:, None, None] * as_object[None, :, None]
-    triplets: list[list[Triplet]] = [[]]
-    for predicate in range(1, meta.num_predicates):
-        subjects, objects = np.nonzero(weights[:, :, predicate])
-        values = weights[subjects, objects, predicate]
-        order = np.argsort(-values, kind="stable")[:limit]
-        total = values[order].sum()
-        triplets.append([Triplet(meta.objects[subjects[i]], meta.objects[objects[i]], float(values[i] / total)) for i in order])
-    return triplets
+    content = _read(file)
+    missing = [name for name in predicates if name not in content]
+    if missing:
+        raise UserError(
+            f"{file}: has no description of {_some(missing)}; expected {_FORM} for each of the data set's {len(predicates)} names, "
+            f"found {_some(list(content)) or 'none'}"
+        )
+    unused = [name for name in content if name not in set(predicates)]
+    if unused and Path(file).parent != SHIPPED:
+        logger.warning(f"{file}: the data set has no predicate {_some(unused)}; what describes it is not used")
+    return [_three_texts(file, name, content[name]) for name in predicates]
 
 
-def separate_words(meta: DatasetMeta, embed: Embed) -> Tensor:
+def shipped_descriptions(predicates: Sequence[str]) -> Path:
     """
-    Subject, predicate and object embedded by themselves (CLIP): (K, 3V).
+    The file of the package that describes all `predicates`, the one with the fewest others if several do.
 
-    The subject's part is the weighted mean over the predicate's triplets, the object's likewise; a predicate without triplets has the
-    predicate's own vector in all three.
+    Raises:
+        UserError: there is none; it names what the closest one lacks.
     """
-    classes, predicates = embed(meta.objects[1:]), embed(meta.predicates[1:])
-    row = dict(zip(meta.objects[1:], classes, strict=True))
-    rows = []
-    for own, triplets in zip(predicates, weighted_triplets(meta)[1:], strict=True):
-        if not triplets:
-            rows.append(torch.cat([own, own, own]))
-            continue
-        weights = torch.tensor([t.weight for t in triplets])
-        subject = weights @ torch.stack([row[t.subject] for t in triplets])
-        obj = weights @ torch.stack([row[t.object] for t in triplets])
-        rows.append(torch.cat([subject, own, obj]))
-    return with_background(rows)
+    files = sorted(SHIPPED.glob("*.json"))
+    names = {file: _read(file).keys() for file in files}
+    closest = min(files, key=lambda file: (len(set(predicates) - names[file]), len(names[file])))
+    lacking = [name for name in predicates if name not in names[closest]]
+    if lacking:
+        raise UserError(
+            f"the package describes the predicates of {', '.join(file.stem for file in files)}, and the closest to this data set, "
+            f"{closest.stem}, lacks {_some(lacking)}; write descriptions of all {len(predicates)}, {_FORM}, and name them: "
+            "--descriptions FILE.json"
+        )
+    return closest
 
 
-def sentences(meta: DatasetMeta, embed: Embed, *, limit: int = 20) -> Tensor:
-    """
-    The mean of the predicate's own vector and the weighted mean over sentences "subject predicate object" of its heaviest triplets
-    (sentence encoders): (K, V).
-    """
-    rows = []
-    for predicate, triplets in zip(meta.predicates[1:], weighted_triplets(meta, limit)[1:], strict=True):
-        texts = [f"{t.subject} {predicate} {t.object}" for t in triplets]
-        vectors = embed([predicate, *texts])
-        weights = torch.tensor([0.5, *(0.5 * t.weight for t in triplets)]) if texts else torch.ones(1)
-        rows.append(weights @ vectors)
-    return with_background(rows)
+def _read(file: str | Path) -> dict[str, Any]:
+    return read_json(file, dict, cure=f"it must be a JSON file {_FORM}")
 
 
-def prompts(meta: DatasetMeta, *, limit: int = 8) -> list[tuple[str, str]]:
-    """
-    A text for each predicate that ends in it (language models), as (what comes before, the predicate): the model has read its heaviest
-    triplets when it reaches the word.
-    """
-    found = []
-    for predicate, triplets in zip(meta.predicates[1:], weighted_triplets(meta, limit)[1:], strict=True):
-        examples = ", ".join(f"{t.subject} {predicate} {t.object}" for t in triplets)
-        seen = f"In pictures one sees: {examples}. " if examples else ""
-        found.append((f"{seen}The relation that these have in common is ", predicate))
-    return found
+def _three_texts(file: str | Path, name: str, texts: Any) -> tuple[str, ...]:
+    def error(found: str) -> UserError:
+        return UserError(f"{file}: expected {TEXTS} different texts that describe '{name}', found {found}")
+
+    if not isinstance(texts, list):
+        raise error(type(texts).__name__)
+    if len(texts) != TEXTS:
+        raise error(f"a list of {len(texts)}")
+    strange = [text for text in texts if not isinstance(text, str) or not text.strip()]
+    if strange:
+        raise error(f"{strange[0]!r} among them")
+    cleaned = tuple(" ".join(text.split()) for text in texts)
+    twice = [text for text in cleaned if cleaned.count(text) > 1]
+    if twice:
+        raise error(f"one of them twice ('{twice[0]}')")
+    return cleaned
 
 
-def with_background(rows: Sequence[Tensor]) -> Tensor:
-    """(K − 1) rows -> (K, V), their mean first as the background's."""
-    bank = torch.stack(list(rows))
-    return torch.cat([bank.mean(dim=0, keepdim=True), bank])
+def _some(names: Sequence[str], limit: int = 6) -> str:
+    shown = ", ".join(f"'{name}'" for name in names[:limit])
+    return shown + (f" and {len(names) - limit} more" if len(names) > limit else "")

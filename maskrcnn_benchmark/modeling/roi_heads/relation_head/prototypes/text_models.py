@@ -1,18 +1,16 @@
 """Embeddings of text by models in a local folder of Hugging Face's `transformers`; nothing is ever downloaded."""
 
-from collections.abc import Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from maskrcnn_benchmark.utils.errors import UserError
 
 # Stands for the folder of the sentence encoder that the extra [demo] installs.
 PACKAGED = "packaged"
-_BATCH = 32
 
 
 def model_folder(folder: str) -> Path:
@@ -61,75 +59,58 @@ def load(folder: Path, kind: str) -> tuple[Any, nn.Module]:
             f"--model {folder}: it lacks {len(missing)} weights of a {kind}, such as {missing[0]}, which would be random; "
             "is the --type that of the model?"
         )
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
     return tokenizer, model.eval()
 
 
 class ClipText:
-    """CLIP's projected text embeddings, of length 1."""
+    """CLIP's text tower with its projection."""
 
     def __init__(self, folder: Path):
+        self.folder = folder
         self.tokenizer, self.model = load(folder, "CLIPTextModelWithProjection")
 
     @torch.no_grad()
-    def __call__(self, texts: Sequence[str]) -> Tensor:
-        """n texts -> (n, projection_dim)."""
-        parts = [self.model(**_tokens(self.tokenizer, chunk)).text_embeds.float() for chunk in _chunks(texts)]
-        return F.normalize(torch.cat(parts), dim=1)
+    def __call__(self, text: str) -> Tensor:
+        """The embedding (projection_dim,), of the length that the model gives it."""
+        tokens = _tokens(self, text)
+        del tokens["special_tokens_mask"]
+        return self.model(**tokens).text_embeds[0].float()
 
 
-class SentenceEncoder:
-    """Means of the last hidden states over a text's tokens, of length 1."""
+class MeanState:
+    """
+    The mean of a model's last hidden states over a text's tokens.
 
-    def __init__(self, folder: Path):
+    Args:
+        special_tokens: whether those that the tokenizer puts around a text (start, end, class) count too.
+    Raises:
+        UserError: what `load` finds wrong, or a model that does not read text alone.
+    """
+
+    def __init__(self, folder: Path, *, special_tokens: bool):
+        self.folder, self.special_tokens = folder, special_tokens
         self.tokenizer, self.model = load(folder, "AutoModel")
+        others = sorted({"pixel_values", "decoder_input_ids"} & signature(self.model.forward).parameters.keys())
+        if others:
+            raise UserError(f"--model {folder}: {type(self.model).__name__} needs {others[0]} beside text; is it of the --type?")
 
     @torch.no_grad()
-    def __call__(self, texts: Sequence[str]) -> Tensor:
-        """n texts -> (n, hidden size)."""
-        parts = []
-        for chunk in _chunks(texts):
-            tokens = _tokens(self.tokenizer, chunk)
-            states = self.model(**tokens).last_hidden_state.float()
-            mask = tokens["attention_mask"].unsqueeze(2)
-            parts.append((states * mask).sum(1) / mask.sum(1))
-        return F.normalize(torch.cat(parts), dim=1)
+    def __call__(self, text: str) -> Tensor:
+        """The mean (hidden size,), of the length that it comes to."""
+        tokens = _tokens(self, text)
+        special = tokens.pop("special_tokens_mask")[0].bool()
+        states = self.model(**tokens).last_hidden_state[0].float()  # (tokens, hidden size)
+        return states.mean(dim=0) if self.special_tokens else states[~special].mean(dim=0)
 
 
-class LanguageModel:
-    """Hidden states of a decoder such as LLaMA."""
-
-    def __init__(self, folder: Path):
-        self.tokenizer, self.model = load(folder, "AutoModel")
-
-    @torch.no_grad()
-    def last_words(self, texts: Sequence[tuple[str, str]]) -> list[Tensor]:
-        """
-        Args:
-            texts: (what comes before, the words in question).
-        Returns:
-            For each the mean (hidden size,) of the last hidden states over the tokens of its words.
-        """
-        return [self._one(before, words) for before, words in texts]
-
-    def _one(self, before: str, words: str) -> Tensor:
-        tokens = self.tokenizer(before + words, return_tensors="pt")
-        ids = tokens["input_ids"]
-        shared = self.tokenizer(before.rstrip(), return_tensors="pt")["input_ids"]
-        length = min(ids.size(1), shared.size(1))
-        differ = (ids[0, :length] != shared[0, :length]).nonzero()
-        first = int(differ[0]) if len(differ) else length
-        last = ids.size(1)
-        while last - 1 > first and int(ids[0, last - 1]) in self.tokenizer.all_special_ids:
-            last -= 1  # an end-of-text token is not one of the words
-        states = self.model(input_ids=ids, attention_mask=tokens["attention_mask"]).last_hidden_state[0].float()
-        return states[min(first, last - 1) : last].mean(dim=0)
-
-
-def _tokens(tokenizer: Any, texts: Sequence[str]) -> dict[str, Tensor]:
-    return dict(tokenizer(list(texts), return_tensors="pt", padding=True, truncation=True))
-
-
-def _chunks(texts: Sequence[str]) -> list[Sequence[str]]:
-    return [texts[i : i + _BATCH] for i in range(0, len(texts), _BATCH)]
+def _tokens(model: ClipText | MeanState, text: str) -> dict[str, Tensor]:
+    """A text's tokens as a batch of one: nothing is padded. UserError if the model does not read so many."""
+    tokens = dict(model.tokenizer(text, return_tensors="pt", return_special_tokens_mask=True))
+    count = tokens["input_ids"].size(1)
+    limit = min(model.tokenizer.model_max_length, getattr(model.model.config, "max_position_embeddings", count))
+    if count > limit:
+        raise UserError(
+            f"--model {model.folder}: reads up to {limit} tokens at a time, but a predicate's description has {count} "
+            f"('{text[:60]}...'); shorten it"
+        )
+    return tokens

@@ -18,7 +18,8 @@ import torch
 import torch.nn.functional as F
 
 from maskrcnn_benchmark.config import Task
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.prototype_embedding import BranchSettings, PrototypeEmbeddingNetwork
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.penet import PENet
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.spln import SPLN
 from maskrcnn_benchmark.structures.relation import PairBatch
 from maskrcnn_benchmark.utils.files import write_json
 
@@ -27,14 +28,14 @@ WORDS = 300  # width of word vectors
 MIB = 2**20
 
 
-def build(model: str, width: int, dim: int, predicates: int) -> PrototypeEmbeddingNetwork:
+def build(model: str, width: int, dim: int, predicates: int) -> PENet:
     """PE-Net, or SPLN with the published llama command's widths: banks as wide as the features, latent variables a quarter of that."""
-    branches = None
-    if model == "SPLN":
-        banks = {"visual_bank": torch.randn(predicates, width), "conceptual_bank": torch.randn(predicates, width)}
-        branches = BranchSettings(**banks, visual_latent_dim=width // 4, conceptual_latent_dim=width // 4)
     words = {"object_vectors": torch.randn(OBJECTS, WORDS), "predicate_vectors": torch.randn(predicates, WORDS)}
-    return PrototypeEmbeddingNetwork(task=Task.PREDCLS, in_channels=width, dim=dim, branches=branches, **words).train()
+    sizes = {"task": Task.PREDCLS, "in_channels": width, "dim": dim, **words}
+    if model == "PE-Net":
+        return PENet(**sizes).train()
+    banks = {"visual_bank": torch.randn(predicates, width), "conceptual_bank": torch.randn(predicates, width)}
+    return SPLN(**sizes, **banks, visual_latent_dim=width // 4, conceptual_latent_dim=width // 4).train()
 
 
 def batch(pairs: int, width: int, predicates: int) -> PairBatch:

@@ -23,8 +23,10 @@ TINY = Scale(
     extractor_iterations=2,
     head_iterations=3,
     sgdet_iterations=2,
+    noise_seeds=(1, 2),
 )
-SPLN_VERSIONS = ("SPLN without conceptual", "SPLN with mean fusion", "SPLN")
+PENETS = ["PE-Net", "PE-Net with reweighting"]
+WITHOUT = [f"SPLN without {part}" for part in ("reweighting", "visual", "conceptual")]
 SMALL_HEAD = ["DATALOADER.NUM_WORKERS", "0", "INPUT.MIN_SIZE_TRAIN", "(64,)", "INPUT.MIN_SIZE_TEST", "64"]
 
 
@@ -41,9 +43,8 @@ def test_the_benchmark_runs_whole_and_only_once(tmp_path, monkeypatch):
 
     text = bench(jobs=2)
     rows = re.findall(r"^\| ([A-Z][^|]*) \|", text, re.M)
-    versions = [f"{name} ({source})" for source in ("relation", "detector") for name in SPLN_VERSIONS]
-    versions.insert(-2, "SPLN without layout (detector)")
-    assert rows[:11] == ["FREQ", "Motifs", "PE-Net", "PE-Net-Reweight", *versions]
+    assert rows[:10] == ["FREQ", "Motifs", *PENETS, *WITHOUT, "SPLN with gates as they start", "SPLN with VAE_WEIGHT 1", "SPLN"]
+    assert "2 tests of one trained SPLN" in text and re.search(r"^\| mR@50 \| [\d.]+ \| [\d.]+ \| [\d.]+ \| [\d.]+ \|$", text, re.M)
     assert "<svg" in (tmp_path / "page.svg").read_text()
 
     def refuse(cfg, **_):
@@ -53,7 +54,7 @@ def test_the_benchmark_runs_whole_and_only_once(tmp_path, monkeypatch):
     assert bench(jobs=1).split("\n\n", 3)[3] == text.split("\n\n", 3)[3]
 
     workshop = work.Workshop(TINY, tmp_path / "out", configs=configs, device="cpu")
-    a, b = (workshop.result(tmp_path / "out" / name / "1") for name in ("pe-net", "spln--relation"))
+    a, b = (workshop.result(tmp_path / "out" / name / "1") for name in ("pe-net", "spln"))
     found = paired_bootstrap(b.evaluator, a.evaluator, metric="R", k=50)
     assert found["a"] == pytest.approx(b.metrics["R"]["50"]) and found["b"] == pytest.approx(a.metrics["R"]["50"])
 

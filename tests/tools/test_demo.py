@@ -38,18 +38,17 @@ def penet(tmp_path, monkeypatch):
     close_logging()
 
 
-def test_spln_trains_from_penets_weights_with_prototypes_of_the_detectors_features(penet, call):
+def test_spln_trains_from_penets_weights_with_prototypes_of_its_features(penet, call):
     words = ["--config-file", CONFIGS / "spln.yaml", *SMALL]
     status, said = call("relation_train_net", *words)
     assert status == 2 and "VIS_PRO_PATH ./output/demo/visual_prototypes.pt: no such file; make it with tools/extract_visual" in said
 
-    detector = [HEAD + "VIS_PRO_FEATURES", "detector", HEAD + "CON_PRO_TYPE", "NONE"]
-    status, said = call("extract_visual_prototypes", *words, "--output", VISUAL, *detector)
-    assert status == 0 and "(detector features)" in said, said
+    status, said = call("extract_visual_prototypes", *words, "--output", VISUAL)
+    assert status == 0 and "no training example of __background__" in said and "partly random" not in said, said
     status, said = call("relation_train_net", *words)
     assert status == 2 and "CON_PRO_LLAMA_PATH" in said and "make it with tools/extract_conceptual_prototypes.py" in said
 
-    about = {"counts": torch.ones(23), "features": "text", "source": "noise"}
+    about = {"counts": torch.ones(23), "source": "noise"}
     write_prototypes(CONCEPTUAL, torch.randn(23, 100), penet.predicates, **about)
     status, said = call("relation_train_net", *words)
     assert status == 2 and "prototypes are 100 wide" in said and "CON_PRO_DIM is 384" in said
@@ -58,7 +57,7 @@ def test_spln_trains_from_penets_weights_with_prototypes_of_the_detectors_featur
     status, said = call("relation_train_net", *words)
     assert status == 0, said
     log = Path("output/demo/spln/log.txt").read_text()
-    assert [log.count(f"computing the features of {n} of {n} images") for n in (3, 2)] == [1, 1]  # the prototypes left training its own
+    assert [log.count(f"computing the features of {n} of {n} images") for n in (3, 2)] == [0, 1]  # the prototypes left training its own
     assert json.loads(Path("output/demo/spln/inference/scenes_test/metrics.json").read_text())["mode"] == "predcls"
 
     status, said = call("relation_train_net", "--config-file", CONFIGS / "spln_sgdet.yaml", *SMALL, "SOLVER.STEPS", "(1,)")
@@ -72,6 +71,7 @@ def test_the_widths_of_splns_keys_agree():
         head = cfg.MODEL.ROI_RELATION_HEAD
         assert Task.from_cfg(cfg) is task and cfg.MODEL.FREEZE_DETECTOR and head.FREEZE_FEATURE_EXTRACTORS
         assert head.VIS_PRO_DIM == head.VIS_VAE_INPUT_DIM == head.CONTEXT_POOLING_DIM == cfg.MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM
+        assert head.VIS_VAE_INPUT_DIM == 2 * head.PENET_MLP_DIM and cfg.MODEL.USE_REWEIGHT == "PENET"
         assert head.CON_PRO_DIM == head.CON_VAE_INPUT_DIM and head.CON_PRO_TYPE == "LLAMA"
         assert bool(cfg.DATALOADER.FEATURE_CACHE) == (task is Task.PREDCLS)
 

@@ -32,7 +32,7 @@ RELATION = Path("output/relation_baseline/penet.pth")
 VISUAL = RELATION.parent / "vg_vis_protos.pt"
 CONCEPTUAL = {"LLAMA": RELATION.parent / "vg_llama_con_protos.pt", "CLIP": RELATION.parent / "vg_clip_refine_con_protos.pt"}
 TRAINED_ON = {"spln-llama": "detector", "spln-clip": "relation"}
-BRANCHES = ("structural", "visual", "conceptual", "generalized")
+LOSSES = {"loss_rel", "sem_simi_loss", "vis_simi_loss", "con_simi_loss", "vis_vae_loss", "con_vae_loss"}
 # What makes the published settings small, and fits them to the scenes; the widths of conceptual prototypes stay.
 SMALL = {
     "MODEL.DEVICE": "cpu",
@@ -169,19 +169,21 @@ def metrics_of(model, task):
 @pytest.mark.parametrize("model", MODELS)
 def test_a_published_training_runs_in_the_three_modes_and_its_test_finds_the_same(model, prototypes, call):
     visual, conceptual = prototypes(model)
-    assert visual["prototypes"].shape == (len(PREDICATES) + 1, 32) and visual["features"] == TRAINED_ON[model]
+    assert visual["prototypes"].shape == (len(PREDICATES) + 1, 32)
     assert visual["source"] == {"detector": DETECTOR, "relation": RELATION}[TRAINED_ON[model]].name and int(visual["counts"].sum()) > 0
     assert conceptual["prototypes"].shape == (len(PREDICATES) + 1, {"spln-llama": 4096, "spln-clip": 2304}[model])
     for task in TASKS:
-        trained = call("relation_train_net", *command("train.sh", model, task, *OVERRIDES, *start(model))[2:])
+        words = command("train.sh", model, task, *OVERRIDES, *start(model))[2:]
+        if task == "predcls":  # once in two parts
+            assert call("relation_train_net", *words, "SOLVER.MAX_ITER", "1", "--skip-test")[0] == 0
+        trained = call("relation_train_net", *words)
         assert trained[0] == 0, trained[1]
         metrics = json.loads(metrics_of(model, task).read_text())
         assert metrics["mode"] == task and metrics["images"] == 2 and set(metrics["R"]) == {"20", "50", "100"}
         logged = [json.loads(line) for line in Path(f"output/{model}-{task}/metrics.jsonl").read_text().splitlines()]
-        names = {"loss_rel", "l21_loss", *(f"{p}_{n}" for p in ("vis", "con") for n in ("vae_rec", "vae_kl", "loss_dis", "loss_rel"))}
-        assert [line["iteration"] for line in logged] == [1, 2] and all(names <= line.keys() for line in logged)
+        assert [line["iteration"] for line in logged] == [1, 2] and all(LOSSES <= line.keys() for line in logged)
         assert logged[-1]["loss_rel"] > 0, "there were pairs"
-        assert sum(logged[-1][f"fusion_{name}"] for name in BRANCHES) == pytest.approx(1.0, abs=1e-4)
+        assert all(0.2 < logged[-1][f"fusion_{term}"] < 0.6 for term in ("structural", "visual", "conceptual"))
 
         metrics_of(model, task).unlink()
         tested = call("relation_test_net", *command("test.sh", model, task, *OVERRIDES)[2:])

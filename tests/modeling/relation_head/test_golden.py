@@ -1,4 +1,4 @@
-"""PE-Net and the whole relation model against outputs of the published code (SGG_SHARED/golden)."""
+"""PE-Net, SPLN and the whole relation model against outputs of the published code (SGG_SHARED/golden)."""
 
 import importlib.util
 import os
@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from maskrcnn_benchmark.config import Task
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.prototype_embedding import PrototypeEmbeddingNetwork
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.penet import PENet
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.spln import SPLN
 from maskrcnn_benchmark.structures.relation import PairBatch
 
 pytestmark = pytest.mark.golden
@@ -19,18 +20,23 @@ NO_GRADIENT = "pos_embed.0.bias"  # 0 but for rounding: a batch norm follows
 
 
 @pytest.fixture(scope="module")
-def weights(shared):
-    """The published predictor's parameters, each from its name."""
+def fill(shared):
+    """fill(model): gives every parameter the value that its published name stands for."""
     spec = importlib.util.spec_from_file_location("fill", shared / "golden/fill.py")
-    fill = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(fill)
-    return fill.fill(build(Task.SGCLS), PREFIX).state_dict()
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return lambda model: module.fill(model, PREFIX)
 
 
-def build(task):
-    return PrototypeEmbeddingNetwork(
-        task=task, in_channels=4096, object_vectors=torch.zeros(151, 300), predicate_vectors=torch.zeros(51, 300), nms_threshold=0.5
-    )
+@pytest.fixture(scope="module")
+def weights(fill):
+    """PE-Net's published parameters."""
+    return fill(build(PENet, Task.SGCLS)).state_dict()
+
+
+def build(kind, task, **banks):
+    words = {"object_vectors": torch.zeros(151, 300), "predicate_vectors": torch.zeros(51, 300)}
+    return kind(task=task, in_channels=4096, nms_threshold=0.5, **words, **banks)
 
 
 def batch(inputs, training):
@@ -60,11 +66,24 @@ def close(found, expected, tolerance=1e-4):
 def test_penet_meets_the_published_logits_losses_and_gradients(shared, weights, which, task):
     golden = torch.load(shared / f"golden/predictor/d2_penet_predictor_{which}.pt", weights_only=True)
     want = golden["outputs"][str(task)]
-    model = build(task)
+    model = build(PENet, task)
     model.load_state_dict(weights)
+    meets(model, golden["inputs"], want, task)
 
+
+@pytest.mark.parametrize("which, latent", [("llama", 1024), ("clip", 576)])
+def test_spln_meets_the_released_logits_losses_and_gradients(shared, fill, monkeypatch, which, latent):
+    monkeypatch.setattr(torch, "randn_like", torch.zeros_like)
+    golden = torch.load(shared / f"golden/predictor/d2_spln_{which}_predictor_fill.pt", weights_only=True)
+    banks = {"visual_bank": golden["prototypes"]["vis"].float(), "conceptual_bank": golden["prototypes"]["con"].float()}
+    model = fill(build(SPLN, Task.SGCLS, **banks, conceptual_latent_dim=latent))
+    meets(model, golden["inputs"], golden["outputs"]["sgcls"], Task.SGCLS)
+
+
+def meets(model, inputs, want, task):
+    """Logits in evaluation; losses and norms of gradients of a step without dropout."""
     with torch.no_grad():
-        out = model.eval()(batch(golden["inputs"], training=False))
+        out = model.eval()(batch(inputs, training=False))
     close(out.relation_logits, want["eval"]["rel_logits"])
     close(out.entity_logits, want["eval"]["obj_logits"])
 
@@ -72,7 +91,7 @@ def test_penet_meets_the_published_logits_losses_and_gradients(shared, weights, 
     for module in model.train().modules():
         if isinstance(module, torch.nn.Dropout):
             module.eval()
-    pairs = batch(golden["inputs"], training=True)
+    pairs = batch(inputs, training=True)
     out = model(pairs)
     for name, value in want["add_losses"].items():
         assert out.losses[name].item() == pytest.approx(float(value), rel=1e-4, abs=1e-7), name

@@ -198,7 +198,7 @@ def test_the_file_says_what_its_rows_are_and_the_log_how_wide(clip, own, tmp_pat
     assert content["predicates"] == list(NAMES) and content["counts"].tolist() == [3, 3, 3]
     assert content["source"] == "CLIP clip, descriptions own.json"
     source = PrototypeSource(key="CON_PRO_CLIP_PATH", path=str(tmp_path / "con.pt"), dim_key="CON_PRO_DIM", dim=18, tool="")
-    assert torch.equal(read_prototypes(source, NAMES).bank, bank)
+    assert torch.equal(read_prototypes(source, NAMES), bank)
 
 
 @pytest.mark.parametrize("where", ["tokenizer", "model"])

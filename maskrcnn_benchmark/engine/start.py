@@ -100,7 +100,7 @@ def _used(cfg: Config, model: nn.Module) -> set[str]:
 def _require_loaded(cfg: Config, model: nn.Module, loaded: Collection[str]) -> None:
     """UserError if a frozen parameter that takes part would stay random."""
     frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
-    random = (frozen & _used(cfg, model)) - set(loaded)
+    random = (frozen & _used(cfg, model)) - set(loaded) - optional(model).keys()
     if not random:
         return
     if any(name.startswith("roi_heads.relation.") for name in random):

@@ -95,6 +95,31 @@ def test_frozen_extractors_need_a_relation_model(world, detector_file):
         load_start(cfg, model)
 
 
+@pytest.fixture
+def spln(world):
+    """spln(*overrides): SPLN on relation.yaml's world, with a published-form file of visual prototypes."""
+    torch.save(torch.randn(4, 16).half(), world / "vis.pt")
+    head = "MODEL.ROI_RELATION_HEAD."
+    keys = ["VIS_PRO_PATH", world / "vis.pt", "VIS_PRO_DIM", 16, "VIS_VAE_INPUT_DIM", 16, "VIS_VAE_LATENT_DIM", 4]
+    keys = [head + word if i % 2 == 0 else str(word) for i, word in enumerate(keys)]
+    return lambda *overrides: relation(world, *keys, *overrides)
+
+
+def test_gates_that_are_not_trained_need_no_file(spln, detector_file):
+    detector = ["MODEL.PRETRAINED_DETECTOR_CKPT", str(detector_file[0])]
+    cfg, model = spln(*FROZEN, *detector, "MODEL.ROI_RELATION_HEAD.TRAIN_GATES", "False")
+    assert not model.roi_heads.relation.predictor.logit_wt1.requires_grad
+    assert not any("logit_wt" in name for name in load_start(cfg, model))
+
+
+def test_a_published_file_without_gates_is_tested_with_them_named(spln, world, caplog):
+    cfg, model = spln()
+    weights = {name: value for name, value in model.state_dict().items() if not name.endswith(("logit_wt1", "logit_wt2", "vis_protos"))}
+    torch.save({"model": weights}, world / "published.pth")
+    load_tested(cfg, model, world / "published.pth", load_dataset_meta(cfg))
+    assert "lacks roi_heads.relation.predictor.logit_wt1 (gate of the structural term)" in caplog.text
+
+
 def test_a_trunk_is_no_detector(world, trunk_file):
     cfg, model = relation(world, "MODEL.PRETRAINED_DETECTOR_CKPT", str(trunk_file))
     with pytest.raises(UserError, match="PRETRAINED_DETECTOR_CKPT .*no detector"):

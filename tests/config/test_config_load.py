@@ -1,8 +1,10 @@
 """Files, bases, overrides and the errors that explain what is wrong with them."""
 
 import pytest
+import yaml
 
 from maskrcnn_benchmark.config import cfg, default_config, load_config, load_config_text
+from maskrcnn_benchmark.config.removed import REMOVED
 from maskrcnn_benchmark.utils.errors import UserError
 
 
@@ -109,6 +111,19 @@ def test_a_word_that_is_no_choice_lists_the_choices():
 )
 def test_an_unknown_key_names_the_nearest(key, nearest):
     assert error(key, "1").endswith(f"nearest known key is {nearest}")
+
+
+@pytest.mark.parametrize("key", sorted(REMOVED))
+def test_a_removed_key_says_what_takes_its_place_wherever_it_stands(key, tmp_path):
+    said = f"key {key} is gone: {REMOVED[key]}"
+    assert error(key, "1") == error(key.removeprefix("MODEL.") if "RELATION_HEAD" in key else key, "1") == said
+    tree = "1"
+    for word in reversed(key.split(".")):
+        tree = {word: tree}
+    (tmp_path / "old.yaml").write_text(yaml.safe_dump(tree))
+    with pytest.raises(UserError, match="old.yaml: key .* is gone: "):
+        load_config(tmp_path / "old.yaml")
+    assert key not in cfg.known_keys()
 
 
 def test_a_blank_word_where_a_key_belongs_says_so():

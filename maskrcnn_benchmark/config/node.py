@@ -135,7 +135,7 @@ def _read_with_bases(path: Path, chain: tuple[Path, ...]) -> list[tuple[Path, di
     """The file's content after that of its bases, the most general first."""
     if path.resolve() in chain:
         raise UserError(f"{path}: {BASE} leads back to a file that is being read")
-    content = _read_yaml(path)
+    content = read_yaml(path)
     bases = content.pop(BASE, [])
     below = []
     for base in bases if isinstance(bases, list) else [bases]:
@@ -143,7 +143,8 @@ def _read_with_bases(path: Path, chain: tuple[Path, ...]) -> list[tuple[Path, di
     return [*below, (path, content)]
 
 
-def _read_yaml(path: Path) -> dict:
+def read_yaml(path: Path) -> dict:
+    """A YAML file as a dict. UserError that names it if it is not there, no text in UTF-8, or as parse_yaml."""
     if not path.is_file():
         raise UserError(f"config file {path} is not there")
     try:

@@ -159,7 +159,7 @@ def make_data_loader(
         name = names[0]
     training = split == "train"
     dataset = build_dataset(cfg, name, training=training, task=task)
-    options = {"num_workers": cfg.DATALOADER.NUM_WORKERS, "pin_memory": _on_cuda(cfg)}
+    options = {"num_workers": cfg.DATALOADER.NUM_WORKERS, "timeout": cfg.DATALOADER.TIMEOUT, "pin_memory": _on_cuda(cfg)}
     if not training:
         batch_size = cfg.TEST.IMS_PER_BATCH // world_size()
         return EvaluationLoader(dataset, EvaluationBatchSampler(len(dataset), batch_size, rank=rank(), world_size=world_size()), **options)

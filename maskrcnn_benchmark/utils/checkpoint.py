@@ -56,7 +56,7 @@ class Checkpointer:
         note = self.output_dir / LAST
         if not note.is_file():
             return None
-        name = Path(note.read_text(encoding="utf-8").strip()).name
+        name = Path(note.read_text(encoding="utf-8", errors="replace").strip()).name
         path = self.output_dir / name
         if not name or not path.is_file():
             raise UserError(f"{note} names '{name}', which is not beside it: put the file back, or remove the note to start afresh")

@@ -159,6 +159,14 @@ class SceneGraphDataset(Dataset):
             found.update(np.ascontiguousarray(array).tobytes())
         return found.hexdigest()
 
+    def digest(self) -> str:
+        """A digest of all that is learned from: images, boxes, labels, attributes and relations."""
+        found, flat = hashlib.blake2b(self.boxes_digest().encode(), digest_size=12), self._annotations
+        for array in (flat.labels, flat.attributes, flat.rel_start, flat.relations):
+            if array is not None:
+                found.update(np.ascontiguousarray(array).tobytes())
+        return found.hexdigest()
+
     def triplets(self) -> np.ndarray:
         """(t, 3) int64 distinct (subject class, object class, predicate) of the split, sorted."""
         return self._annotations.distinct_triplets()

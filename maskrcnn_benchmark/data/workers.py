@@ -5,6 +5,7 @@ import multiprocessing
 import re
 import shutil
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,21 +26,36 @@ def ignore_signals(worker: int) -> None:  # noqa: ARG001 (the signature of worke
 
 
 def outcomes(loader: DataLoader) -> Iterator[Any]:
-    """What a loader brings; its workers are noted, to be ended with this process if they stall."""
+    """What a loader brings. Its workers end with this process, or at once where the next outcome does not come, for they may stall."""
     before = set(multiprocessing.active_children())
     iterator = iter(loader)
-    _started.update(set(multiprocessing.active_children()) - before)
-    return iterator
+    started = set(multiprocessing.active_children()) - before
+    _started.update(started)
+    while True:
+        try:
+            outcome = next(iterator)
+        except StopIteration:
+            return
+        except BaseException:
+            _end(started)
+            raise
+        yield outcome
+
+
+def _end(workers: set[Any]) -> None:
+    """Kills workers; PyTorch, which takes the end of a worker for an error, does not hear of it."""
+    handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL) if threading.current_thread() is threading.main_thread() else None
+    for worker in workers:
+        worker.kill()
+        worker.join()
+    if handler is not None:
+        signal.signal(signal.SIGCHLD, handler)
 
 
 @atexit.register
 def _end_stalled() -> None:
-    """Kills workers that did not end when told to, for Python would wait for them without end."""
-    left = [worker for worker in _started if worker.is_alive()]
-    if left:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch would take their end for an error
-    for worker in left:
-        worker.kill()
+    """Those that did not end when told to: Python would wait for them without end."""
+    _end({worker for worker in _started if worker.is_alive()})
 
 
 def worker_failure(error: BaseException) -> UserError | None:

@@ -152,6 +152,10 @@ class SceneGraphDataset(Dataset):
         """(I,) width over height of every image."""
         return self._source.sizes[:, 0] / self._source.sizes[:, 1]
 
+    def sizes(self) -> np.ndarray:
+        """(I, 2) width and height of every image, as annotated."""
+        return self._source.sizes
+
     def boxes_digest(self) -> str:
         """A digest of which images these are and of their boxes."""
         found = hashlib.blake2b(digest_size=12)

@@ -18,6 +18,7 @@ from maskrcnn_benchmark.evaluation.predictions import PredictionFile
 from maskrcnn_benchmark.evaluation.saved import Setting, evaluate_saved
 from maskrcnn_benchmark.evaluation.scene_graph import K_VALUES, MODES
 from maskrcnn_benchmark.evaluation.table import difference_table, interval_table, metrics_table, open_images_table
+from maskrcnn_benchmark.utils.console import printable
 from maskrcnn_benchmark.utils.errors import run_tool
 from maskrcnn_benchmark.utils.files import write_json
 
@@ -64,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         differences = {f"{name}@{k}": paired_bootstrap(evaluator, other, name, k, **draws) for name in args.metrics for k in K_VALUES}
         metrics["compared_with"] = {"file": args.compare, "differences": differences, "metrics": other_metrics}
         texts.append(difference_table(differences))
-    sys.stdout.write("\n\n".join(texts) + "\n")
+    sys.stdout.write(printable("\n\n".join(texts)) + "\n")
     if args.output:
         write_json(args.output, metrics)
     return 0

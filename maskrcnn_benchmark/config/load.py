@@ -6,6 +6,7 @@ from typing import Any
 
 from maskrcnn_benchmark.config.defaults import default_config
 from maskrcnn_benchmark.config.node import Config, parse_yaml
+from maskrcnn_benchmark.config.ranges import check_ranges
 from maskrcnn_benchmark.utils.errors import UserError
 
 # Keys that take one of a few words.
@@ -30,7 +31,8 @@ def load_config(file: str | Path | None, overrides: Sequence[Any] = ()) -> Confi
         file: a YAML file; None or "" for the defaults alone.
         overrides: keys and values in turn, as they follow a command's options; values may be text or Python values.
     Raises:
-        UserError: no such file, no YAML, an unknown key (the nearest known one is named), a value of the wrong type, a key without value.
+        UserError: no such file, no YAML, an unknown key (the nearest known one is named), a value of the wrong type or out of
+            range, a key without value.
     """
     config = default_config()
     if file:
@@ -56,5 +58,6 @@ def _finish(config: Config, overrides: Sequence[Any]) -> Config:
             value = value[name]
         if value not in allowed:
             raise UserError(f"{key} is {value!r}; it can be {', '.join('null' if word is None else word for word in allowed)}")
+    check_ranges(config)
     config.freeze()
     return config

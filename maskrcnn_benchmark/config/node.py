@@ -62,8 +62,11 @@ class Config(CfgNode):
         return [key for key, _ in _leaves(self, "")]
 
     def _merge(self, content: Mapping, origin: str) -> None:
-        ignored = []
+        ignored, seen = [], set()
         for key, value in self._flat(content, ""):
+            if key in seen:
+                raise UserError(f"{origin}{key} stands there twice, in two spellings: keep one of them")
+            seen.add(key)
             if _is_ignored(key):
                 ignored.append(key)
             else:
@@ -135,7 +138,7 @@ def _read_with_bases(path: Path, chain: tuple[Path, ...]) -> list[tuple[Path, di
     """The file's content after that of its bases, the most general first."""
     if path.resolve() in chain:
         raise UserError(f"{path}: {BASE} leads back to a file that is being read")
-    content = _read_yaml(path)
+    content = read_yaml(path)
     bases = content.pop(BASE, [])
     below = []
     for base in bases if isinstance(bases, list) else [bases]:
@@ -143,7 +146,8 @@ def _read_with_bases(path: Path, chain: tuple[Path, ...]) -> list[tuple[Path, di
     return [*below, (path, content)]
 
 
-def _read_yaml(path: Path) -> dict:
+def read_yaml(path: Path) -> dict:
+    """A YAML file as a dict. UserError that names it if it is not there, no text in UTF-8, or as parse_yaml."""
     if not path.is_file():
         raise UserError(f"config file {path} is not there")
     try:
@@ -152,12 +156,31 @@ def _read_yaml(path: Path) -> dict:
         raise UserError(f"{path}: no text in UTF-8, so no config file ({error})") from error
 
 
+class _EachKeyOnce(yaml.SafeLoader):
+    """YAML's plain values, with an error where a mapping has a key twice; YAML itself takes the last one in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen: dict[str, int] = {}
+        for key_node, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            if isinstance(key_node, yaml.ScalarNode) and key_node.tag != "tag:yaml.org,2002:merge":
+                line = key_node.start_mark.line + 1
+                if key_node.value in seen:
+                    first = seen[key_node.value]
+                    raise UserError(f"{key_node.value} stands there twice, in lines {first} and {line}: put them together")
+                seen[key_node.value] = line
+        return super().construct_mapping(node, deep)
+
+
 def parse_yaml(text: str, name: str) -> dict:
-    """A YAML text as a dict. UserError, under the text's name, if it is no YAML or no mapping of keys."""
+    """A YAML text as a dict. UserError, under the text's name, if it is no YAML, no mapping of keys, or has a key twice."""
     try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        content = yaml.load(text, _EachKeyOnce)  # noqa: S506 (a SafeLoader)
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from error
+    except (yaml.YAMLError, ValueError, TypeError) as error:
         raise UserError(f"{name}: no valid YAML: {error}") from error
+    except RecursionError as error:
+        raise UserError(f"{name}: no config file: it is nested too deeply") from error
     if content is None:
         return {}
     if not isinstance(content, dict):

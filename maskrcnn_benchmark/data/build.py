@@ -12,9 +12,9 @@ from maskrcnn_benchmark.config.task import Task
 from maskrcnn_benchmark.data.datasets import READERS, AnnotationSource, SceneGraphDataset, split_rows
 from maskrcnn_benchmark.data.loader import EvaluationLoader, TrainingLoader
 from maskrcnn_benchmark.data.meta import DatasetMeta
-from maskrcnn_benchmark.data.samplers import EvaluationBatchSampler, TrainingBatchSampler, aspect_groups
+from maskrcnn_benchmark.data.samplers import EvaluationBatchSampler, TrainingBatchSampler, aspect_groups, canvas_groups
 from maskrcnn_benchmark.data.statistics import CACHE_DIR, TrainingStatistics, cache_key, count_relations, load_cached, store
-from maskrcnn_benchmark.data.transforms import Transform
+from maskrcnn_benchmark.data.transforms import Transform, resized_shape
 from maskrcnn_benchmark.data.zeroshot import read_triplets, unseen_triplets
 from maskrcnn_benchmark.utils.distributed import rank, world_size
 from maskrcnn_benchmark.utils.errors import UserError
@@ -145,7 +145,7 @@ def make_data_loader(
 
     Args:
         split: "train": endless training batches of SOLVER.IMS_PER_BATCH over all processes, in the order of (SEED, epoch);
-            "val" or "test": one pass in the order of the file, TEST.IMS_PER_BATCH over all processes.
+            "val" or "test": one pass, TEST.IMS_PER_BATCH over all processes, images of one canvas a batch.
         task: None for detector work.
         name: one of the data sets that DATASETS names for the split; None: its only one.
         sampler_state: `batch_sampler.state_dict()` of an earlier run, to go on after its last batch.
@@ -159,10 +159,13 @@ def make_data_loader(
         name = names[0]
     training = split == "train"
     dataset = build_dataset(cfg, name, training=training, task=task)
-    options = {"num_workers": cfg.DATALOADER.NUM_WORKERS, "pin_memory": _on_cuda(cfg)}
+    options = {"num_workers": cfg.DATALOADER.NUM_WORKERS, "timeout": cfg.DATALOADER.TIMEOUT, "pin_memory": _on_cuda(cfg)}
     if not training:
         batch_size = cfg.TEST.IMS_PER_BATCH // world_size()
-        return EvaluationLoader(dataset, EvaluationBatchSampler(len(dataset), batch_size, rank=rank(), world_size=world_size()), **options)
+        sizes = [resized_shape(*size, cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST) for size in dataset.sizes().tolist()]
+        canvases = canvas_groups(sizes, cfg.DATALOADER.SIZE_DIVISIBILITY)
+        sampler = EvaluationBatchSampler(canvases, batch_size, rank=rank(), world_size=world_size())
+        return EvaluationLoader(dataset, sampler, **options)
     groups = aspect_groups(dataset.aspect_ratios(), cfg.DATALOADER.ASPECT_RATIO_GROUPING)
     sampler = TrainingBatchSampler(groups, cfg.SOLVER.IMS_PER_BATCH, seed=cfg.SEED, rank=rank(), world_size=world_size())
     if sampler_state is not None:

@@ -5,15 +5,16 @@ A cache has a folder a data set, weights and settings (cache_folder), in it a fo
 
     spec.json             of each array what a row stands for (ROWS), its shape and type
     <array>.<part>.bin    rows of the images in the order in which they were written
-    journal.<part>.bin    int64 pairs: image id, number n of its entities
+    journal.<part>.bin    three int64 an image: its id, the number n of its entities, the checksum of these two and of its rows
 
 An image counts once the journal has it, which is written last: what a killed process leaves beyond the journal is cut off. Each process
-of a run writes a part of its own.
+of a run writes a part of its own. Rows are compared with their checksum when a process reads them for the first time.
 """
 
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,10 @@ logger = get_logger(__name__)
 # Rows of an image with n entities.
 ROWS: dict[str, Callable[[int], int]] = {"entity": lambda n: n, "pair": lambda n: n * n, "unordered pair": lambda n: n * (n + 1) // 2}
 # Part of every key: raise it when the files' layout or what they hold changes.
-_VERSION = 1
+_VERSION = 2
+# More in one image means that a journal is damaged.
+_MOST_ENTITIES = 1 << 20
+_RECORD = np.dtype([("image", np.int64), ("n", np.int64), ("checksum", np.int64)])
 
 
 def cache_folder(root: str | Path, name: str, *, weights: str, files: Iterable[Path], settings: Mapping[str, Any]) -> Path:
@@ -60,6 +64,7 @@ class FeatureFiles:
     def __init__(self, folder: str | Path):
         self.folder = Path(folder)
         self._places: dict[int, tuple[str, int, dict[str, int]]] = {}  # part, n, first row by kind of rows
+        self._checksums: dict[int, int] = {}  # of the images that nobody has looked at yet
         self._held: dict[str, tuple[int, dict[str, int]]] = {}  # by part: whole images, their rows by kind
         self._maps: dict[tuple[str, str], np.ndarray] = {}
         self._spec: dict[str, dict[str, Any]] = {}
@@ -70,7 +75,11 @@ class FeatureFiles:
             self._spec = json.loads(spec.read_text(encoding="utf-8"))
             if any(entry["rows"] not in ROWS for entry in self._spec.values()):
                 raise ValueError("rows of an unknown kind")
-        except (ValueError, KeyError, TypeError) as error:
+            if any(not isinstance(side, int) or side < 0 for entry in self._spec.values() for side in entry["shape"]):
+                raise ValueError("sides that are no whole numbers")
+            for entry in self._spec.values():
+                _row_bytes(entry)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(f"{spec}: not written by DATALOADER.FEATURE_CACHE ({error}); remove {self.folder}") from error
         for journal in sorted(self.folder.glob("journal.*.bin")):
             self._read_journal(journal.suffixes[-2][1:])
@@ -87,6 +96,9 @@ class FeatureFiles:
         for name, entry in self._spec.items():
             kind = entry["rows"]
             arrays[name] = self._map(name, part)[first[kind] : first[kind] + ROWS[kind](n)]
+        checksum = self._checksums.pop(image_id, None)
+        if checksum is not None and checksum != _checksum(image_id, n, arrays):
+            raise UserError(f"{self.folder}: the features of image {image_id} are damaged; remove the folder, they are made anew then")
         return arrays
 
     def add(self, part: int, images: Sequence[tuple[int, int, Mapping[str, tuple[str, np.ndarray]]]]) -> None:
@@ -108,28 +120,31 @@ class FeatureFiles:
             raise UserError(f"{self.folder}: holds {self._spec}, to be written is {spec}; remove the folder")
         for name in spec:
             self._append(self._array_file(name, str(part)), b"".join(np.ascontiguousarray(arrays[name][1]) for _, _, arrays in images))
-        self._append(self._journal_file(str(part)), np.array([image[:2] for image in images], dtype=np.int64).tobytes())
+        records = [(image, n, _checksum(image, n, {name: arrays[name][1] for name in self._spec})) for image, n, arrays in images]
+        self._append(self._journal_file(str(part)), np.array(records, dtype=_RECORD).tobytes())
 
     def cut(self, part: int) -> None:
         """Removes from the files of a part what a killed process left beyond the images that are whole."""
         images, rows = self._held.get(str(part), (0, dict.fromkeys(ROWS, 0)))
         for name, entry in self._spec.items():
             self._truncate(self._array_file(name, str(part)), rows[entry["rows"]] * _row_bytes(entry))
-        self._truncate(self._journal_file(str(part)), 2 * np.dtype(np.int64).itemsize * images)
+        self._truncate(self._journal_file(str(part)), _RECORD.itemsize * images)
 
     def _read_journal(self, part: str) -> None:
         """Takes the images of a part up to the first whose rows are not all there."""
-        records = np.fromfile(self._journal_file(part), dtype=np.int64)
-        records = records[: len(records) // 2 * 2].reshape(-1, 2)
-        ends = {kind: np.cumsum([rows(int(n)) for n in records[:, 1]], dtype=np.int64) for kind, rows in ROWS.items()}
+        records = np.fromfile(self._journal_file(part), dtype=_RECORD)
+        if ((records["n"] < 0) | (records["n"] > _MOST_ENTITIES)).any():
+            raise UserError(f"{self._journal_file(part)} is damaged; remove {self.folder}, its features are made anew then")
+        ends = {kind: np.cumsum([rows(int(n)) for n in records["n"]], dtype=np.int64) for kind, rows in ROWS.items()}
         whole = len(records)
         for name, entry in self._spec.items():
             file = self._array_file(name, part)
             held = file.stat().st_size // _row_bytes(entry) if file.exists() else 0
             whole = min(whole, int(np.searchsorted(ends[entry["rows"]], held, side="right")))
-        for i, (image_id, n) in enumerate(records[:whole].tolist()):
+        for i, (image_id, n, checksum) in enumerate(records[:whole].tolist()):
             first = {kind: int(end[i]) - ROWS[kind](n) for kind, end in ends.items()}
             self._places[image_id] = (part, n, first)
+            self._checksums[image_id] = checksum
         self._held[part] = whole, {kind: int(end[whole - 1]) if whole else 0 for kind, end in ends.items()}
 
     def _map(self, name: str, part: str) -> np.ndarray:
@@ -162,6 +177,13 @@ class FeatureFiles:
 
 def _row_bytes(entry: Mapping[str, Any]) -> int:
     return max(np.dtype(entry["dtype"]).itemsize * int(np.prod(entry["shape"], dtype=np.int64)), 1)
+
+
+def _checksum(image_id: int, n: int, arrays: Mapping[str, np.ndarray]) -> int:
+    found = zlib.crc32(np.array([image_id, n], dtype=np.int64).tobytes())
+    for array in arrays.values():
+        found = zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8), found)
+    return found
 
 
 def to_half(array: np.ndarray, name: str) -> np.ndarray:

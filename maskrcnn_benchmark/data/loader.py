@@ -7,6 +7,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from maskrcnn_benchmark.data.collate import Batch, collate
 from maskrcnn_benchmark.data.samplers import EvaluationBatchSampler, TrainingBatchSampler
+from maskrcnn_benchmark.data.workers import ignore_signals, outcomes
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger
 from maskrcnn_benchmark.utils.seeding import torch_generator
@@ -31,11 +32,13 @@ def _collate(items: Sequence[Any]) -> Batch | UserError:
     return next((item for item in items if isinstance(item, UserError)), None) or collate(items)
 
 
-def _data_loader(dataset: Dataset, batch_sampler: Sampler, *, num_workers: int, pin_memory: bool) -> DataLoader:
+def _data_loader(dataset: Dataset, batch_sampler: Sampler, *, num_workers: int, timeout: float, pin_memory: bool) -> DataLoader:
     return DataLoader(
         _Guarded(dataset),
         batch_sampler=batch_sampler,
         num_workers=num_workers,
+        timeout=timeout if num_workers else 0,
+        worker_init_fn=ignore_signals,
         collate_fn=_collate,
         pin_memory=pin_memory,
         persistent_workers=num_workers > 0,
@@ -45,7 +48,7 @@ def _data_loader(dataset: Dataset, batch_sampler: Sampler, *, num_workers: int, 
 
 
 def _batches(loader: DataLoader) -> Iterator[Batch]:
-    for outcome in loader:
+    for outcome in outcomes(loader):
         if isinstance(outcome, UserError):
             raise outcome
         yield outcome
@@ -59,15 +62,18 @@ class TrainingLoader:
         dataset: `dataset[epoch, index]` is an item, or None for an image to leave out.
         batch_sampler: what to read.
         num_workers: processes that read; 0 reads in this one.
+        timeout: seconds to wait for a batch of theirs; 0 waits without end.
         pin_memory: hand batches out in page-locked memory.
     Raises:
         UserError: from the data set, when its batch is due.
     """
 
-    def __init__(self, dataset: Dataset, batch_sampler: TrainingBatchSampler, *, num_workers: int = 0, pin_memory: bool = False):
+    def __init__(
+        self, dataset: Dataset, batch_sampler: TrainingBatchSampler, *, num_workers: int = 0, timeout: float = 0, pin_memory: bool = False
+    ):
         self.dataset, self.batch_sampler = dataset, batch_sampler
         self.skipped = 0
-        self._loader = _data_loader(dataset, batch_sampler, num_workers=num_workers, pin_memory=pin_memory)
+        self._loader = _data_loader(dataset, batch_sampler, num_workers=num_workers, timeout=timeout, pin_memory=pin_memory)
 
     def __iter__(self) -> Iterator[Batch]:
         for batch in _batches(self._loader):
@@ -85,10 +91,12 @@ class EvaluationLoader:
         as of TrainingLoader.
     """
 
-    def __init__(self, dataset: Dataset, batch_sampler: EvaluationBatchSampler, *, num_workers: int = 0, pin_memory: bool = False):
+    def __init__(
+        self, dataset: Dataset, batch_sampler: EvaluationBatchSampler, *, num_workers: int = 0, timeout: float = 0, pin_memory: bool = False
+    ):
         self.dataset, self.batch_sampler = dataset, batch_sampler
         self.skipped = 0
-        self._loader = _data_loader(dataset, batch_sampler, num_workers=num_workers, pin_memory=pin_memory)
+        self._loader = _data_loader(dataset, batch_sampler, num_workers=num_workers, timeout=timeout, pin_memory=pin_memory)
 
     def __len__(self) -> int:
         """Batches of a pass."""

@@ -1,6 +1,6 @@
 """Which images make a batch, in which order: seeded, the same whatever the number of processes, and resumable to the batch."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -122,21 +122,32 @@ class EvaluationBatchSampler(Sampler):
     """
     Every image once, over all processes together: process r takes images r, r + world_size, ... No image is repeated to even out.
 
+    A batch is of one group. Batches come in the order of their first images.
+
     Args:
-        num_images: images of the data set.
+        groups: (I,) group number of each image, that of its canvas: padding to another image's would change what is found.
         batch_size: images a step of this process.
     """
 
-    def __init__(self, num_images: int, batch_size: int, *, rank: int = 0, world_size: int = 1):
-        self._images = range(rank, num_images, world_size)
-        self._batch_size = max(batch_size, 1)
+    def __init__(self, groups: np.ndarray, batch_size: int, *, rank: int = 0, world_size: int = 1):
+        own, size = np.arange(rank, len(groups), world_size), max(batch_size, 1)
+        alike = [own[groups[own] == group] for group in np.unique(groups[own])]
+        batches = [images[first : first + size].tolist() for images in alike for first in range(0, len(images), size)]
+        self._batches = sorted(batches)
 
     def __len__(self) -> int:
-        return -(-len(self._images) // self._batch_size)
+        return len(self._batches)
 
     def __iter__(self) -> Iterator[list[int]]:
-        for first in range(0, len(self._images), self._batch_size):
-            yield list(self._images[first : first + self._batch_size])
+        yield from self._batches
+
+
+def canvas_groups(sizes: Sequence[tuple[int, int]], divisibility: int) -> np.ndarray:
+    """(I,) a number for each canvas (width, height) that the network sees images of these sizes on, rounded up to the divisibility."""
+    canvases = np.asarray(sizes, dtype=np.int64).reshape(-1, 2)
+    if divisibility > 0:
+        canvases = -(-canvases // divisibility) * divisibility
+    return np.unique(canvases, axis=0, return_inverse=True)[1].reshape(-1)
 
 
 def aspect_groups(ratios: np.ndarray, grouping: bool) -> np.ndarray:

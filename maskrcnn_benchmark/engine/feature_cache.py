@@ -145,7 +145,7 @@ def _fill(cfg: Config, model: nn.Module, images: Any, folders: Mapping[str, Path
             batches = [own[i : i + _IMAGES_AT_ONCE] for i in range(0, len(own), _IMAGES_AT_ONCE)]
             for group in files.values():
                 group.cut(rank())
-            loader = EvaluationLoader(images, batches, num_workers=cfg.DATALOADER.NUM_WORKERS)
+            loader = EvaluationLoader(images, batches, num_workers=cfg.DATALOADER.NUM_WORKERS, timeout=cfg.DATALOADER.TIMEOUT)
             for batch in progress(loader, total=len(batches), desc="features", unit="batch"):
                 _write_batch(cfg, model, batch, files)
         finally:

@@ -27,11 +27,12 @@ class MetricLog:
     Files are written by the main process alone. Lines of iterations after the one that a run goes on from are removed first.
     """
 
-    def __init__(self, output_dir: Path, *, device: torch.device, period: int, start: int, max_iter: int):
+    def __init__(self, output_dir: Path, *, device: torch.device, period: int, start: int, max_iter: int, validated: int | None = None):
         """
         Args:
             period: iterations between two lines; the first iteration and the last have one too.
             start: finished iterations when this process begins.
+            validated: the last of them whose validation counted; None: all of them.
         """
         self.device = device
         self.period = max(period, 1)
@@ -44,7 +45,7 @@ class MetricLog:
         self.board = None
         if self.main:
             _cut(self.path, start)
-            _cut(self.validation_path, start)
+            _cut(self.validation_path, start if validated is None else validated)
             self.board = SummaryWriter(str(output_dir / "tensorboard"), purge_step=start + 1)
         self._iterations = 0
         self._since = time.perf_counter()

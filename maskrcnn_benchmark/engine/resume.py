@@ -1,17 +1,16 @@
-"""Going on where a run stopped: whether OUTPUT_DIR holds the same run, and everything that makes the continuation the same, bit by bit."""
+"""Going on where a run stopped, with everything that makes the continuation the same, bit by bit."""
 
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from maskrcnn_benchmark.config import Config
-from maskrcnn_benchmark.config.node import parse_yaml
+from maskrcnn_benchmark.engine.saved_state import check_saved
 from maskrcnn_benchmark.utils.checkpoint import Checkpointer, load_weights
 from maskrcnn_benchmark.utils.distributed import all_gather_objects, rank
 from maskrcnn_benchmark.utils.errors import UserError
@@ -19,56 +18,15 @@ from maskrcnn_benchmark.utils.log import get_logger
 
 logger = get_logger(__name__)
 
-# What makes two configs the same run; where a model works is no part of what it is.
-RUN_KEYS = ("MODEL", "DTYPE", "DATASETS.TRAIN")
-NOT_RUN_KEYS = ("MODEL.DEVICE",)
-
-
-def check_same_run(cfg: Config, output_dir: Path) -> None:
-    """
-    Refuses to go on in a folder whose last checkpoint is another run's.
-
-    Two runs are the same if OUTPUT_DIR/config.yml agrees with the config in MODEL (start weights included, MODEL.DEVICE not), DTYPE and
-    DATASETS.TRAIN. A folder without a last_checkpoint is free.
-
-    Raises:
-        UserError: names the keys that differ with both values, and asks for another OUTPUT_DIR.
-    """
-    if not (output_dir / "last_checkpoint").exists():
-        return
-    written = output_dir / "config.yml"
-    if not written.exists():
-        raise UserError(
-            f"OUTPUT_DIR {output_dir} holds a last_checkpoint but no config.yml to say which run's it is: choose another OUTPUT_DIR"
-        )
-    old = dict(_leaves(parse_yaml(written.read_text(encoding="utf-8"), str(written))))
-    new = dict(_leaves(parse_yaml(cfg.dump(), "config")))
-    differ = [key for key in sorted(old.keys() & new.keys()) if _decides(key) and old[key] != new[key]]
-    if differ:
-        pairs = "; ".join(f"{key} was {old[key]!r}, is {new[key]!r}" for key in differ)
-        raise UserError(f"OUTPUT_DIR {output_dir} holds another run's checkpoints: {pairs}. Choose another OUTPUT_DIR, or empty this one")
-
-
-def _decides(key: str) -> bool:
-    return key not in NOT_RUN_KEYS and any(key == run_key or key.startswith(run_key + ".") for run_key in RUN_KEYS)
-
-
-def _leaves(tree: Mapping, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
-
 
 def load_last(checkpoints: Checkpointer) -> dict[str, Any] | None:
     """
     The checkpoint that a run goes on from; None where there is none.
 
-    If the last one does not open, the one before it serves, with a warning.
+    If the last one is damaged, the one before it serves, with a warning.
 
     Raises:
-        UserError: none of them opens.
+        UserError: none of them is whole; says what is wrong with the last one.
     """
     last = checkpoints.last()
     if last is None:
@@ -79,11 +37,13 @@ def load_last(checkpoints: Checkpointer) -> dict[str, Any] | None:
     for path in [last, *earlier]:
         try:
             state = checkpoints.load(path)
+            check_saved(state, str(path))
         except UserError as error:
-            logger.warning(f"{error}. Trying the checkpoint before it")
+            if len(earlier):
+                logger.warning(f"{error}. Trying the checkpoint before it")
             problem = problem or error
             continue
-        logger.info(f"going on from {path}, iteration {state.get('iteration')}; weights that the config names to start from are not read")
+        logger.info(f"going on from {path}, iteration {state['iteration']}; weights that the config names to start from are not read")
         return state
     raise problem
 
@@ -129,6 +89,17 @@ class Best:
         return True
 
 
+@contextmanager
+def _entry(name: str) -> Iterator[None]:
+    """Names the checkpoint's entry that the block takes where it turns out to be of no use."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"the last checkpoint's entry {name} cannot be used ({type(error).__name__}: {error}): it is damaged") from error
+
+
 @dataclass
 class TrainingState:
     """
@@ -138,6 +109,7 @@ class TrainingState:
         sampler: whose state_dict() is the position in the training data.
         description: what makes the checkpoint readable alone: config, vocabulary, version.
         iteration: finished iterations.
+        validated: the last iteration whose validation counted; a run that goes on makes up for one that it was stopped before.
     """
 
     model: nn.Module
@@ -148,6 +120,43 @@ class TrainingState:
     best: Best
     description: dict[str, Any]
     iteration: int = 0
+    validated: int = 0
+    _finished: tuple[dict[str, Any], dict[str, Any]] | None = field(default=None, init=False, repr=False)
+    _buffers: dict[str, tuple[int, torch.Tensor]] = field(default_factory=dict, init=False, repr=False)
+    _updating: bool = field(default=False, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.optimizer.register_step_pre_hook(self._begin_update)
+
+    def _begin_update(self, *_: Any) -> None:
+        self._updating = True
+
+    def finish(self, iteration: int) -> None:
+        """Notes that an iteration is done, and what of it the next one changes before it updates the weights: draws, position, buffers."""
+        self.iteration, self._updating = iteration, False
+        self._finished = random_state(), self.sampler.state_dict()
+        for name, buffer in self.model.named_buffers():
+            if name not in self._buffers or self._buffers[name][0] != buffer._version:
+                self._buffers[name] = buffer._version, buffer.detach().clone()
+
+    def save_finished(self, checkpoints: Checkpointer, name: str) -> None:
+        """
+        Writes the checkpoint of the last finished iteration while a later one has failed. Called in the main process alone: others may be
+        gone, and draw anew when the run goes on.
+
+        Raises:
+            UserError: the failure came while the weights were being updated, so that they are those of no iteration.
+        """
+        if self._updating or self._finished is None:
+            raise UserError(f"the weights were being updated, those of iteration {self.iteration} are gone")
+        generators, position = self._finished
+        with torch.no_grad():
+            for buffer_name, buffer in self.model.named_buffers():
+                version, value = self._buffers[buffer_name]
+                if buffer._version != version:
+                    buffer.copy_(value)
+        self.schedule.set_iteration(max(self.iteration, 1))
+        self._write(checkpoints, name, [generators], position)
 
     def weights(self) -> dict[str, Any]:
         """The part that prediction needs."""
@@ -157,39 +166,42 @@ class TrainingState:
         """Writes the checkpoint `name`, which a run started again goes on from. Every process has to call it."""
         generators = all_gather_objects(random_state())
         if rank() == 0:
-            state = self.weights() | {
-                "optimizer": self.optimizer.state_dict(),
-                "schedule": self.schedule.state_dict(),
-                "scaler": self.scaler.state_dict(),
-                "sampler": self.sampler.state_dict(),
-                "best": vars(self.best).copy(),
-                "random": generators,
-            }
-            checkpoints.save(name, state)
-            checkpoints.mark_last(name)
+            self._write(checkpoints, name, generators, self.sampler.state_dict())
+
+    def _write(self, checkpoints: Checkpointer, name: str, generators: list[dict[str, Any]], position: dict[str, Any]) -> None:
+        state = self.weights() | {
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "sampler": position,
+            "best": vars(self.best).copy(),
+            "random": generators,
+            "validated": self.validated,
+        }
+        checkpoints.save(name, state)
+        checkpoints.mark_last(name)
 
     def load(self, state: Mapping[str, Any], *, keep_settings: bool) -> None:
         """
         Takes what `save` wrote.
 
         Args:
-            state: a checkpoint.
+            state: a checkpoint that check_saved has looked at.
             keep_settings: learning rates, decay, momentum and the schedule's settings are the config's instead of the checkpoint's.
         Raises:
-            UserError: the checkpoint is of another model, or holds weights alone.
+            UserError: the checkpoint is of another model, or an entry cannot be used.
         """
-        missing = [key for key in ("model", "optimizer", "schedule", "sampler", "random", "iteration") if key not in state]
-        if missing:
-            lacks = ", ".join(missing)
-            raise UserError(f"the last checkpoint lacks {lacks}: name it as MODEL.WEIGHT of a run in another OUTPUT_DIR")
         report = load_weights(self.model, state["model"], name="the last checkpoint")
         if report.initial:
             raise UserError(f"the last checkpoint lacks weights of this model: {', '.join(report.initial[:4])}; choose another OUTPUT_DIR")
         self._load_optimizer(state["optimizer"], keep_settings)
-        self.schedule.load_state_dict(state["schedule"], keep_settings=keep_settings)
-        self.scaler.load_state_dict(state["scaler"])
         self.iteration = state["iteration"]
-        self.schedule.set_iteration(max(self.iteration, 1))
+        self.validated = state.get("validated", self.iteration)
+        with _entry("schedule"):
+            self.schedule.load_state_dict(state["schedule"], keep_settings=keep_settings)
+            self.schedule.set_iteration(max(self.iteration, 1))
+        with _entry("scaler"):
+            self.scaler.load_state_dict(state["scaler"])
         if state["best"]["metric"] == self.best.metric:
             self.best = Best(**state["best"])
         else:
@@ -205,6 +217,10 @@ class TrainingState:
             odd = sorted(index.keys() ^ saved_index.keys())
             raise UserError(f"the last checkpoint trained other parameters than this run: {len(odd)} differ, such as {', '.join(odd[:3])}")
         moments = {i: saved["state"][saved_index[name]] for name, i in index.items() if saved_index[name] in saved["state"]}
+        for name, i in index.items():
+            shape, moment = self.model.get_parameter(name).shape, moments.get(i, {}).get("momentum_buffer")
+            if moment is not None and (not isinstance(moment, torch.Tensor) or moment.shape != shape):
+                raise UserError(f"the last checkpoint's momentum of {name} is not of the parameter's shape {tuple(shape)}")
         self.optimizer.load_state_dict({"state": moments, "param_groups": fresh["param_groups"]})
         groups = self.optimizer.param_groups
         same_groups = [group["names"] for group in groups] == [group["names"] for group in saved["param_groups"]]
@@ -221,6 +237,7 @@ class TrainingState:
 
     def _load_random(self, states: list[Mapping[str, Any]]) -> None:
         if rank() < len(states):
-            set_random_state(states[rank()])
+            with _entry("random"):
+                set_random_state(states[rank()])
         else:
             logger.warning("more processes than the checkpoint knew: this one's random draws start anew")

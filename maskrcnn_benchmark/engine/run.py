@@ -3,7 +3,7 @@
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,9 @@ import torchvision
 
 from maskrcnn_benchmark import __version__
 from maskrcnn_benchmark.config import Config
-from maskrcnn_benchmark.engine.resume import check_same_run
+from maskrcnn_benchmark.data.workers import worker_failure
+from maskrcnn_benchmark.engine.lock import only_training_in
+from maskrcnn_benchmark.engine.same_run import check_same_run
 from maskrcnn_benchmark.utils.checkpoint import Checkpointer
 from maskrcnn_benchmark.utils.distributed import close, is_main_process, setup_distributed, world_size
 from maskrcnn_benchmark.utils.errors import UserError
@@ -45,29 +47,35 @@ def setup_run(cfg: Config, *, training: bool = False) -> Iterator[Run]:
     Log, device, process group and seeds for a config, closed on any exit.
 
     Args:
-        training: check that OUTPUT_DIR holds no other run's checkpoint (resume.check_same_run), and write config.yml there.
+        training: lock OUTPUT_DIR, check that it holds no other run's checkpoint (same_run.check_same_run), and write config.yml there.
     Raises:
-        UserError: OUTPUT_DIR belongs to another run, or is not a folder that can be written.
+        UserError: OUTPUT_DIR is in use, belongs to another run, or is not a folder that can be written; a loader's worker failed.
     """
     output_dir = Path(cfg.OUTPUT_DIR)
-    if training:
-        check_same_run(cfg, output_dir)
     _require_writable(output_dir)
-    try:
-        setup_logging(output_dir)
-        device = setup_distributed(cfg.MODEL.DEVICE)
-        seed_everything(cfg.SEED)
-        if training and is_main_process():
-            write_text(output_dir / "config.yml", cfg.dump())
-        logger.info(environment(device))
-        logger.debug("configuration:\n" + cfg.dump())
-        yield Run(device, output_dir, Checkpointer(output_dir))
-    except Exception as error:
-        logger.debug("stopped by an error", exc_info=error)
-        raise
-    finally:
-        close()
-        close_logging()
+    alone = only_training_in(output_dir) if training and is_main_process() else nullcontext()
+    with alone:
+        changes = check_same_run(cfg, output_dir) if training else []
+        try:
+            setup_logging(output_dir)
+            device = setup_distributed(cfg.MODEL.DEVICE)
+            seed_everything(cfg.SEED)
+            for change in changes:
+                logger.warning(change)
+            if training and is_main_process():
+                write_text(output_dir / "config.yml", cfg.dump())
+            logger.info(environment(device))
+            logger.debug("configuration:\n" + cfg.dump())
+            yield Run(device, output_dir, Checkpointer(output_dir))
+        except Exception as error:
+            logger.debug("stopped by an error", exc_info=error)
+            failure = worker_failure(error)
+            if failure is None:
+                raise
+            raise failure from error
+        finally:
+            close()
+            close_logging()
 
 
 def environment(device: torch.device) -> str:

@@ -1,4 +1,4 @@
-"""Being asked to stop: SIGTERM and Ctrl-C end a training at the next iteration, with a checkpoint."""
+"""Being asked to stop: SIGTERM, SIGHUP and Ctrl-C end a training at the next iteration, with a checkpoint."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from maskrcnn_benchmark.utils.distributed import all_reduce_sum
 from maskrcnn_benchmark.utils.log import get_logger
 
 logger = get_logger(__name__)
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
 class StopRequest:
@@ -31,7 +31,8 @@ class StopRequest:
 @contextmanager
 def stop_on_signals(device: torch.device) -> Iterator[StopRequest]:
     """
-    Turns SIGTERM and SIGINT into a request to stop for as long as the block runs. A second signal interrupts at once.
+    Turns SIGNALS into a request to stop for as long as the block runs. A second signal interrupts at once; one that is ignored from the
+    start (nohup's SIGHUP) stays ignored. The loader's workers ignore all of them.
 
     Outside the main thread signals cannot be caught, and the request is never made.
     """
@@ -50,7 +51,7 @@ def stop_on_signals(device: torch.device) -> Iterator[StopRequest]:
         request.asked = True
         logger.warning(f"{signal.Signals(number).name}: stopping after this iteration, with a checkpoint; once more stops at once")
 
-    before = {number: signal.signal(number, handle) for number in SIGNALS}
+    before = {number: signal.signal(number, handle) for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN}
     try:
         yield request
     finally:

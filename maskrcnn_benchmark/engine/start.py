@@ -32,7 +32,7 @@ def load_start(cfg: Config, model: nn.Module) -> set[str]:
     loaded: set[str] = set()
     if detector:
         loaded |= _load_detector(cfg, model, detector)
-    if weight and not (detector and _is_trunk(weight)):
+    if weight and not (detector and _is_trunk(weight, model)):
         loaded |= _load(cfg, model, weight, "MODEL.WEIGHT")
     elif weight:
         logger.info(f"MODEL.WEIGHT {weight} holds only a trunk: left out, the trunk is that of MODEL.PRETRAINED_DETECTOR_CKPT")
@@ -54,7 +54,7 @@ def load_tested(cfg: Config, model: nn.Module, path: Path, meta: DatasetMeta) ->
     """
     content = read_file(path)
     weights = named_tensors(content, str(path))
-    if holds_trunk_only(weights):
+    if holds_trunk_only(weights, model.state_dict()):
         kind = "relation model" if cfg.MODEL.RELATION_ON else "detector"
         raise UserError(f"{path} holds only a trunk, no {kind} to test; name one with MODEL.WEIGHT, or train one into OUTPUT_DIR")
     if isinstance(content.get("meta"), dict):
@@ -82,9 +82,9 @@ def _load(cfg: Config, model: nn.Module, weight: str, key: str) -> set[str]:
     return set(report.loaded)
 
 
-def _is_trunk(weight: str) -> bool:
+def _is_trunk(weight: str, model: nn.Module) -> bool:
     """Whether MODEL.WEIGHT names an ImageNet network; one of the catalog's need not be there to say so."""
-    return weight.startswith(IMAGENET_PREFIX) or holds_trunk_only(read_weights(weights_path(weight)))
+    return weight.startswith(IMAGENET_PREFIX) or holds_trunk_only(read_weights(weights_path(weight)), model.state_dict())
 
 
 def _used(cfg: Config, model: nn.Module) -> set[str]:

@@ -7,7 +7,7 @@ The training loop of relation models and detectors.
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
@@ -24,6 +24,7 @@ from maskrcnn_benchmark.engine.metrics import deciding_metrics, headline, metric
 from maskrcnn_benchmark.engine.processes import broadcast_model
 from maskrcnn_benchmark.engine.resume import Best, TrainingState, load_last, random_state, set_random_state
 from maskrcnn_benchmark.engine.run import Run
+from maskrcnn_benchmark.engine.same_run import check_iterations, check_same_data
 from maskrcnn_benchmark.engine.signals import StopRequest, stop_on_signals
 from maskrcnn_benchmark.engine.start import load_start
 from maskrcnn_benchmark.engine.step import TrainingStep, make_scaler
@@ -79,6 +80,8 @@ def train(cfg: Config, model: nn.Module, run: Run, meta: DatasetMeta) -> nn.Modu
     """
     plan = Plan.from_config(cfg)
     saved = load_last(run.checkpoints)
+    if saved is not None:
+        check_iterations(saved["iteration"], plan.max_iter)
     freeze(cfg, model)
     if saved is None:
         load_start(cfg, model)
@@ -87,8 +90,11 @@ def train(cfg: Config, model: nn.Module, run: Run, meta: DatasetMeta) -> nn.Modu
     loader = make_data_loader(cfg, "train", task=model.task, sampler_state=None if saved is None else saved["sampler"])
     optimizer, scaler = make_optimizer(cfg, model), make_scaler(run.device, cfg.DTYPE)
     schedule = make_schedule(cfg, optimizer)
-    state = TrainingState(model, optimizer, schedule, scaler, loader.batch_sampler, Best(plan.best_metric), describe(cfg, meta))
+    data = {"name": training_name(cfg), "images": len(loader.dataset), "annotations": loader.dataset.digest()}
+    described = describe(cfg, meta) | {"data": data}
+    state = TrainingState(model, optimizer, schedule, scaler, loader.batch_sampler, Best(plan.best_metric), described)
     if saved is not None:
+        check_same_data(saved.get("data"), data)
         state.load(saved, keep_settings=cfg.SOLVER.UPDATE_SCHEDULE_DURING_LOAD)
         del saved
     require_filled(model)
@@ -109,7 +115,8 @@ def train(cfg: Config, model: nn.Module, run: Run, meta: DatasetMeta) -> nn.Modu
         """The figures on the first data set of DATASETS.VAL decide; the others are written beside them."""
         return next(iter(evaluate(cfg, model, run, "val", meta).values()))
 
-    log = MetricLog(run.output_dir, device=run.device, period=solver.LOG_PERIOD, start=state.iteration, max_iter=solver.MAX_ITER)
+    place = {"start": state.iteration, "validated": state.validated, "max_iter": solver.MAX_ITER}
+    log = MetricLog(run.output_dir, device=run.device, period=solver.LOG_PERIOD, **place)
     with closing(log), stop_on_signals(run.device) as stop:
         Trainer(state, step, iter(loader), validate, plan, run.checkpoints, log, stop).run()
     return model
@@ -133,35 +140,72 @@ class Trainer:
     checkpoints: Checkpointer
     log: MetricLog
     stop: StopRequest
+    _saved: int = field(default=0, init=False)
 
     def run(self) -> None:
-        """Trains from state.iteration to MAX_ITER and writes model_final.pth. KeyboardInterrupt, after a checkpoint, when asked to stop."""
+        """
+        Trains from state.iteration to MAX_ITER and writes model_final.pth. KeyboardInterrupt, after a checkpoint, when asked to stop.
+
+        Whatever else ends it, the last finished iteration is saved first.
+        """
+        started = self.state.iteration
+        try:
+            self._run(started)
+        except (Exception, KeyboardInterrupt):
+            self._keep_finished(started)
+            raise
+
+    def _run(self, started: int) -> None:
         state, plan = self.state, self.plan
-        batches, started = self._timed(self.batches), state.iteration
+        batches = self._timed(self.batches)
         state.model.train()
-        if plan.validate_first and state.iteration == 0:
+        state.finish(started)
+        if plan.validate_first and started == 0:
             self._validate(counts=False)
+        if self._validation_is_due(started) and state.validated < started:
+            self._validate()  # the run was stopped between the checkpoint and its validation
         while state.iteration < plan.max_iter and not state.schedule.finished:
             iteration = state.iteration + 1
             lr = state.schedule.set_iteration(iteration)
             state.model.set_iteration(iteration)
             result = self.step(batches, iteration)
-            state.iteration = iteration
+            state.finish(iteration)
             self.log.tick()
             if _is_due(iteration, plan.gradient_norms_period):
                 logger.debug("gradient norms:\n" + gradient_norms(state.model))
             if self.log.is_due(iteration):
                 self.log.write(iteration, lr, result.values())
-            if _is_due(iteration, plan.validation_period) or (iteration == plan.max_iter and plan.validation_period):
-                self._validate()
-            if self.stop():
-                state.save(self.checkpoints, _checkpoint_name(iteration))
+            stopping = self.stop()
+            if stopping or _is_due(iteration, plan.checkpoint_period):
+                self._save(_checkpoint_name(iteration))
+            if stopping:
                 raise KeyboardInterrupt
-            if _is_due(iteration, plan.checkpoint_period):
-                state.save(self.checkpoints, _checkpoint_name(iteration))
+            if self._validation_is_due(iteration):
+                self._validate()
         last = self.checkpoints.last()
         if state.iteration > started or last is None or last.name != FINAL:
-            state.save(self.checkpoints, FINAL)
+            self._save(FINAL)
+        if self.stop():
+            raise KeyboardInterrupt
+
+    def _save(self, name: str) -> None:
+        self.state.save(self.checkpoints, name)
+        self._saved = self.state.iteration
+
+    def _keep_finished(self, started: int) -> None:
+        """Saves the last finished iteration after a failure, unless it is saved already; what fails now is only told."""
+        iteration = self.state.iteration
+        if iteration == max(started, self._saved) or not is_main_process():
+            return
+        try:
+            self.state.save_finished(self.checkpoints, _checkpoint_name(iteration))
+            logger.warning(f"stopped by a failure: iteration {iteration} is saved, the same command goes on from there")
+        except Exception as error:  # noqa: BLE001 (the failure that brought us here is the one to be raised)
+            logger.warning(f"stopped by a failure, and iteration {iteration} could not be saved: {error}")
+
+    def _validation_is_due(self, iteration: int) -> bool:
+        period = self.plan.validation_period
+        return _is_due(iteration, period) or (iteration == self.plan.max_iter and period > 0)
 
     def _validate(self, *, counts: bool = True) -> None:
         """Evaluates; unless it is only the figure before training, the result goes to the schedule and may make a new best model."""
@@ -178,6 +222,7 @@ class Trainer:
                 logger.info(f"best {plan.best_metric} so far: {value:.4f} at iteration {state.iteration}")
                 if is_main_process():
                     self.checkpoints.save(BEST, state.weights() | {"metrics": headline(metrics)})
+            state.validated = state.iteration
         self.log.resume(paused)
 
     def _timed(self, batches: Iterator[Any]) -> Iterator[Any]:

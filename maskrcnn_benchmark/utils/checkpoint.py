@@ -40,9 +40,10 @@ class Checkpointer:
             state: tensors, numbers, text, None, and lists, tuples and dicts of them: what can be read back without running anything.
         Raises:
             TypeError: names the entry that is something else.
+            UserError: no space for it on the disk.
         """
         _require_plain(state, "state")
-        with atomic_path(self.path(name)) as temporary:
+        with atomic_path(self.path(name), wanted=_bytes(state)) as temporary:
             torch.save(state, temporary)
         return self.path(name)
 
@@ -55,7 +56,7 @@ class Checkpointer:
         note = self.output_dir / LAST
         if not note.is_file():
             return None
-        name = Path(note.read_text(encoding="utf-8").strip()).name
+        name = Path(note.read_text(encoding="utf-8", errors="replace").strip()).name
         path = self.output_dir / name
         if not name or not path.is_file():
             raise UserError(f"{note} names '{name}', which is not beside it: put the file back, or remove the note to start afresh")
@@ -67,6 +68,21 @@ class Checkpointer:
         if not isinstance(state, dict):
             raise UserError(f"{path} holds a {type(state).__name__}, not a checkpoint")
         return state
+
+
+def _bytes(value: Any) -> int:
+    """Bytes of the tensors in a state; views of one storage count once, as torch.save writes them."""
+    storages: dict[int, int] = {}
+
+    def visit(entry: Any) -> None:
+        if isinstance(entry, torch.Tensor):
+            storages[entry.untyped_storage().data_ptr()] = entry.untyped_storage().nbytes()
+        elif isinstance(entry, (dict, list, tuple)):
+            for inner in entry.values() if isinstance(entry, dict) else entry:
+                visit(inner)
+
+    visit(value)
+    return sum(storages.values())
 
 
 def _require_plain(value: Any, where: str) -> None:

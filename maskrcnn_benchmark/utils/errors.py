@@ -1,8 +1,9 @@
 """Errors that a user can mend, and how the command lines show them."""
 
 import logging
-import sys
 from collections.abc import Callable
+
+from maskrcnn_benchmark.utils.console import hold_standard_streams, printable, stderr
 
 logger = logging.getLogger(__name__)
 
@@ -21,12 +22,13 @@ def run_tool(main: Callable[[], int]) -> int:
         main's status; 2 after a UserError or a failure of the file system; 130 after Ctrl-C. Any other exception is a fault of the
         program and passes with its traceback.
     """
+    hold_standard_streams()
     try:
         return main()
     except (UserError, OSError) as error:
         logger.debug("stopped by an error", exc_info=True)
-        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+        stderr.write(printable(f"error: {' '.join(str(error).split())}") + "\n")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted: files already written stay; the same command goes on from the last checkpoint of a training\n")
+        stderr.write("interrupted: files already written stay; the same command goes on from the last checkpoint of a training\n")
         return 130

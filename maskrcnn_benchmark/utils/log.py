@@ -7,6 +7,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from maskrcnn_benchmark.utils.console import printable, stderr
+
 PACKAGE = "maskrcnn_benchmark"
 _warned: set[str] = set()
 
@@ -15,10 +17,28 @@ class _Console(logging.Handler):
     """Writes to stderr: on a terminal above any progress bar, elsewhere as plain lines."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if sys.stderr.isatty():
-            tqdm.write(self.format(record), file=sys.stderr)
+        if stderr.isatty():
+            tqdm.write(self.format(record), file=stderr)
         else:
-            sys.stderr.write(self.format(record) + "\n")
+            stderr.write(self.format(record) + "\n")
+
+
+class _LogFile(logging.FileHandler):
+    """log.txt. Where it cannot be written any more, on a full disk, the console says so once and the work goes on."""
+
+    failed = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802, ARG002 (logging's name and argument)
+        if not self.failed:
+            self.failed = True
+            stderr.write(f"{self.baseFilename} cannot be written: {sys.exc_info()[1]}; messages go to the console alone\n")
+
+
+class _Formatter(logging.Formatter):
+    """Lines in which names from files cannot steer a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 def get_logger(name: str = PACKAGE) -> logging.Logger:
@@ -38,14 +58,14 @@ def setup_logging(output_dir: str | Path | None = None) -> None:
     root = logging.getLogger(PACKAGE)
     root.setLevel(logging.DEBUG)
     console = _Console(logging.INFO if main_process else logging.ERROR)
-    console.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+    console.setFormatter(_Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
     root.addHandler(console)
     if output_dir is not None and main_process:
         folder = Path(output_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        file = logging.FileHandler(folder / "log.txt", encoding="utf-8")
+        file = _LogFile(folder / "log.txt", encoding="utf-8")
         file.setLevel(logging.DEBUG)
-        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        file.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         root.addHandler(file)
 
 

@@ -1,11 +1,11 @@
 """Progress bars."""
 
-import sys
 from collections.abc import Iterable
 from typing import TypeVar
 
 from tqdm import tqdm
 
+from maskrcnn_benchmark.utils.console import stderr
 from maskrcnn_benchmark.utils.distributed import is_main_process
 
 T = TypeVar("T")
@@ -18,7 +18,8 @@ def progress(iterable: Iterable[T] | None = None, total: int | None = None, desc
     Written to a file or a pipe it is a line of its own every ten seconds at most. The bar that is returned can also be driven by hand
     (`bar.update(1)`, `bar.set_postfix(...)`).
     """
-    place = {"mininterval": 0.1, "dynamic_ncols": True} if sys.stderr.isatty() else {"mininterval": 10.0, "file": _Lines(), "ncols": 100}
+    terminal = {"mininterval": 0.1, "dynamic_ncols": True, "file": stderr}
+    place = terminal if stderr.isatty() else {"mininterval": 10.0, "file": _Lines(), "ncols": 100}
     return tqdm(iterable, total=total, desc=desc, unit=unit, disable=not is_main_process(), **place)
 
 
@@ -30,7 +31,7 @@ class _Lines:
     def write(self, text: str) -> None:
         line = text.replace("\x1b[A", "").strip("\r\n ")  # bars inside bars move the cursor up
         if line:
-            sys.stderr.write(line + "\n")
+            stderr.write(line + "\n")
 
     def flush(self) -> None:
-        sys.stderr.flush()
+        """Lines are written at once."""

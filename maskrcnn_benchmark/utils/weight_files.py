@@ -2,7 +2,9 @@
 
 import collections
 import re
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -13,9 +15,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.weight_names import plain_names
 
-# Where older checkpoints keep the weights among other things.
+# Where checkpoints keep the weights among other things.
 WRAPPERS = ("model", "state_dict", "model_state_dict")
+# What readers of zip files and of PyTorch's raise where bytes are not what they should be; NotImplementedError is a RuntimeError.
+_DAMAGED = (RuntimeError, EOFError, zipfile.BadZipFile, LookupError, ValueError, TypeError, AttributeError, struct.error, zlib.error)
 
 
 def read_file(path: str | Path) -> Any:
@@ -23,7 +28,7 @@ def read_file(path: str | Path) -> Any:
     What a .pth, .pt or .safetensors file holds, on the CPU: tensors, numbers, text and containers of them, and nothing that runs.
 
     Raises:
-        UserError: no such file, a damaged one, or one that holds Python objects.
+        UserError: no such file, a damaged one (a file of zip's form says so by its checksums), or one that holds Python objects.
     """
     path = Path(path)
     if not path.is_file():
@@ -33,14 +38,27 @@ def read_file(path: str | Path) -> Any:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
+        _verify(path)
         with torch.serialization.safe_globals(_numpy_values()):
             return torch.load(path, map_location="cpu", weights_only=True)
     except SafetensorError as error:
         raise UserError(f"{path} is damaged or no safetensors file ({error}); fetch or write it again") from error
     except UnpicklingError as error:
         raise UserError(_why_refused(path, str(error))) from error
-    except (RuntimeError, EOFError, zipfile.BadZipFile, UnicodeDecodeError, IndexError, KeyError) as error:
+    except _DAMAGED as error:
         raise UserError(f"{path} is damaged or no PyTorch file ({_first_sentence(str(error))}); fetch or write it again") from error
+
+
+def _verify(path: Path) -> None:
+    """BadZipFile where an entry of a PyTorch file is not what its checksum says: PyTorch reads the checksums and compares nothing."""
+    if not zipfile.is_zipfile(path):
+        return  # the form before PyTorch 1.6, which has none
+    with zipfile.ZipFile(path) as file:
+        if not any(entry.CRC for entry in file.infolist()):
+            return  # written under torch.serialization.set_crc32_options(False)
+        damaged = file.testzip()
+    if damaged is not None:
+        raise zipfile.BadZipFile(f"its entry {damaged} is not what its checksum says")
 
 
 def _numpy_values() -> list:
@@ -71,7 +89,7 @@ def _first_sentence(text: str) -> str:
 
 def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
     """
-    The named tensors of a weight file or checkpoint, without the prefix `module.` of data-parallel training.
+    The named tensors of a weight file or checkpoint, by their plain names (weight_names.plain_names).
 
     Raises:
         UserError: as read_file, or the file holds no named tensors.
@@ -80,24 +98,40 @@ def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
 
 
 def named_tensors(content: Any, source: str) -> dict[str, torch.Tensor]:
-    """The named tensors in what a file or a caller gave; `source` stands for it in the message."""
-    for wrapper in WRAPPERS:
-        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
-            content = content[wrapper]
+    """
+    The named tensors in what a file or a caller gave, by their plain names; `source` stands for it in the message.
+
+    They are found under the names that checkpoints use for them, or wherever they alone are, at any depth.
+    """
+    found = _tensors(content)
+    if isinstance(content, dict):
+        inside = [key for key in content if isinstance(content[key], dict) and _holds_tensors(content[key])]
+        wrapper = next((key for key in WRAPPERS if key in inside), None)
+        if wrapper is None and not found and len(inside) > 1:
+            raise UserError(f"{source} holds weights under {', '.join(map(str, inside))}: keep one of them, as 'model'")
+        if wrapper is not None or (not found and inside):
+            return named_tensors(content[wrapper or inside[0]], source)
     if not isinstance(content, dict):
         raise UserError(f"{source} holds a {type(content).__name__}, not named weights")
+    if not found:
+        raise UserError(f"{source} holds no weights; it has {', '.join(map(str, list(content)[:6])) or 'nothing'}")
+    try:
+        plain = plain_names(found)
+    except ValueError as error:
+        raise UserError(f"{source}: {error}") from error
+    return {plain[name]: tensor for name, tensor in found.items()}
+
+
+def _tensors(content: Any) -> dict[str, torch.Tensor]:
+    """The tensors of one level, by name."""
     tensors = {}
-    for name, value in content.items():
-        if isinstance(value, np.ndarray):
+    for name, value in content.items() if isinstance(content, dict) else ():
+        if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
             value = torch.from_numpy(value)
         if isinstance(name, str) and isinstance(value, torch.Tensor):
-            tensors[_without_module(name)] = value
-    if not tensors:
-        raise UserError(f"{source} holds no weights; it has {', '.join(map(str, list(content)[:6])) or 'nothing'}")
+            tensors[name] = value
     return tensors
 
 
-def _without_module(name: str) -> str:
-    while name.startswith("module."):
-        name = name[len("module.") :]
-    return name
+def _holds_tensors(content: Any) -> bool:
+    return isinstance(content, dict) and (bool(_tensors(content)) or any(_holds_tensors(value) for value in content.values()))

@@ -1,11 +1,15 @@
 """Rules between the names in weight files and those of the models here."""
 
 import re
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator
 
 # What the names of a detector or relation model begin with; other names are those of an ImageNet network.
 OWN_PREFIXES = ("backbone.", "rpn.", "roi_heads.")
 BODY = "backbone.body."
+# What programs put around a model, and so before its names: torch.compile (anywhere), data parallelism, trainers.
+_COMPILED = "_orig_mod."
+_AROUND = ("module.", "model.")
+_OWN_INSIDE = re.compile(r"(?:\w+\.)+?(?=(?:backbone|rpn|roi_heads)\.)")
 C4_HEAD = "roi_heads.box.feature_extractor.head."
 
 # Relation extractors that start from the detector's: (prefix of the target, prefix of its source).
@@ -82,6 +86,32 @@ def candidates(name: str) -> Iterator[str]:
     yield f"{BODY}net.{trunk.replace('.', '_', 1)}"
 
 
+def plain_names(names: Iterable[str]) -> dict[str, str]:
+    """
+    Name in a file -> name without what programs put before it: `module.`, `_orig_mod.`, and whatever stands before one of OWN_PREFIXES.
+
+    `model.` goes where all names have it, as a trunk's own names may. A name that is there without a prefix too keeps its prefix.
+
+    Raises:
+        ValueError: two prefixes stand before the same name, and neither is the plain one.
+    """
+    short = {}
+    for name in names:
+        plain = re.sub(rf"(?:^|(?<=\.)){re.escape(_COMPILED)}", "", name)
+        short[name] = re.sub(rf"^(?:{re.escape(_AROUND[0])})+", "", plain)
+    while short and all(plain.startswith(_AROUND) for plain in short.values()):
+        short = {name: plain.split(".", 1)[1] for name, plain in short.items()}
+    there, plain_of, name_of = set(short.values()), {}, {}
+    for name, plain in short.items():
+        prefix = None if plain.startswith(OWN_PREFIXES) else _OWN_INSIDE.match(plain)
+        own = plain[prefix.end() :] if prefix else plain
+        plain_of[name] = plain if own in there else own
+        first = name_of.setdefault(plain_of[name], name)
+        if first != name:
+            raise ValueError(f"it holds both {first} and {name}: keep the tensors under one of the two prefixes")
+    return plain_of
+
+
 def target_name(name: str, targets: Container[str]) -> str | None:
     """The name in the model that an entry of a file belongs to, None if it has none."""
     return next((candidate for candidate in candidates(name) if candidate in targets), None)
@@ -106,9 +136,18 @@ def holds_detector(names: Iterable[str]) -> bool:
     return len(found) == 2
 
 
-def holds_trunk_only(names: Iterable[str]) -> bool:
-    """Whether these names of weights (without `module.`) are those of a trunk, such as an ImageNet network, and of nothing above it."""
-    return not any(name.startswith(("rpn.", "roi_heads.")) for name in names)
+def holds_trunk_only(names: Collection[str], targets: Container[str]) -> bool:
+    """
+    Whether these names of weights are those of a trunk, such as an ImageNet network, and of nothing above it.
+
+    Args:
+        names: plain ones (plain_names).
+        targets: names in the model. Half of the file's at least, all but an ImageNet network's classifier, fill its trunk.
+    """
+    if any(name.startswith(("rpn.", "roi_heads.")) for name in names):
+        return False
+    fitting = sum((target_name(name, targets) or "").startswith("backbone.") for name in names)
+    return fitting > 0 and 2 * fitting >= len(names)
 
 
 def summarise(names: Iterable[str], limit: int = 12) -> str:

@@ -49,8 +49,9 @@ def load_weights(
     """
     Loads by name whatever fits, and logs what was loaded, what stayed as it was and what did not fit.
 
-    Names may carry `module.`, and may be those of torchvision's, timm's or Detectron's ImageNet networks, which fill the trunk. Where the
-    source has a detector's extractors but no key of its own for the relation head's, these start from the detector's.
+    Names may carry what programs put around a model (weight_names.plain_names), and may be those of torchvision's, timm's or Detectron's
+    ImageNet networks, which fill the trunk. Where the source has a detector's extractors but no key of its own for the relation head's,
+    these start from the detector's.
 
     Args:
         model: its state dict is written in place, whatever the device and dtype.
@@ -59,7 +60,7 @@ def load_weights(
         copies: (prefix in the model, prefix in the source) pairs of copies beside the detector's.
         name: what a source that is no file is called in messages.
     Raises:
-        UserError: unreadable file, a shape that differs (all of them are listed), or nothing that fits.
+        UserError: unreadable file, a shape that differs (all of them are listed), numbers that are not finite, or nothing that fits.
     """
     from_file = isinstance(source, (str, Path))
     name = str(source) if from_file else name
@@ -77,6 +78,7 @@ def load_weights(
     if not values:
         there, wanted = summarise(given, 4), summarise(targets, 4)
         raise UserError(f"{name}: none of its {len(given)} entries fits the model; there are {there}; the model has {wanted}")
+    require_finite({origin: given[origin] for origin in values.values()}, name)
     with torch.no_grad():
         for target, origin in values.items():
             targets[target].copy_(given[origin])
@@ -88,6 +90,17 @@ def load_weights(
     _log(report, name)
     _warn_of_optional(model, report, name)
     return report
+
+
+def require_finite(tensors: Mapping[str, Tensor], source: str) -> None:
+    """UserError that names the first tensor with a number that is not finite, and counts the others; `source` is where they come from."""
+    bad = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not torch.isfinite(tensor).all()]
+    if bad:
+        numbers = int((~torch.isfinite(tensors[bad[0]])).sum())
+        raise UserError(
+            f"{source}: {bad[0]} holds {numbers} numbers that are not finite{f', and so do {len(bad) - 1} more' if bad[1:] else ''}: "
+            "take a checkpoint from before the training went wrong"
+        )
 
 
 def _assign(given: Mapping[str, Tensor], targets: Mapping[str, Tensor], report: LoadReport) -> dict[str, str]:

@@ -12,7 +12,7 @@ from maskrcnn_benchmark.data.build import build_dataset, make_data_loader
 from maskrcnn_benchmark.data.collate import Batch, collate
 from maskrcnn_benchmark.data.datasets import VGDataset
 from maskrcnn_benchmark.data.loader import EvaluationLoader, TrainingLoader
-from maskrcnn_benchmark.data.samplers import EvaluationBatchSampler, TrainingBatchSampler, aspect_groups
+from maskrcnn_benchmark.data.samplers import EvaluationBatchSampler, TrainingBatchSampler, aspect_groups, canvas_groups
 from maskrcnn_benchmark.utils.errors import UserError
 
 
@@ -90,10 +90,20 @@ def test_no_training_image_is_an_error():
 
 def test_evaluation_shards_neither_pad_nor_overlap():
     for world in (1, 2, 3, 7):
-        shards = [[i for batch in EvaluationBatchSampler(20, 3, rank=r, world_size=world) for i in batch] for r in range(world)]
+        shards = [[i for batch in EvaluationBatchSampler(np.zeros(20), 3, rank=r, world_size=world) for i in batch] for r in range(world)]
         assert sorted(i for shard in shards for i in shard) == list(range(20))
-        assert len(EvaluationBatchSampler(20, 3, rank=0, world_size=world)) == -(-len(shards[0]) // 3)
-    assert list(EvaluationBatchSampler(0, 3)) == []
+        assert len(EvaluationBatchSampler(np.zeros(20), 3, rank=0, world_size=world)) == -(-len(shards[0]) // 3)
+    assert list(EvaluationBatchSampler(np.zeros(0), 3)) == []
+
+
+def test_a_batch_of_an_evaluation_has_one_canvas_so_that_no_image_is_padded_to_another_s():
+    sizes = [(64, 96), (60, 90), (96, 64), (65, 96), (64, 96)]
+    groups = canvas_groups(sizes, 32)
+    assert list(EvaluationBatchSampler(groups, 2)) == [[0, 1], [2], [3], [4]]
+    assert list(EvaluationBatchSampler(canvas_groups(sizes, 0), 5)) == [[0, 4], [1], [2], [3]]
+    shards = [list(EvaluationBatchSampler(groups, 3, rank=rank, world_size=2)) for rank in range(2)]
+    assert shards == [[[0, 4], [2]], [[1], [3]]]
+    assert canvas_groups([], 32).tolist() == []
 
 
 def test_groups_are_wide_images_and_others():
@@ -150,8 +160,8 @@ def test_a_batch_holds_images_and_targets_of_one_frame():
 def test_an_evaluation_loader_passes_over_everything_each_time():
     loader = make_data_loader(toy_config("DATALOADER.NUM_WORKERS", 1), "test", task=Task.PREDCLS)
     passes = [[index for batch in loader for index in batch.indices] for _ in range(2)]
-    assert passes[0] == passes[1] == list(range(len(loader.dataset)))
-    assert len(loader) == -(-len(loader.dataset) // 2)
+    assert passes[0] == passes[1] and sorted(passes[0]) == list(range(len(loader.dataset)))
+    assert len(loader) == len(list(loader.batch_sampler)) < len(loader.dataset)
     detector = make_data_loader(toy_config(), "test", task=None)
     assert len(detector.dataset) >= len(loader.dataset)
 
@@ -202,7 +212,7 @@ def test_loaders_take_any_data_set():
 
         return BoxList([], (2, 2)), item if isinstance(item, int) else item[1]
 
-    assert [b.indices for b in EvaluationLoader(Numbers(), EvaluationBatchSampler(4, 2))] == [[0], [2, 3]]
+    assert [b.indices for b in EvaluationLoader(Numbers(), EvaluationBatchSampler(np.zeros(4), 2))] == [[0], [2, 3]]
     assert take(TrainingLoader(Numbers(), sampler(images=4, batch=4, groups=np.zeros(4))), 1)[0].skipped == 1
 
 

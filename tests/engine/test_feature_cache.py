@@ -198,6 +198,24 @@ def test_what_a_killed_process_left_is_cut_off_and_completed(trained, monkeypatc
         np.testing.assert_array_equal(image.union_features, union_features)
 
 
+@pytest.mark.parametrize("name", ["union_features.0.bin", "journal.0.bin"])
+def test_one_changed_bit_is_an_error_that_names_image_and_folder_or_makes_the_image_anew(name, trained, monkeypatch):
+    cfg = config(trained)
+    model = loaded(cfg)
+    loaders(cfg, model, "test")
+    folder = next((trained / "cache").glob("tiny_test-relation-*"))
+    content = bytearray((folder / name).read_bytes())
+    content[0 if name.startswith("journal") else len(content) // 2] ^= 8
+    (folder / name).write_bytes(content)
+    computed = made(monkeypatch)
+    if name.startswith("journal"):
+        loaders(cfg, model, "test")
+        assert len(computed) == 1  # the image whose id was changed
+    else:
+        with pytest.raises(UserError, match=rf"{folder.name}: the features of image \d+ are damaged; remove the folder"):
+            list(loaders(cfg, model, "test")[1])
+
+
 KILLED = """
 import sys, time
 from maskrcnn_benchmark.config import load_config

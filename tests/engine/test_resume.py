@@ -14,7 +14,8 @@ import torch
 from maskrcnn_benchmark.config import load_config
 from maskrcnn_benchmark.engine import step as step_module
 from maskrcnn_benchmark.engine.commands import run_training
-from maskrcnn_benchmark.engine.resume import check_same_run, random_state, set_random_state
+from maskrcnn_benchmark.engine.resume import random_state, set_random_state
+from maskrcnn_benchmark.engine.same_run import check_same_run
 from maskrcnn_benchmark.utils.checkpoint import Checkpointer
 from maskrcnn_benchmark.utils.errors import UserError
 

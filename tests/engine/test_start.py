@@ -71,6 +71,23 @@ def test_a_trunk_counts_only_where_no_detector_is_named(trunk, world, detector_f
     assert "holds only a trunk: left out" in caplog.text
 
 
+@pytest.mark.parametrize("prefix", ["_orig_mod.", "model."])
+def test_a_whole_model_under_another_prefix_is_no_trunk(prefix, world, detector_file):
+    cfg, other = relation(world)
+    state = {prefix + name: value + 0.25 for name, value in other.state_dict().items() if value.is_floating_point()}
+    torch.save({"state_dict": state}, world / "relation.pth")
+    cfg, model = relation(world, "MODEL.PRETRAINED_DETECTOR_CKPT", str(detector_file[0]), "MODEL.WEIGHT", str(world / "relation.pth"))
+    load_start(cfg, model)
+    assert torch.equal(model.state_dict()[ENTITY_FC6], other.state_dict()[ENTITY_FC6] + 0.25)
+
+
+def test_a_file_of_unknown_names_beside_a_detector_is_an_error(world, detector_file):
+    torch.save({"encoder.weight": torch.ones(1)}, world / "foreign.pth")
+    cfg, model = relation(world, "MODEL.PRETRAINED_DETECTOR_CKPT", str(detector_file[0]), "MODEL.WEIGHT", str(world / "foreign.pth"))
+    with pytest.raises(UserError, match=r"foreign.pth: none of its 1 entries fits"):
+        load_start(cfg, model)
+
+
 def test_a_trunk_alone_fills_the_trunk_and_needs_a_trained_fpn(world, detector_file, trunk_file):
     name = "backbone.body.layer2.0.conv1.weight"
     cfg, model = relation(world, "MODEL.WEIGHT", str(trunk_file))

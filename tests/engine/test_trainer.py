@@ -118,6 +118,112 @@ def test_a_request_to_stop_is_granted_after_the_iteration_with_a_checkpoint(tmp_
     assert (tmp_path / "last_checkpoint").read_text().strip() == "model_0000001.pth"
 
 
+def test_a_checkpoint_that_is_due_comes_before_its_validation_which_the_next_start_makes_up_for(tmp_path):
+    trainer, _ = make_trainer(tmp_path, checkpoint_period=2)
+
+    def fails():
+        raise RuntimeError("out of memory")
+
+    trainer.validate = fails
+    with pytest.raises(RuntimeError, match="out of memory"):
+        trainer.run()
+    assert trainer.checkpoints.last().name == "model_0000002.pth"
+    saved = trainer.checkpoints.load(trainer.checkpoints.last())
+    again, asked = make_trainer(tmp_path)
+    again.state.load(saved, keep_settings=False)
+    again.batches = iter(ToyLoader(position=saved["sampler"]["position"]))
+    again.run()
+    assert asked == [2, 4, 6]
+    straight, _ = make_trainer(tmp_path / "straight")
+    straight.run()
+    have, want = (t.checkpoints.load(t.checkpoints.last()) for t in (again, straight))
+    assert have["validated"] == 6 and have["best"] == want["best"] and have["schedule"] == want["schedule"]
+    assert all(torch.equal(have["model"][name], value) for name, value in want["model"].items())
+
+
+@pytest.mark.parametrize("what", ["batch", "loss", "log"])
+def test_whatever_fails_the_last_finished_iteration_is_saved_as_it_was(what, tmp_path, monkeypatch):
+    """The failing iteration has drawn numbers, moved the loader's position and changed a running statistic by then."""
+    folders = (tmp_path / "failed", tmp_path / "whole")
+    for folder, max_iter in zip(folders, (6, 3), strict=True):
+        trainer, _ = make_trainer(folder, validation_period=0, checkpoint_period=100, max_iter=max_iter)
+        model = trainer.state.model
+        model.register_buffer("running", torch.zeros(1))
+        call = type(model).forward
+
+        def forward(images, targets=None, model=model, call=call, folder=folder):
+            model.running += 1
+            losses = call(model, images, targets)
+            if what == "loss" and model.running == 4 and folder is folders[0]:
+                raise RuntimeError("a loss that fails")
+            return losses
+
+        monkeypatch.setattr(model, "forward", forward)
+        if folder is folders[1]:
+            trainer.run()
+            continue
+        if what == "batch":
+            loader = trainer.state.sampler
+
+            def batches(loader=loader):
+                for number in range(1, 4):
+                    loader.position = number
+                    yield loader.batch(number)
+                loader.position = 4
+                raise OSError(5, "Input/output error")
+
+            trainer.batches = batches()
+        if what == "log":
+            write = trainer.log.write
+            monkeypatch.setattr(trainer.log, "write", lambda i, *rest, write=write: write(i, *rest) if i < 3 else 1 // 0)
+        with pytest.raises((RuntimeError, OSError, ZeroDivisionError)):
+            trainer.run()
+    failed, whole = (torch.load(folder / (folder / "last_checkpoint").read_text().strip(), weights_only=True) for folder in folders)
+    assert (folders[0] / "last_checkpoint").read_text().strip() == "model_0000003.pth"
+    for key in ("iteration", "sampler", "best", "validated"):
+        assert failed[key] == whole[key], key
+    assert all(torch.equal(failed["model"][name], value) for name, value in whole["model"].items())
+    assert torch.equal(failed["random"][0]["torch"], whole["random"][0]["torch"])
+    assert failed["optimizer"]["param_groups"][0]["lr"] == whole["optimizer"]["param_groups"][0]["lr"]
+
+
+def test_weights_that_an_update_has_half_changed_are_not_saved(tmp_path, caplog):
+    trainer, _ = make_trainer(tmp_path, validation_period=0, checkpoint_period=100)
+    step = trainer.step.optimizer.step
+
+    def fails(*args):
+        step(*args)
+        raise KeyboardInterrupt
+
+    trainer.step.optimizer.step = fails
+    with caplog.at_level("WARNING", logger="maskrcnn_benchmark"), pytest.raises(KeyboardInterrupt):
+        trainer.run()
+    assert not list(tmp_path.glob("*.pth"))
+
+
+def test_a_failure_to_save_after_a_failure_does_not_hide_it(tmp_path, monkeypatch, caplog):
+    trainer, _ = make_trainer(tmp_path, checkpoint_period=100)
+    trainer.validate = lambda: 1 // 0
+    monkeypatch.setattr(trainer.checkpoints, "save", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with caplog.at_level("WARNING", logger="maskrcnn_benchmark"), pytest.raises(ZeroDivisionError):
+        trainer.run()
+    assert "iteration 2 could not be saved: [Errno 28]" in caplog.text
+
+
+def test_a_request_to_stop_in_the_last_iteration_is_granted_once_the_model_is_saved(tmp_path):
+    trainer, _ = make_trainer(tmp_path, max_iter=2)
+    validate = trainer.validate
+
+    def asked_meanwhile():
+        trainer.stop.asked = True
+        return validate()
+
+    trainer.validate = asked_meanwhile
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run()
+    assert trainer.checkpoints.last().name == "model_final.pth"
+
+
 def test_a_log_drops_what_comes_after_the_start_and_what_a_kill_left_half_written(tmp_path):
     (tmp_path / "metrics.jsonl").write_text('{"iteration": 1, "loss": 2.0}\n{"iteration": 3, "loss": 1.0}\n{"iterat')
     MetricLog(tmp_path, device=CPU, period=1, start=2, max_iter=4).close()

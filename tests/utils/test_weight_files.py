@@ -77,3 +77,44 @@ def test_an_older_checkpoint_with_numpy_in_its_schedule_opens(tmp_path, zipped):
     assert content["scheduler"]["best"] == 0.25
     assert content["scheduler"]["steps"].tolist() == [0, 1, 2]
     assert list(read_weights(tmp_path / "w.pth")) == ["a"]
+
+
+@pytest.mark.parametrize("wrap", [lambda w: {"state_dict": {"model": w}}, lambda w: {"ema": {"weights": w}, "iteration": 3}])
+def test_weights_are_found_where_they_alone_are(tmp_path, wrap):
+    torch.save(wrap({"model.backbone.x": torch.ones(1)}), tmp_path / "w.pth")
+    assert list(read_weights(tmp_path / "w.pth")) == ["backbone.x"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"student": {"a": torch.ones(1)}, "teacher": {"a": torch.ones(1)}}, "under student, teacher"),
+        ({"a.backbone.x": torch.ones(1), "b.backbone.x": torch.ones(1)}, "both a.backbone.x and b.backbone.x"),
+    ],
+)
+def test_two_sets_of_weights_are_an_error(tmp_path, content, said):
+    torch.save(content, tmp_path / "w.pth")
+    assert said in error(tmp_path / "w.pth")
+
+
+def test_one_changed_bit_anywhere_in_the_numbers_is_noticed(tmp_path):
+    path = tmp_path / "w.pth"
+    numbers = torch.arange(4000.0)
+    torch.save({"a": numbers}, path)
+    whole = path.read_bytes()
+    first = whole.index(numbers.numpy().tobytes())
+    for place in (first, first + 8000, first + 15999):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        assert "checksum" in error(path)
+    path.write_bytes(whole)
+    assert len(read_weights(path)["a"]) == 4000
+
+
+def test_a_file_written_without_checksums_opens(tmp_path):
+    before = torch.serialization.get_crc32_options()
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save({"a": torch.ones(2)}, tmp_path / "w.pth")
+    finally:
+        torch.serialization.set_crc32_options(before)
+    assert list(read_weights(tmp_path / "w.pth")) == ["a"]

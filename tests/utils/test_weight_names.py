@@ -7,7 +7,7 @@ import torch
 import torchvision
 
 from maskrcnn_benchmark.utils.checkpoint import holds_detector, holds_relation, holds_trunk_only, load_weights
-from maskrcnn_benchmark.utils.weight_names import summarise, target_name
+from maskrcnn_benchmark.utils.weight_names import plain_names, summarise, target_name
 
 from .named_module import NamedModule
 
@@ -87,19 +87,47 @@ def test_other_trunks_meet_by_rule_and_prefixed_names_only_as_they_are(name, tar
     assert target_name(name, targets) == target
 
 
+TARGETS = {"backbone.body.stem.conv1.weight", "backbone.body.layer1.0.conv1.weight", "backbone.x", "rpn.x"}
+
+
 @pytest.mark.parametrize(
     ("names", "trunk", "detector", "relation"),
     [
         (["conv1.weight", "layer1.0.conv1.weight", "fc.weight"], True, False, False),
         (["conv1_w"], True, False, False),
-        (["backbone.body.stem.conv1.weight", "backbone.fpn.fpn_inner1.weight"], True, False, False),
+        (["backbone.x", "backbone.fpn.fpn_inner1.weight"], True, False, False),
+        (["unknown.weight", "other.weight"], False, False, False),
+        (["backbone.x", "some.head.weight", "some.other.weight"], False, False, False),
         (["backbone.x", "rpn.head.conv.weight"], False, False, False),
         (["backbone.x", "rpn.x", "roi_heads.box.x"], False, True, False),
         (["backbone.x", "rpn.x", "roi_heads.box.x", "roi_heads.relation.x"], False, True, True),
     ],
 )
 def test_names_tell_a_trunk_from_a_detector_and_a_relation_model(names, trunk, detector, relation):
-    assert (holds_trunk_only(names), holds_detector(names), holds_relation(names)) == (trunk, detector, relation)
+    assert (holds_trunk_only(names, TARGETS), holds_detector(names), holds_relation(names)) == (trunk, detector, relation)
+
+
+@pytest.mark.parametrize(
+    ("names", "plain"),
+    [
+        (["module.module.backbone.x"], ["backbone.x"]),
+        (["_orig_mod.backbone.x", "_orig_mod.rpn.x"], ["backbone.x", "rpn.x"]),
+        (["module._orig_mod.backbone._orig_mod.x"], ["backbone.x"]),
+        (["model.module.backbone.x", "criterion.weight"], ["backbone.x", "criterion.weight"]),
+        (["net.student.roi_heads.box.x"], ["roi_heads.box.x"]),
+        (["model.conv1.weight", "model.fc.weight"], ["conv1.weight", "fc.weight"]),
+        (["model.conv1.weight", "conv1.weight"], ["model.conv1.weight", "conv1.weight"]),
+        (["backbone.x", "ema.backbone.x"], ["backbone.x", "ema.backbone.x"]),
+        (["roi_heads.relation.backbone.x", "my_orig_mod.x"], ["roi_heads.relation.backbone.x", "my_orig_mod.x"]),
+    ],
+)
+def test_what_programs_put_before_names_is_taken_off(names, plain):
+    assert list(plain_names(names).values()) == plain
+
+
+def test_one_name_under_two_prefixes_is_no_choice_to_make_in_silence():
+    with pytest.raises(ValueError, match="both student.backbone.x and teacher.backbone.x"):
+        plain_names(["student.backbone.x", "teacher.backbone.x"])
 
 
 def test_a_summary_groups_names_and_counts_the_groups_it_leaves_out():

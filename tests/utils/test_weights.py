@@ -29,7 +29,7 @@ def assert_holds(model, wanted):
         assert torch.equal(state[name], value), name
 
 
-@pytest.mark.parametrize("prefix", ["", "module.", "module.module."])
+@pytest.mark.parametrize("prefix", ["", "module.module.", "_orig_mod.", "model."])
 @pytest.mark.parametrize("wrapper", [None, "model", "state_dict"])
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_every_kind_of_file_fills_the_model(tmp_path, prefix, wrapper, suffix):
@@ -73,6 +73,17 @@ def test_another_shape_may_be_left_out_by_name_section_or_pattern(ignore):
 def test_a_file_of_which_nothing_fits_is_an_error():
     with pytest.raises(UserError, match="none of its 1 entries fits"):
         load_weights(NamedModule({"a": (1,)}), {"b": torch.ones(1)})
+
+
+def test_numbers_that_are_not_finite_are_an_error_that_names_the_entry():
+    weights = filled({"a.weight": (3, 2), "b.bias": (3,), "unused": (2,)})
+    weights["b.bias"][1] = float("nan")
+    model = NamedModule({"a.weight": (3, 2), "b.bias": (3,)})
+    with pytest.raises(UserError, match=r"w: b\.bias holds 1 numbers that are not finite"):
+        load_weights(model, weights, name="w")
+    assert not any(value.any() for value in model.state_dict().values())
+    weights["b.bias"][1], weights["unused"][0] = 0, float("inf")
+    load_weights(model, weights)
 
 
 def test_values_take_the_model_s_precision_and_arrays_are_tensors_too():

@@ -49,6 +49,8 @@ DATASETS.ZEROSHOT_FILE = ""
 DATALOADER = Config()
 # Worker processes that load images, a training process; 0 loads in the process itself.
 DATALOADER.NUM_WORKERS = 4
+# Seconds that a batch of the workers may take before the run stops with an error that says what is wrong; 0 waits without end.
+DATALOADER.TIMEOUT = 300
 # Width and height of a batch are rounded up to a multiple of this; 0 means no rounding. FPN needs 32.
 DATALOADER.SIZE_DIVISIBILITY = 0
 # Training batches do not mix images wider than high with others, which saves padding.

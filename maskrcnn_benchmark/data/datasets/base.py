@@ -152,11 +152,23 @@ class SceneGraphDataset(Dataset):
         """(I,) width over height of every image."""
         return self._source.sizes[:, 0] / self._source.sizes[:, 1]
 
+    def sizes(self) -> np.ndarray:
+        """(I, 2) width and height of every image, as annotated."""
+        return self._source.sizes
+
     def boxes_digest(self) -> str:
         """A digest of which images these are and of their boxes."""
         found = hashlib.blake2b(digest_size=12)
         for array in (self._source.image_ids, self._source.sizes, self._annotations.box_start, self._annotations.boxes):
             found.update(np.ascontiguousarray(array).tobytes())
+        return found.hexdigest()
+
+    def digest(self) -> str:
+        """A digest of all that is learned from: images, boxes, labels, attributes and relations."""
+        found, flat = hashlib.blake2b(self.boxes_digest().encode(), digest_size=12), self._annotations
+        for array in (flat.labels, flat.attributes, flat.rel_start, flat.relations):
+            if array is not None:
+                found.update(np.ascontiguousarray(array).tobytes())
         return found.hexdigest()
 
     def triplets(self) -> np.ndarray:

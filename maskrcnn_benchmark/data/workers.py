@@ -1,0 +1,82 @@
+"""The processes that load images: which signals reach them, how they end, and what PyTorch's errors about them mean."""
+
+import atexit
+import multiprocessing
+import re
+import shutil
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from torch.utils.data import DataLoader
+
+from maskrcnn_benchmark.utils.errors import UserError
+
+# How workers hand over images; below this many bytes there is no room for a batch.
+SHARED_MEMORY, LITTLE = Path("/dev/shm"), 64 << 20
+_started: set[Any] = set()
+
+
+def ignore_signals(worker: int) -> None:  # noqa: ARG001 (the signature of worker_init_fn)
+    """In a worker: a request to stop goes to all processes of a group, but the main one may still need batches, and ends its workers."""
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def outcomes(loader: DataLoader) -> Iterator[Any]:
+    """What a loader brings. Its workers end with this process, or at once where the next outcome does not come, for they may stall."""
+    before = set(multiprocessing.active_children())
+    iterator = iter(loader)
+    started = set(multiprocessing.active_children()) - before
+    _started.update(started)
+    while True:
+        try:
+            outcome = next(iterator)
+        except StopIteration:
+            return
+        except BaseException:
+            _end(started)
+            raise
+        yield outcome
+
+
+def _end(workers: set[Any]) -> None:
+    """Kills workers; PyTorch, which takes the end of a worker for an error, does not hear of it."""
+    handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL) if threading.current_thread() is threading.main_thread() else None
+    for worker in workers:
+        worker.kill()
+        worker.join()
+    if handler is not None:
+        signal.signal(signal.SIGCHLD, handler)
+
+
+@atexit.register
+def _end_stalled() -> None:
+    """Those that did not end when told to: Python would wait for them without end."""
+    _end({worker for worker in _started if worker.is_alive()})
+
+
+def worker_failure(error: BaseException) -> UserError | None:
+    """What PyTorch's error about a loader's worker means, as one line; None for any other error."""
+    text = str(error) if isinstance(error, RuntimeError) else ""
+    free = shutil.disk_usage(SHARED_MEMORY).free if SHARED_MEMORY.is_dir() else LITTLE
+    memory = (
+        f"{SHARED_MEMORY}, where workers hand over images, has {free / 2**20:.0f} MiB left: enlarge it (docker run --shm-size), or lower "
+        "DATALOADER.NUM_WORKERS; 0 needs none"
+    )
+    if match := re.search(r"DataLoader timed out after ([\d.]+) seconds", text):
+        stalled = (
+            f"the workers (processes {', '.join(str(worker.pid) for worker in _started if worker.is_alive()) or 'gone'}) stall, as on a "
+            "disk that does not answer: raise the key if they are only slow; with DATALOADER.NUM_WORKERS 0 this process reads itself"
+        )
+        return UserError(f"no batch came for {match[1]} seconds (DATALOADER.TIMEOUT): {memory if free < LITTLE else stalled}")
+    if match := re.search(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\) (is killed by signal: [\w ]+|exited unexpectedly)", text):
+        killed = "memory may have run out, or somebody ended it: lower DATALOADER.NUM_WORKERS, or start again"
+        happened = match[2].replace("is killed", "was killed").strip()
+        cause = memory if free < LITTLE or "Bus error" in happened else killed
+        return UserError(f"a process that loads images ({match[1].strip()}) {happened}: {cause}")
+    if re.search(r"(/torch_|shm|shared memory).*No space left", text, re.DOTALL):
+        return UserError(memory)
+    return None

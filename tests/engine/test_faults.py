@@ -1,0 +1,192 @@
+"""Faults of the surroundings while a training runs: signals to all of its processes, killed and stalled workers, a lost standard error."""
+
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import pytest
+import torch
+
+from maskrcnn_benchmark.config import load_config
+from maskrcnn_benchmark.data import workers
+from maskrcnn_benchmark.data.datasets.base import SceneGraphDataset
+from maskrcnn_benchmark.data.workers import worker_failure
+from maskrcnn_benchmark.engine.commands import run_training
+from maskrcnn_benchmark.utils.checkpoint import Checkpointer
+from maskrcnn_benchmark.utils.errors import run_tool
+
+ROOT = Path(__file__).resolve().parents[2]
+LONG = ["SOLVER.MAX_ITER", "100000", "SOLVER.CHECKPOINT_PERIOD", "100000", "SOLVER.TO_VAL", "False", "DATALOADER.NUM_WORKERS", "2"]
+
+
+class Training:
+    """A training in a process group of its own: a fork of this process, which has imported everything."""
+
+    def __init__(self, world, *overrides, before=lambda: None, output="err.txt"):
+        if torch.cuda.is_initialized():
+            pytest.skip("a process that uses a GPU cannot be forked")
+        self.world, self.output = world, world / output
+        self.pid = os.fork()
+        if self.pid:
+            return
+        status = 1
+        try:
+            os.setsid()
+            for number in (1, 2):
+                os.dup2(os.open(self.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
+            sys.stdout = sys.stderr = os.fdopen(2, "w", closefd=False)
+            before()
+            cfg = load_config(world / "relation.yaml", [*LONG, *overrides])
+            status = run_tool(lambda: len(run_training(cfg, skip_test=True)))
+        except BaseException:  # noqa: BLE001 (nothing of pytest may run in this process)
+            traceback.print_exc()
+        finally:
+            workers._end_stalled()
+            multiprocessing.util._exit_function()  # what the interpreter does at its end
+            os._exit(status)
+
+    def iterations(self):
+        path = self.world / "out/metrics.jsonl"
+        return len(path.read_text().splitlines()) if path.exists() else 0
+
+    def wait_for(self, iterations):
+        deadline = time.monotonic() + 60
+        while self.iterations() < iterations and time.monotonic() < deadline and os.waitpid(self.pid, os.WNOHANG)[0] == 0:
+            time.sleep(0.02)
+        assert self.iterations() >= iterations, self.output.read_text()
+
+    def workers(self):
+        found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.pid)], capture_output=True, text=True).stdout
+        return [int(pid) for pid in found.split()]
+
+    def end(self):
+        """(status, what was said); all processes of the group are gone then."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            done, status = os.waitpid(self.pid, os.WNOHANG)
+            if done:
+                with pytest.raises(ProcessLookupError):
+                    os.killpg(self.pid, 0)
+                return os.waitstatus_to_exitcode(status), self.output.read_text() if self.output.exists() else ""
+            time.sleep(0.02)
+        os.killpg(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        pytest.fail(f"no end after a minute: {self.output.read_text()}")
+
+
+def saved_iteration(world):
+    checkpoints = Checkpointer(world / "out")
+    return checkpoints.load(checkpoints.last())["iteration"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_all_processes_ends_the_run_with_a_checkpoint(number, world):
+    training = Training(world)
+    training.wait_for(3)
+    os.killpg(training.pid, number)
+    status, said = training.end()
+    assert status == 130 and f"{number.name}: stopping" in said and "Traceback" not in said
+    assert saved_iteration(world) == training.iterations() >= 3
+
+
+def test_a_killed_worker_is_one_line_and_the_last_iteration_is_saved(world):
+    training = Training(world)
+    training.wait_for(3)
+    os.kill(training.workers()[0], signal.SIGKILL)
+    status, said = training.end()
+    last = said.strip().splitlines()[-1]
+    assert status == 2 and last.startswith("error: a process that loads images") and "Killed" in last and "Traceback" not in said
+    assert saved_iteration(world) >= 3
+
+
+def test_a_standard_error_that_goes_away_stops_nothing(world):
+    reading, writing = os.pipe()
+    training = Training(world, "SOLVER.MAX_ITER", "6", before=lambda: os.dup2(writing, 2), output="none.txt")
+    os.close(writing)
+    os.close(reading)
+    status, _ = training.end()
+    assert status == 0 and saved_iteration(world) == 6
+    assert "iteration 6 of 6" in (world / "out/log.txt").read_text()
+
+
+def stall():
+    """Makes reading an image take for ever once the first few are read."""
+    read = SceneGraphDataset.__getitem__
+
+    def stalling(self, item):
+        if multiprocessing.parent_process() is not None and item[0] >= 1:
+            time.sleep(1000)
+        return read(self, item)
+
+    SceneGraphDataset.__getitem__ = stalling
+
+
+def test_a_stalled_worker_is_an_error_after_the_timeout_and_the_last_iteration_is_saved(world):
+    training = Training(world, "DATALOADER.TIMEOUT", "2", before=stall)
+    status, said = training.end()
+    last = said.strip().splitlines()[-1]
+    assert status == 2 and last.startswith("error: no batch came for 2 seconds (DATALOADER.TIMEOUT): the workers (processes ")
+    assert saved_iteration(world) == training.iterations() >= 1
+
+
+def test_ctrl_c_twice_ends_a_run_that_waits_for_a_stalled_worker(world):
+    training = Training(world, before=stall)
+    training.wait_for(2)
+    time.sleep(0.5)
+    for _ in range(2):
+        os.killpg(training.pid, signal.SIGINT)
+        time.sleep(0.3)
+    status, said = training.end()
+    assert status == 130 and "Traceback" not in said and saved_iteration(world) == training.iterations()
+
+
+FULL = """
+mount -t tmpfs -o size=64k tmpfs /dev/shm && exec "$0" "$@"
+"""
+
+
+@pytest.mark.usefixtures("world")
+def test_a_full_dev_shm_is_one_line_that_says_so():
+    tried = ["unshare", "--mount", "sh", "-c", "mount -t tmpfs -o size=64k tmpfs /dev/shm"]
+    if shutil.which("unshare") is None or subprocess.run(tried, capture_output=True).returncode:
+        pytest.skip("no right to mount a small /dev/shm")
+    command = [sys.executable, ROOT / "tools/relation_train_net.py", "--config-file", "relation.yaml", "--skip-test", *LONG]
+    command += ["DATALOADER.TIMEOUT", "3", "SOLVER.IMS_PER_BATCH", "8", "DATALOADER.ASPECT_RATIO_GROUPING", "False"]
+    command += ["INPUT.MIN_SIZE_TRAIN", "256", "INPUT.MAX_SIZE_TRAIN", "256"]
+    done = subprocess.run(["unshare", "--mount", "sh", "-c", FULL, *command], capture_output=True, text=True, timeout=100)
+    last = done.stderr.strip().splitlines()[-1]
+    assert done.returncode == 2 and last.startswith("error: ") and "/dev/shm, where workers hand over images, has 0 MiB left" in last
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("DataLoader worker (pid(s) 12, 13) exited unexpectedly", "a process that loads images (12, 13) exited unexpectedly: memory may"),
+        ("DataLoader worker (pid 9) is killed by signal: Bus error. It is possible", "(9) was killed by signal: Bus error: /dev/shm"),
+        ("unable to write to file </torch_4_5>: No space left on device (28)", "/dev/shm, where workers hand over images"),
+    ],
+)
+def test_pytorch_s_words_about_workers_are_explained(text, said):
+    assert said in str(worker_failure(RuntimeError(text)))
+
+
+@pytest.mark.parametrize("error", [RuntimeError("Caught ValueError in DataLoader worker process 0."), ValueError("DataLoader timed out")])
+def test_other_errors_are_none_of_the_workers(error):
+    assert worker_failure(error) is None
+
+
+def test_a_signal_that_is_ignored_from_the_start_stays_so(world):
+    training = Training(world, before=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    training.wait_for(2)
+    os.killpg(training.pid, signal.SIGHUP)
+    training.wait_for(training.iterations() + 2)
+    os.killpg(training.pid, signal.SIGTERM)
+    assert training.end()[0] == 130
+    assert json.loads((world / "out/metrics.jsonl").read_text().splitlines()[-1])["iteration"] >= 4

@@ -1,4 +1,10 @@
-"""Going on where a run stopped: whether OUTPUT_DIR holds the same run, and everything that makes the continuation the same, bit by bit."""
+"""
+Going on where a run stopped: whether OUTPUT_DIR holds the same run, and everything that makes the continuation the same.
+
+On the CPU it is the same bit by bit. On a GPU it starts from the same bits; sums that atomics add up in any order (ROIAlign's and ROIPool's
+backward, index_add and embeddings' gradients) and convolutions that cuDNN chooses by timing may then differ in the last bit, as two runs
+that never stopped do.
+"""
 
 import random
 from collections.abc import Iterator, Mapping
@@ -12,6 +18,7 @@ from torch import nn
 
 from maskrcnn_benchmark.config import Config
 from maskrcnn_benchmark.config.node import parse_yaml
+from maskrcnn_benchmark.engine.finite import require_finite
 from maskrcnn_benchmark.utils.checkpoint import Checkpointer, load_weights
 from maskrcnn_benchmark.utils.distributed import all_gather_objects, rank
 from maskrcnn_benchmark.utils.errors import UserError
@@ -154,7 +161,13 @@ class TrainingState:
         return {"model": self.model.state_dict(), "iteration": self.iteration, **self.description}
 
     def save(self, checkpoints: Checkpointer, name: str) -> None:
-        """Writes the checkpoint `name`, which a run started again goes on from. Every process has to call it."""
+        """
+        Writes the checkpoint `name`, which a run started again goes on from. Every process has to call it.
+
+        Raises:
+            UserError: a weight or a momentum is not finite; nothing is written.
+        """
+        require_finite(self.model, self.optimizer, f"after iteration {self.iteration}")
         generators = all_gather_objects(random_state())
         if rank() == 0:
             state = self.weights() | {

@@ -19,8 +19,8 @@ def _load() -> str:
     return ""
 
 
-_why_not = _load()
-BUILT = not _why_not
+WHY_NOT = _load()
+BUILT = not WHY_NOT
 _OPS = ("roi_align", "roi_pool", "nms", "greedy_labels", "relation_nms", "pair_masks", "box_iou")
 # Looked up once: torch.compile cannot trace a question to the dispatcher.
 _COMPILED = {
@@ -52,7 +52,7 @@ def compiled(op: str, **tensors: torch.Tensor | None) -> bool:
     if not BUILT:
         warn_once(
             logger,
-            f"The compiled ops are missing ({_why_not}); slower torch forms take their place. "
+            f"The compiled ops are missing ({WHY_NOT}); slower torch forms take their place. "
             "To build them: pip install --no-build-isolation -e . (needs a C++ compiler)",
         )
     elif device.type == "cuda":

@@ -1,6 +1,7 @@
 # make demo   a trained and evaluated scene graph model, from nothing; DEMO_SIZE=small takes a few minutes
 # make test   lint, then the whole suite
 # make bench  speed, as ratios to plain references
+# make doctor what this machine can do, and what to mend
 # make env    only the environment in .venv
 
 VENV ?= .venv
@@ -16,7 +17,7 @@ INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check
 # Where there is a CUDA compiler the tests build the CUDA sources too.
 TEST_BUILD := $(if $(shell command -v nvcc 2>/dev/null),$(VENV)/.built-cuda,$(VENV)/.built)
 
-.PHONY: env demo test lint bench ablation
+.PHONY: env demo test lint bench ablation doctor check-kernels
 
 env: $(VENV)/.built
 
@@ -50,3 +51,8 @@ bench: env
 
 ablation: env
 	$(PYTHON) tools/ablation.py $(ABLATION_FLAGS)
+
+# Also where a build has failed half way: only the environment has to be there.
+doctor:
+	@test -x $(PYTHON) || $(MAKE) --no-print-directory env
+	@PYTHONPATH=$(CURDIR) $(PYTHON) tools/doctor.py $(DOCTOR_FLAGS)

@@ -16,8 +16,8 @@ from pathlib import Path
 from setuptools import setup
 
 SOURCES = Path("maskrcnn_benchmark", "csrc")
-# Ampere, Ada, Hopper, and by PTX whatever comes later.
-DEFAULT_ARCHITECTURES = "8.0;8.6;8.9;9.0+PTX"
+# Turing, Ampere, Ada, Hopper, and by PTX whatever comes later.
+DEFAULT_ARCHITECTURES = "7.5;8.0;8.6;8.9;9.0+PTX"
 
 
 def cuda_home() -> str | None:
@@ -42,6 +42,14 @@ def wants_cuda(toolkit: str | None) -> bool:
     return forced or (torch.cuda.is_available() and toolkit is not None)
 
 
+def choose_architectures() -> None:
+    """Sets TORCH_CUDA_ARCH_LIST where nobody did and no GPU is visible; with one, torch compiles for the GPUs that are there."""
+    import torch
+
+    if not torch.cuda.is_available():
+        os.environ.setdefault("TORCH_CUDA_ARCH_LIST", DEFAULT_ARCHITECTURES)
+
+
 def missing_tool() -> str | None:
     """What keeps C++ from being compiled here, if anything."""
     compiler = os.environ.get("CXX", "c++").split()[0]
@@ -62,7 +70,7 @@ def build_options() -> dict:
     with_cuda = wants_cuda(toolkit)
     if with_cuda:
         os.environ["CUDA_HOME"] = toolkit  # read when cpp_extension is imported
-        os.environ.setdefault("TORCH_CUDA_ARCH_LIST", DEFAULT_ARCHITECTURES)
+        choose_architectures()
     from torch.utils.cpp_extension import BuildExtension, CppExtension, CUDAExtension
 
     class Build(BuildExtension):

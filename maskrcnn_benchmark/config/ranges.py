@@ -129,6 +129,9 @@ _RANGES: dict[str, Range] = {
     _HEAD + "TRANSFORMER.DROPOUT_RATE": _BELOW_1,
     _HEAD + "REL_PROP": _SHARE,
     "MODEL.REWEIGHT_BETA": _BELOW_1,
+    "MODEL.REWEIGHT_HEAD_SHARE": _SHARE,
+    "MODEL.REWEIGHT_CURRICULUM": _FROM_1,
+    "MODEL.REWEIGHT_FLOOR": _SHARE,
     **dict.fromkeys(
         [
             _HEAD + name

@@ -4,3 +4,13 @@
 #include "nms_cuda.cuh"
 #include "roi_align_cuda.cuh"
 #include "roi_pool_cuda.cuh"
+
+#if defined(__CUDA_ARCH_LIST__)  // nvcc's list, such as 750,800
+std::vector<int64_t> sgg::cuda::architectures() {
+  std::vector<int64_t> found{__CUDA_ARCH_LIST__};
+  for (int64_t& architecture : found) {
+    architecture /= 10;
+  }
+  return found;
+}
+#endif

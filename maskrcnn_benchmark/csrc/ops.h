@@ -33,6 +33,8 @@ at::Tensor relation_nms(const at::Tensor& probabilities, const at::Tensor& label
 
 namespace cuda {
 SGG_OPS
+// Compute capabilities that the kernels were compiled for, as 10 * major + minor; the largest may serve later ones, too.
+std::vector<int64_t> architectures();
 }  // namespace cuda
 
 #undef SGG_OPS

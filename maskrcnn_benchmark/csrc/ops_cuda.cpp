@@ -3,6 +3,10 @@
 
 #include "ops.h"
 
+TORCH_LIBRARY_FRAGMENT(maskrcnn_benchmark, m) {
+  m.def("cuda_architectures() -> int[]", &sgg::cuda::architectures);
+}
+
 TORCH_LIBRARY_IMPL(maskrcnn_benchmark, CUDA, m) {
   m.impl("roi_align", &sgg::cuda::roi_align);
   m.impl("roi_align_backward", &sgg::cuda::roi_align_backward);

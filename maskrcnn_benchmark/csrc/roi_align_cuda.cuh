@@ -17,7 +17,7 @@ namespace {
 struct LevelView {
   int64_t images, channels, height, width;
   int64_t image_stride, channel_stride, row_stride, column_stride;
-  int64_t level, channel_offset, out_channels;
+  int64_t level, num_levels, channel_offset, out_channels;
   int64_t rois, bins_high, bins_wide, sampling_ratio;
 };
 
@@ -35,6 +35,15 @@ struct Item {
     return ((roi * view.out_channels + view.channel_offset + channel) * view.bins_high + h) * view.bins_wide + w;
   }
 };
+
+// Whether this level is the one that a roi is pooled from; without `levels`, every one is.
+__device__ inline bool is_of_level(const LevelView& view, const int64_t* levels, int64_t roi) {
+  if (levels == nullptr) {
+    return true;
+  }
+  CUDA_KERNEL_ASSERT(levels[roi] >= 0 && levels[roi] < view.num_levels);
+  return levels[roi] == view.level;
+}
 
 // Calls use(offset in the map, weight) for every cell that a bin is averaged from.
 template <typename S, typename Use>
@@ -68,7 +77,7 @@ __global__ void align_forward(LevelView view, const T* map, const S* rois, const
   const int64_t count = view.rois * view.channels * view.bins_high * view.bins_wide;
   for (int64_t index = first_item(); index < count; index += item_step()) {
     const Item item(index, view);
-    if (levels != nullptr && levels[item.roi] != view.level) {
+    if (!is_of_level(view, levels, item.roi)) {
       continue;
     }
     S value = 0;
@@ -82,7 +91,7 @@ __global__ void align_backward(LevelView view, const T* grad, const S* rois, con
   const int64_t count = view.rois * view.channels * view.bins_high * view.bins_wide;
   for (int64_t index = first_item(); index < count; index += item_step()) {
     const Item item(index, view);
-    if (levels != nullptr && levels[item.roi] != view.level) {
+    if (!is_of_level(view, levels, item.roi)) {
       continue;
     }
     const S incoming = static_cast<S>(grad[item.out(view)]);
@@ -90,11 +99,11 @@ __global__ void align_backward(LevelView view, const T* grad, const S* rois, con
   }
 }
 
-LevelView view_of(const at::Tensor& map, const at::Tensor& rois, bool own_level, int64_t level, int64_t out_channels, int64_t height,
-                  int64_t width, int64_t sampling_ratio) {
-  return {map.size(0),   map.size(1),   map.size(2),   map.size(3),  map.stride(0),
-          map.stride(1), map.stride(2), map.stride(3), level,        own_level ? 0 : level * map.size(1),
-          out_channels,  rois.size(0),  height,        width,        sampling_ratio};
+LevelView view_of(const at::Tensor& map, const at::Tensor& rois, bool own_level, int64_t level, int64_t num_levels, int64_t out_channels,
+                  int64_t height, int64_t width, int64_t sampling_ratio) {
+  return {map.size(0),   map.size(1),   map.size(2), map.size(3), map.stride(0), map.stride(1),
+          map.stride(2), map.stride(3), level,       num_levels,  own_level ? 0 : level * map.size(1),
+          out_channels,  rois.size(0),  height,      width,       sampling_ratio};
 }
 
 }  // namespace
@@ -116,7 +125,7 @@ at::Tensor roi_align(at::TensorList features, const at::Tensor& rois, const std:
   }
   AT_DISPATCH_FLOATING_TYPES_AND2(at::kHalf, at::kBFloat16, type, "roi_align", [&] {
     for (int64_t l = 0; l < num_levels; ++l) {
-      const auto view = view_of(features[l], rois, levels.has_value(), l, out_channels, height, width, sampling_ratio);
+      const auto view = view_of(features[l], rois, levels.has_value(), l, num_levels, out_channels, height, width, sampling_ratio);
       align_forward<scalar_t, Sum<scalar_t>><<<blocks_for(count), kThreads, 0, stream>>>(
           view, features[l].const_data_ptr<scalar_t>(), boxes.template const_data_ptr<Sum<scalar_t>>(),
           levels ? level_of.template const_data_ptr<int64_t>() : nullptr, static_cast<Sum<scalar_t>>(scales[l]),
@@ -142,7 +151,8 @@ std::vector<at::Tensor> roi_align_backward(const at::Tensor& grad, const at::Ten
     auto map = at::zeros({sizes[0], sizes[1], sizes[2 + 2 * l], sizes[3 + 2 * l]}, grad.options().dtype(sum_type(type)));
     if (count > 0) {
       AT_DISPATCH_FLOATING_TYPES_AND2(at::kHalf, at::kBFloat16, type, "roi_align_backward", [&] {
-        const auto view = view_of(map, rois, levels.has_value(), static_cast<int64_t>(l), grad.size(1), height, width, sampling_ratio);
+        const auto view = view_of(map, rois, levels.has_value(), static_cast<int64_t>(l), static_cast<int64_t>(scales.size()),
+                                  grad.size(1), height, width, sampling_ratio);
         align_backward<scalar_t, Sum<scalar_t>><<<blocks_for(count), kThreads, 0, stream>>>(
             view, incoming.template const_data_ptr<scalar_t>(), boxes.template const_data_ptr<Sum<scalar_t>>(),
             levels ? level_of.template const_data_ptr<int64_t>() : nullptr, static_cast<Sum<scalar_t>>(scales[l]),

@@ -8,6 +8,7 @@ SGDet. Images are neither mirrored nor recoloured, and each is computed by itsel
 import copy
 import fcntl
 import hashlib
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -27,7 +28,7 @@ from maskrcnn_benchmark.engine.resume import random_state, set_random_state
 from maskrcnn_benchmark.engine.step import autocast
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import entity_sizes
 from maskrcnn_benchmark.structures.bounding_box import IMAGE_FIELDS, BoxList
-from maskrcnn_benchmark.utils.distributed import barrier, is_main_process, rank, world_size
+from maskrcnn_benchmark.utils.distributed import all_gather_objects, barrier, is_main_process, rank, world_size
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger, warn_once
 from maskrcnn_benchmark.utils.progress import progress
@@ -38,6 +39,8 @@ logger = get_logger(__name__)
 _PAIRS_AT_ONCE = 512
 # Images between two writes.
 _IMAGES_AT_ONCE = 16
+# While another run fills the same cache.
+_SECONDS_BETWEEN_TRIES = 1.0
 Arrays = dict[str, tuple[str, np.ndarray]]
 AnyLoader = TrainingLoader | EvaluationLoader
 
@@ -221,17 +224,35 @@ def _fields_of_its_own(entities: BoxList, target: BoxList, model: nn.Module) -> 
 
 @contextmanager
 def _one_run_at_a_time(folders: Any) -> Iterator[None]:
-    """Keeps a second run that fills the same cache waiting until this one is done; it then finds everything made."""
-    if not is_main_process():
-        barrier()
-        yield
-        return
+    """
+    Keeps a second run that fills the same cache waiting until this one is done; it then finds everything made.
+
+    The first process holds the locks for all. The others hear of every try, so that none waits for longer than a process group allows.
+    """
     with ExitStack() as stack:
-        try:
-            for folder in folders:
-                folder.mkdir(parents=True, exist_ok=True)
-                fcntl.flock(stack.enter_context(open(folder / "lock", "w")), fcntl.LOCK_EX)
-        except OSError as error:
-            raise UserError(f"DATALOADER.FEATURE_CACHE: {folder} cannot be written ({error.strerror or error})") from error
-        barrier()
+        while True:
+            held, error = _lock(folders, stack) if is_main_process() else (False, "")
+            held, error = all_gather_objects((held, error))[0]
+            if error:
+                raise UserError(error)
+            if held:
+                break
+            warn_once(logger, f"DATALOADER.FEATURE_CACHE: waiting for another run that fills {', '.join(map(str, folders))}")
+            time.sleep(_SECONDS_BETWEEN_TRIES)
         yield
+
+
+def _lock(folders: Any, stack: ExitStack) -> tuple[bool, str]:
+    """Takes the locks of some folders until the stack closes: whether all of them are held, and what is wrong with a folder."""
+    with ExitStack() as tried:
+        for folder in folders:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                file = tried.enter_context(open(folder / "lock", "w"))
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False, ""
+            except OSError as error:
+                return False, f"DATALOADER.FEATURE_CACHE: {folder} cannot be written ({error.strerror or error})"
+        stack.enter_context(tried.pop_all())
+    return True, ""

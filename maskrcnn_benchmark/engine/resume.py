@@ -1,4 +1,10 @@
-"""Going on where a run stopped, with everything that makes the continuation the same, bit by bit."""
+"""
+Going on where a run stopped, with everything that makes the continuation the same.
+
+On the CPU it is the same bit by bit. On a GPU it starts from the same bits; sums that atomics add up in any order (ROIAlign's and ROIPool's
+backward, index_add and embeddings' gradients) and convolutions that cuDNN chooses by timing may then differ in the last bit, as two runs
+that never stopped do.
+"""
 
 import random
 from collections.abc import Iterator, Mapping
@@ -10,6 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from maskrcnn_benchmark.engine.finite import require_finite
 from maskrcnn_benchmark.engine.saved_state import check_saved
 from maskrcnn_benchmark.utils.checkpoint import Checkpointer, load_weights
 from maskrcnn_benchmark.utils.distributed import all_gather_objects, rank
@@ -145,7 +152,8 @@ class TrainingState:
         gone, and draw anew when the run goes on.
 
         Raises:
-            UserError: the failure came while the weights were being updated, so that they are those of no iteration.
+            UserError: the failure came while the weights were being updated, so that they are those of no iteration, or they are not
+                finite.
         """
         if self._updating or self._finished is None:
             raise UserError(f"the weights were being updated, those of iteration {self.iteration} are gone")
@@ -156,6 +164,7 @@ class TrainingState:
                 if buffer._version != version:
                     buffer.copy_(value)
         self.schedule.set_iteration(max(self.iteration, 1))
+        require_finite(self.model, self.optimizer, f"after iteration {self.iteration}")
         self._write(checkpoints, name, [generators], position)
 
     def weights(self) -> dict[str, Any]:
@@ -163,7 +172,13 @@ class TrainingState:
         return {"model": self.model.state_dict(), "iteration": self.iteration, **self.description}
 
     def save(self, checkpoints: Checkpointer, name: str) -> None:
-        """Writes the checkpoint `name`, which a run started again goes on from. Every process has to call it."""
+        """
+        Writes the checkpoint `name`, which a run started again goes on from. Every process has to call it.
+
+        Raises:
+            UserError: a weight or a momentum is not finite; nothing is written.
+        """
+        require_finite(self.model, self.optimizer, f"after iteration {self.iteration}")
         generators = all_gather_objects(random_state())
         if rank() == 0:
             self._write(checkpoints, name, generators, self.sampler.state_dict())

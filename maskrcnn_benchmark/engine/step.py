@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from maskrcnn_benchmark.data.collate import Batch
+from maskrcnn_benchmark.engine.finite import momentum_of, require_finite
 from maskrcnn_benchmark.engine.processes import average_gradients, mean_values
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 from maskrcnn_benchmark.utils.distributed import all_gather_objects, all_reduce_sum
@@ -125,10 +126,13 @@ class TrainingStep:
         Whether this update can be made; the same answer in every process.
 
         A float16 gradient beyond range is no fault while the loss is scaled up: the scaler leaves the update out and lowers its scale.
+        Weights and momentum are looked at instead, for what such an update may have done to them.
         """
         values = list(result.losses.values())
         if self.scaler.get_scale() <= 1:
             values.append(result.gradient_norm)
+        else:
+            values.append(nn.utils.get_total_norm([*self.parameters, *momentum_of(self.optimizer).values()]).detach())
         bad = (~torch.isfinite(torch.stack(values))).any().float()
         return float(all_reduce_sum(bad)) == 0
 
@@ -139,6 +143,7 @@ class TrainingStep:
             self.scaler.update(self.scaler.get_scale())
         self.skipped_in_a_row += 1
         found = [f"{name} = {float(loss)}" for name, loss in result.losses.items() if not torch.isfinite(loss)]
+        require_finite(self.model, self.optimizer, f"before iteration {iteration}")
         if not found and not torch.isfinite(result.gradient_norm):
             found = [f"gradient norm = {float(result.gradient_norm)}"]
         found, ids = (list(dict.fromkeys(sum(lists, []))) for lists in zip(*all_gather_objects((found, image_ids)), strict=True))

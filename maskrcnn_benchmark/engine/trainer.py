@@ -17,6 +17,7 @@ from maskrcnn_benchmark.data.build import make_data_loader, training_name
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.engine.description import describe
 from maskrcnn_benchmark.engine.feature_cache import with_feature_cache
+from maskrcnn_benchmark.engine.finite import require_finite
 from maskrcnn_benchmark.engine.freeze import freeze
 from maskrcnn_benchmark.engine.inference import evaluate
 from maskrcnn_benchmark.engine.metric_log import MetricLog
@@ -210,6 +211,7 @@ class Trainer:
     def _validate(self, *, counts: bool = True) -> None:
         """Evaluates; unless it is only the figure before training, the result goes to the schedule and may make a new best model."""
         state, plan = self.state, self.plan
+        require_finite(state.model, self.step.optimizer, f"after iteration {state.iteration}")
         paused, generators = self.log.pause(), random_state()
         metrics = self.validate()
         set_random_state(generators)

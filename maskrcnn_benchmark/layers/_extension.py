@@ -19,8 +19,8 @@ def _load() -> str:
     return ""
 
 
-_why_not = _load()
-BUILT = not _why_not
+WHY_NOT = _load()
+BUILT = not WHY_NOT
 _OPS = ("roi_align", "roi_pool", "nms", "greedy_labels", "relation_nms", "pair_masks", "box_iou")
 # Looked up once: torch.compile cannot trace a question to the dispatcher.
 _COMPILED = {
@@ -31,18 +31,28 @@ _COMPILED = {
 }
 
 
-def compiled(op: str, device: torch.device) -> bool:
+def compiled(op: str, **tensors: torch.Tensor | None) -> bool:
     """
-    Is there a compiled form of this op for this device? If not, the caller takes its torch form.
+    Is there a compiled form of this op for the device of its tensors? If not, the caller takes its torch form.
 
     The first time that one is missing, a warning says why and how to build it; one warning a process for all ops.
+
+    Args:
+        tensors: all that the op takes, by the names that its caller knows; None for one that is left out.
+    Raises:
+        ValueError: they lie on several devices. A kernel would read a host pointer.
     """
+    devices = {name: tensor.device for name, tensor in tensors.items() if tensor is not None}
+    device = next(iter(devices.values()))
+    if any(other != device for other in devices.values()):
+        found = ", ".join(f"{name} on {other}" for name, other in devices.items())
+        raise ValueError(f"{op}: all tensors must be on one device, got {found}")
     if (op, device.type) in _COMPILED:
         return True
     if not BUILT:
         warn_once(
             logger,
-            f"The compiled ops are missing ({_why_not}); slower torch forms take their place. "
+            f"The compiled ops are missing ({WHY_NOT}); slower torch forms take their place. "
             "To build them: pip install --no-build-isolation -e . (needs a C++ compiler)",
         )
     elif device.type == "cuda":

@@ -34,7 +34,7 @@ def greedy_labels(probabilities: Tensor, boxes_per_class: Tensor, threshold: flo
             f"got {tuple(boxes_per_class.shape)} {boxes_per_class.dtype}"
         )
     probabilities, boxes_per_class = probabilities.detach(), boxes_per_class.detach()
-    if compiled("greedy_labels", probabilities.device):
+    if compiled("greedy_labels", probabilities=probabilities, boxes_per_class=boxes_per_class):
         return torch.ops.maskrcnn_benchmark.greedy_labels(probabilities, boxes_per_class, threshold)
     return _greedy_labels_reference(probabilities, boxes_per_class, threshold)
 
@@ -90,7 +90,7 @@ def relation_nms(
     check_boxes("relation_nms", "boxes_object", boxes_object, rows=pairs)
     device = probabilities.device
     inputs = [t.detach().cpu() for t in (probabilities, labels_subject, labels_object, boxes_subject, boxes_object)]
-    form = torch.ops.maskrcnn_benchmark.relation_nms if compiled("relation_nms", inputs[0].device) else _relation_nms_reference
+    form = torch.ops.maskrcnn_benchmark.relation_nms if compiled("relation_nms", probabilities=inputs[0]) else _relation_nms_reference
     return form(*inputs, threshold).to(device)
 
 

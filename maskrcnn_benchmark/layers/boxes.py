@@ -17,8 +17,8 @@ def box_iou(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
     """
     check_boxes("box_iou", "boxes_a", boxes_a)
     check_boxes("box_iou", "boxes_b", boxes_b)
-    if compiled("box_iou", boxes_a.device):
-        return torch.ops.maskrcnn_benchmark.box_iou(boxes_a.detach(), boxes_b.detach().to(boxes_a.device))
+    if compiled("box_iou", boxes_a=boxes_a, boxes_b=boxes_b):
+        return torch.ops.maskrcnn_benchmark.box_iou(boxes_a.detach(), boxes_b.detach())
     return _box_iou_reference(boxes_a.detach(), boxes_b.detach())
 
 
@@ -51,7 +51,7 @@ def pair_masks(subject_boxes: Tensor, object_boxes: Tensor, image_sizes: Tensor,
     if resolution < 1:
         raise ValueError(f"pair_masks: resolution must be positive, got {resolution}")
     subject_boxes, object_boxes = subject_boxes.detach(), object_boxes.detach()
-    if compiled("pair_masks", subject_boxes.device):
+    if compiled("pair_masks", subject_boxes=subject_boxes, object_boxes=object_boxes, image_sizes=image_sizes):
         return torch.ops.maskrcnn_benchmark.pair_masks(subject_boxes, object_boxes, image_sizes, resolution)
     return _pair_masks_reference(subject_boxes, object_boxes, image_sizes, resolution)
 

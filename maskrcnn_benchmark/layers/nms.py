@@ -22,7 +22,7 @@ def nms(boxes: Tensor, scores: Tensor, threshold: float) -> Tensor:
     """
     _check("nms", boxes, scores)
     boxes, scores = boxes.detach(), scores.detach()
-    if compiled("nms", boxes.device):
+    if compiled("nms", boxes=boxes, scores=scores):
         return torch.ops.maskrcnn_benchmark.nms(boxes, scores, None, threshold)
     return _nms_reference(boxes, scores, threshold)
 
@@ -45,7 +45,7 @@ def batched_nms(boxes: Tensor, scores: Tensor, groups: Tensor, threshold: float)
     if groups.shape != scores.shape or groups.dtype != torch.int64:
         raise ValueError(f"batched_nms: groups must be ({boxes.size(0)},) int64, got {tuple(groups.shape)} {groups.dtype}")
     boxes, scores = boxes.detach(), scores.detach()
-    if compiled("nms", boxes.device):
+    if compiled("nms", boxes=boxes, scores=scores, groups=groups):
         return torch.ops.maskrcnn_benchmark.nms(boxes, scores, groups, threshold)
     return _batched_nms_reference(boxes, scores, groups, threshold)
 

@@ -24,7 +24,8 @@ def roi_align(
     Returns:
         (k, C, h, w) in the dtype of features.
     Raises:
-        ValueError: wrong shapes or dtypes. IndexError: a batch index that does not exist (CPU).
+        ValueError: wrong shapes or dtypes, or several devices. IndexError: a batch index or level that does not exist; on a GPU its
+            driver's "device-side assert".
     """
     return _run("roi_align", [features], rois, None, output_size, [spatial_scale], sampling_ratio)
 
@@ -83,7 +84,7 @@ def _run(
     height, width = (output_size, output_size) if isinstance(output_size, int) else output_size
     _check(op, features, rois, (height, width), scales)
     rois = rois.detach()
-    if compiled("roi_align", rois.device):
+    if compiled(op, features=features[0], rois=rois, levels=levels):
         return torch.ops.maskrcnn_benchmark.roi_align(features, rois, levels, height, width, list(scales), sampling_ratio)
     return _reference(features, rois, levels, (height, width), scales, sampling_ratio)
 
@@ -100,11 +101,8 @@ def _check(op: str, features: list[Tensor], rois: Tensor, size: tuple[int, int],
                 f"{op}: maps must agree in batch, channels, dtype and device, got {tuple(first.shape)} {first.dtype} {first.device} "
                 f"and {tuple(level.shape)} {level.dtype} {level.device}"
             )
-    if rois.dim() != 2 or rois.size(1) != 5 or not rois.is_floating_point() or rois.device != first.device:
-        raise ValueError(
-            f"{op}: rois must be floating-point (k, 5) batch index, x1, y1, x2, y2 on {first.device}, "
-            f"got {tuple(rois.shape)} {rois.dtype} on {rois.device}"
-        )
+    if rois.dim() != 2 or rois.size(1) != 5 or not rois.is_floating_point():
+        raise ValueError(f"{op}: rois must be floating-point (k, 5) batch index, x1, y1, x2, y2, got {tuple(rois.shape)} {rois.dtype}")
     if min(size) < 1:
         raise ValueError(f"{op}: output_size must be positive, got {size}")
 
@@ -125,6 +123,8 @@ def _reference(
     if levels is None:
         pooled = torch.cat([pool(level, rois) for level in range(len(features))], dim=1)
     else:
+        for roi in ((levels < 0) | (levels >= len(features))).nonzero()[:1, 0].tolist():
+            raise IndexError(f"roi_align: roi {roi} names level {int(levels[roi])} of {len(features)}")
         pooled = rois.new_zeros((rois.size(0), features[0].size(1), *size), dtype=dtype)
         for level in range(len(features)):
             members = (levels == level).nonzero().squeeze(1)

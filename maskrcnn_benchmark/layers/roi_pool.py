@@ -24,15 +24,12 @@ def roi_pool(features: Tensor, rois: Tensor, output_size: int | tuple[int, int],
     height, width = (output_size, output_size) if isinstance(output_size, int) else output_size
     if features.dim() != 4 or not features.is_floating_point():
         raise ValueError(f"roi_pool: features must be floating-point (B, C, H, W), got {tuple(features.shape)} {features.dtype}")
-    if rois.dim() != 2 or rois.size(1) != 5 or not rois.is_floating_point() or rois.device != features.device:
-        raise ValueError(
-            f"roi_pool: rois must be floating-point (k, 5) batch index, x1, y1, x2, y2 on {features.device}, "
-            f"got {tuple(rois.shape)} {rois.dtype} on {rois.device}"
-        )
+    if rois.dim() != 2 or rois.size(1) != 5 or not rois.is_floating_point():
+        raise ValueError(f"roi_pool: rois must be floating-point (k, 5) batch index, x1, y1, x2, y2, got {tuple(rois.shape)} {rois.dtype}")
     if min(height, width) < 1:
         raise ValueError(f"roi_pool: output_size must be positive, got {(height, width)}")
     rois = rois.detach()
-    if compiled("roi_pool", features.device):
+    if compiled("roi_pool", features=features, rois=rois):
         return torch.ops.maskrcnn_benchmark.roi_pool(features, rois, height, width, spatial_scale)[0]
     return _reference(features, rois, (height, width), spatial_scale)
 

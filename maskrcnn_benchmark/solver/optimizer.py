@@ -74,7 +74,7 @@ def parameter_groups(model: nn.Module, rule: ParameterRule) -> list[dict]:
     """
     The trained parameters of a model in groups of equal learning rate and decay, as torch's optimizers take them.
 
-    One group a setting instead of one a parameter: the same numbers, but the update of a group is one fused call. A group carries its
+    One group a setting instead of one a parameter: the same numbers, but a group is updated by a few calls. A group carries its
     parameters' names under "names".
     """
     groups: dict[tuple[float, float], dict] = {}
@@ -102,5 +102,5 @@ def make_optimizer(cfg, model: nn.Module) -> torch.optim.SGD:
     logger.info(learning_rate_rule(cfg)[1])
     if rule.slow_modules:
         logger.info(f"{', '.join(m.rstrip('.') for m in rule.slow_modules)} learn {SLOW_RATIO:g} times slower (IMPPredictor)")
-    on_cuda = all(p.is_cuda for group in groups for p in group["params"])
-    return torch.optim.SGD(groups, lr=rule.rate, momentum=cfg.SOLVER.MOMENTUM, fused=True if on_cuda else None)
+    # Torch's own form: the fused one takes a first momentum that an overflowing float16 update has left unwritten.
+    return torch.optim.SGD(groups, lr=rule.rate, momentum=cfg.SOLVER.MOMENTUM)

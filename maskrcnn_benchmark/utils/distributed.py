@@ -1,12 +1,18 @@
 """torch.distributed under torchrun; every function is a no-op or the identity in a single process."""
 
 import os
+from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
 from maskrcnn_benchmark.utils.device import resolve_device
+from maskrcnn_benchmark.utils.errors import UserError
+
+# Longest wait for another process. torchrun ends all of them when one dies, so this has only to outlast what one does alone while the
+# others wait, such as writing a large checkpoint to a slow disk.
+TIMEOUT = timedelta(hours=1)
 
 
 def _running() -> bool:
@@ -30,22 +36,37 @@ def is_main_process() -> bool:
 
 def setup_distributed(device: str | torch.device) -> torch.device:
     """
-    Joins the process group that torchrun announces in the environment (nccl on CUDA, gloo on CPU) and picks this process's device.
+    Joins the process group that torchrun announces in the environment and picks this process's device.
+
+    On GPUs, tensors there travel by nccl and everything else by gloo, so that gathered objects take no GPU memory.
 
     Args:
-        device: MODEL.DEVICE. "cuda" under torchrun means the GPU of LOCAL_RANK.
+        device: MODEL.DEVICE. "cuda" means the first GPU, under torchrun that of LOCAL_RANK.
     Returns:
-        The device to work on: CPU, with one warning, where CUDA is asked for and absent.
+        The device to work on, with its number: CPU, with one warning, where CUDA is asked for and absent.
+    Raises:
+        UserError: no such device, or more processes on this machine than GPUs.
     """
     device = resolve_device(device)
     processes = int(os.environ.get("WORLD_SIZE", 1))
-    if device.type == "cuda":
-        if processes > 1:
-            device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+    on_cuda = device.type == "cuda"
+    if on_cuda:
+        device = torch.device("cuda", _local_gpu() if processes > 1 else device.index or 0)
         torch.cuda.set_device(device)
     if processes > 1 and not _running():
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        backend = "cpu:gloo,cuda:nccl" if on_cuda else "gloo"
+        dist.init_process_group(backend, timeout=TIMEOUT, device_id=device if on_cuda else None)
     return device
+
+
+def _local_gpu() -> int:
+    local_rank, gpus = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
+    if local_rank >= gpus:
+        raise UserError(
+            f"LOCAL_RANK {local_rank} wants a GPU of its own, but this machine shows {gpus}: "
+            f"torchrun --nproc_per_node {gpus} starts a process a GPU (CUDA_VISIBLE_DEVICES may hide some)"
+        )
+    return local_rank
 
 
 def close() -> None:
@@ -55,9 +76,8 @@ def close() -> None:
 
 
 def barrier() -> None:
-    """Waits until every process is here."""
-    if world_size() > 1:
-        dist.barrier()
+    """Waits until every process is here; the GPUs are not asked."""
+    all_gather_objects(None)
 
 
 def all_reduce_sum(tensor: torch.Tensor) -> torch.Tensor:

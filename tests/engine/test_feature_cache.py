@@ -1,5 +1,6 @@
 """Training and evaluating on cached features gives what images would give, and reads no image."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -250,6 +251,25 @@ def test_a_kill_while_features_are_written_loses_only_the_image_at_hand(trained,
     computed = made(monkeypatch)
     loaders(cfg, loaded(cfg), "train")
     assert len(computed) == 8 - 3
+
+
+def test_while_another_run_fills_the_cache_every_process_hears_of_each_try(tmp_path, monkeypatch):
+    """A process group gives up on a process that it has not heard of for too long."""
+    heard = []
+    other = open(tmp_path / "lock", "w")  # noqa: SIM115 (closed as the third try is told)
+    fcntl.flock(other, fcntl.LOCK_EX)
+
+    def gather(outcome):
+        heard.append(outcome[0])
+        if len(heard) == 2:
+            other.close()
+        return [outcome, (False, "")]
+
+    monkeypatch.setattr(feature_cache, "all_gather_objects", gather)
+    monkeypatch.setattr(feature_cache, "_SECONDS_BETWEEN_TRIES", 0)
+    with feature_cache._one_run_at_a_time([tmp_path]), open(tmp_path / "lock") as again, pytest.raises(BlockingIOError):
+        fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert heard == [False, False, True]
 
 
 def test_keys_that_contradict_the_cache_are_errors(trained):

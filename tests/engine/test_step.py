@@ -3,7 +3,10 @@
 import pytest
 import torch
 
+from maskrcnn_benchmark.config import load_config
+from maskrcnn_benchmark.engine.finite import momentum_of
 from maskrcnn_benchmark.engine.step import TrainingStep, make_scaler
+from maskrcnn_benchmark.solver import make_optimizer
 from maskrcnn_benchmark.utils.errors import UserError
 
 from .toys import ToyLoader, ToyModel
@@ -111,6 +114,37 @@ def test_float16_leaves_an_overflowing_update_out_and_lowers_its_scale(toy_model
     for i in range(2, 5):
         step(batches, i)
     assert not torch.equal(toy_model.second.weight, before[2])
+
+
+@pytest.mark.parametrize("what", ["weight", "momentum"])
+def test_float16_stops_at_weights_and_momentum_that_are_no_numbers_whatever_its_scale(toy_model, what):
+    step, batches = make_step(toy_model, dtype="float16", skip_nonfinite=9), iter(ToyLoader())
+    while not step.optimizer.state:  # float16 finds its scale first
+        step(batches, 1)
+    unused = toy_model.unused = torch.nn.Parameter(torch.zeros(2))
+    step.optimizer.add_param_group({"params": [unused]})
+    step.parameters.append(unused)
+    spoiled = unused.data if what == "weight" else step.optimizer.state[toy_model.first.weight]["momentum_buffer"]
+    spoiled.view(-1)[0] = float("nan")
+    name = "unused" if what == "weight" else "momentum of first.weight"
+    assert step.scaler.get_scale() > 1
+    with pytest.raises(UserError, match=f"before iteration 7: {name} not finite.*checkpoint before"):
+        step(batches, 7)
+
+
+@pytest.mark.gpu
+def test_an_update_that_overflows_first_leaves_the_momentum_alone():
+    """As on a GPU, where new memory holds anything."""
+    cfg = load_config(None, ["SOLVER.BASE_LR", "0.01"])
+    device = torch.device("cuda", 0)
+    model = ToyModel(dropout=0.0).to(device)
+    step = TrainingStep(model, make_optimizer(cfg, model), make_scaler(device, "float16"), device, dtype="float16")
+    model.second.weight.register_hook(lambda g: g * float("inf") if step.scaler.get_scale() > 32768 else g)
+    batches = iter(ToyLoader())
+    for iteration in (1, 2, 3):
+        step(batches, iteration)
+    assert all(value.isfinite().all() for value in [*model.parameters(), *momentum_of(step.optimizer).values()])
+    assert len(momentum_of(step.optimizer)) == 4
 
 
 def test_a_batch_without_anything_to_learn_changes_nothing(toy_model):

@@ -230,6 +230,25 @@ def test_a_log_drops_what_comes_after_the_start_and_what_a_kill_left_half_writte
     assert lines(tmp_path) == [{"iteration": 1, "loss": 2.0}]
 
 
+def test_weights_that_are_no_numbers_are_not_kept(tmp_path):
+    trainer, _ = make_trainer(tmp_path, validation_period=0, max_iter=4, checkpoint_period=2)
+    count, step = 0, trainer.step
+
+    def poison(*args):
+        nonlocal count
+        count += 1
+        result = step(*args)
+        if count == 4:
+            trainer.state.model.first.weight.data[0, 0] = float("nan")
+        return result
+
+    trainer.step = poison
+    with pytest.raises(UserError, match="after iteration 4: first.weight not finite"):
+        trainer.run()
+    assert sorted(path.name for path in tmp_path.glob("*.pth")) == ["model_0000002.pth"]
+    assert trainer.checkpoints.last().name == "model_0000002.pth"
+
+
 def test_metrics_are_found_by_their_names():
     metrics = {"R": {"20": 0.1, "100": 0.3}, "mR": {"100": None}, "AP50": 0.4, "freq": {"R": {"20": 0.2}}}
     assert metric_value(metrics, "R@100") == 0.3 and metric_value(metrics, "mR@100") is None and metric_value(metrics, "AP50") == 0.4

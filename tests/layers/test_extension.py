@@ -7,6 +7,7 @@ import sys
 import pytest
 import torch
 
+from maskrcnn_benchmark import layers
 from maskrcnn_benchmark.layers import FrozenBatchNorm2d, _extension
 
 WITHOUT_EXTENSION = """
@@ -33,8 +34,28 @@ def test_without_the_extension_all_works_with_one_warning_that_says_how_to_build
 @pytest.mark.skipif(not _extension.BUILT, reason="the extension is not built")
 def test_every_op_has_a_form_for_the_cpu_and_none_for_unknown_devices():
     for op in ("roi_align", "roi_pool", "nms", "greedy_labels", "relation_nms", "pair_masks", "box_iou"):
-        assert _extension.compiled(op, torch.device("cpu"))
-        assert not _extension.compiled(op, torch.device("meta"))
+        assert _extension.compiled(op, boxes=torch.zeros(1), groups=None)
+        assert not _extension.compiled(op, boxes=torch.zeros(1, device="meta"))
+
+
+BOXES, AWAY, MAP = torch.zeros(3, 4), torch.zeros(3, 4, device="meta"), torch.zeros(1, 2, 8, 8)
+ROIS = torch.zeros(3, 5)
+OF_TWO_DEVICES = {
+    "scores on meta": lambda: layers.nms(BOXES, AWAY[:, 0], 0.5),
+    "groups on meta": lambda: layers.batched_nms(BOXES, BOXES[:, 0], AWAY[:, 0].long(), 0.5),
+    "rois on meta": lambda: layers.roi_align(MAP, ROIS.to("meta"), 7, 1.0, 2),
+    "levels on meta": lambda: layers.roi_align_levels([MAP], ROIS, AWAY[:, 0].long(), 7, [1.0], 2),
+    "features on cpu, rois on meta": lambda: layers.roi_pool(MAP, ROIS.to("meta"), 7, 1.0),
+    "boxes_per_class on meta": lambda: layers.greedy_labels(BOXES, AWAY[:, None].expand(3, 4, 4), 0.5),
+    "boxes_b on meta": lambda: layers.box_iou(BOXES, AWAY),
+    "image_sizes on meta": lambda: layers.pair_masks(BOXES, BOXES, AWAY[:, :2]),
+}
+
+
+@pytest.mark.parametrize("found", OF_TWO_DEVICES)
+def test_tensors_of_two_devices_are_refused_by_their_names(found):
+    with pytest.raises(ValueError, match=f"must be on one device, got .*{found}"):
+        OF_TWO_DEVICES[found]()
 
 
 def test_frozen_batch_norm_is_batch_norm_without_an_epsilon():

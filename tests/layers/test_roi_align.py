@@ -215,5 +215,10 @@ def test_indices_that_do_not_exist_are_named():
     maps = pyramid()
     with pytest.raises(IndexError, match="names image 2"):
         roi_align(maps[0], torch.tensor([[2.0, 0, 0, 5, 5]]), 7, 0.5, 2)
-    with pytest.raises(IndexError, match="names level 3"):
-        roi_align_levels(maps, torch.zeros(1, 5), torch.tensor([3]), 7, SCALES, 2)
+
+
+@both_forms
+@pytest.mark.parametrize("level", [3, -1])
+def test_a_level_that_does_not_exist_is_named(level):
+    with pytest.raises(IndexError, match=f"roi 1 names level {level} of 3"):
+        roi_align_levels(pyramid(), torch.zeros(2, 5), torch.tensor([0, level]), 7, SCALES, 2)

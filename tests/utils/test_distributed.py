@@ -3,10 +3,12 @@
 import os
 import socket
 
+import pytest
 import torch
 from torch import multiprocessing
 
 from maskrcnn_benchmark.utils import distributed
+from maskrcnn_benchmark.utils.errors import UserError
 
 
 def test_a_single_process_is_its_own_group():
@@ -19,6 +21,31 @@ def test_a_single_process_is_its_own_group():
     assert distributed.all_gather_objects("a") == ["a"]
     distributed.barrier()
     distributed.close()
+
+
+@pytest.mark.gpu
+def test_the_default_device_is_the_first_gpu():
+    assert distributed.setup_distributed("cuda") == torch.device("cuda", 0)
+    assert torch.cuda.current_device() == 0
+
+
+@pytest.mark.gpu
+def test_on_gpus_objects_travel_by_gloo_and_every_process_says_which_gpu_it_has(monkeypatch):
+    joined = {}
+    monkeypatch.setattr(torch.distributed, "init_process_group", lambda backend, **words: joined.update(words, backend=backend))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    assert distributed.setup_distributed("cuda") == torch.device("cuda", 0)
+    assert joined == {"backend": "cpu:gloo,cuda:nccl", "device_id": torch.device("cuda", 0), "timeout": distributed.TIMEOUT}
+
+
+@pytest.mark.gpu
+def test_more_processes_than_gpus_are_one_line(monkeypatch):
+    gpus = torch.cuda.device_count()
+    monkeypatch.setenv("WORLD_SIZE", str(gpus + 1))
+    monkeypatch.setenv("LOCAL_RANK", str(gpus))
+    with pytest.raises(UserError, match=f"LOCAL_RANK {gpus} .*--nproc_per_node {gpus}"):
+        distributed.setup_distributed("cuda")
 
 
 def _worker(rank: int, port: int, folder: str) -> None:

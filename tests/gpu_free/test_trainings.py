@@ -1,0 +1,7 @@
+"""Trainings, resumptions and tests on the second of two pretended GPUs."""
+
+from .pretended import run_marked
+
+
+def test_every_task_and_predictor_runs_on_the_gpu_that_is_named(shared):
+    assert " passed" in run_marked(shared, "tests/engine/test_on_gpu.py", gpus=2)

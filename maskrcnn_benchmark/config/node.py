@@ -63,7 +63,9 @@ class Config(CfgNode):
 
     def _merge(self, content: Mapping, origin: str) -> None:
         ignored, seen = [], set()
-        for key, value in self._flat(content, ""):
+        leaves = list(self._flat(content, ""))
+        _refuse_removed([key for key, _ in leaves], origin)
+        for key, value in leaves:
             if key in seen:
                 raise UserError(f"{origin}{key} stands there twice, in two spellings: keep one of them")
             seen.add(key)
@@ -115,8 +117,7 @@ class Config(CfgNode):
 
     def _owner(self, key: str, origin: str) -> CfgNode:
         """The section that holds a key. UserError where there is no such key."""
-        if key in REMOVED:
-            raise UserError(f"{origin}key {key} is gone: {REMOVED[key]}")
+        _refuse_removed([key], origin)
         if not self._has(key):
             raise UserError(f"{origin}unknown key {key}; the nearest known key is {_nearest(key, self.known_keys())}")
         parent = key.rpartition(".")[0]
@@ -198,6 +199,13 @@ def _leaves(node: Mapping, prefix: str) -> Iterator[tuple[str, Any]]:
 
 def _is_ignored(key: str) -> bool:
     return any(key == name or key.startswith(name + ".") for name in IGNORED)
+
+
+def _refuse_removed(keys: Sequence[str], origin: str) -> None:
+    """One error for all keys that earlier versions had: full dumps of their runs hold every one of them."""
+    gone = [f"key {key} is gone: {REMOVED[key]}" for key in keys if key in REMOVED]
+    if gone:
+        raise UserError(origin + "; ".join(gone))
 
 
 def _warn_ignored(keys: list[str]) -> None:

@@ -126,6 +126,13 @@ def test_a_removed_key_says_what_takes_its_place_wherever_it_stands(key, tmp_pat
     assert key not in cfg.known_keys()
 
 
+def test_a_dump_of_an_earlier_version_is_one_error_about_all_removed_keys(write):
+    file = write("old.yaml", "MODEL:\n  LOGIT_ADJUSTMENT: 0.0\n  ROI_RELATION_HEAD:\n    FUSION: selective\n    CON_LAYOUT: true\n")
+    said = error(file=file)
+    keys = ("LOGIT_ADJUSTMENT", "ROI_RELATION_HEAD.FUSION", "ROI_RELATION_HEAD.CON_LAYOUT")
+    assert all(f"key MODEL.{key} is gone" in said for key in keys)
+
+
 def test_a_blank_word_where_a_key_belongs_says_so():
     assert "trailing backslash" in error("SOLVER.MAX_ITER", "10", " ")
     assert "word 3" in error("SOLVER.MAX_ITER", "10", " ", "SOLVER.BASE_LR", "1")

@@ -26,7 +26,7 @@ TINY = Scale(
     noise_seeds=(1, 2),
 )
 PENETS = ["PE-Net", "PE-Net with reweighting"]
-WITHOUT = [f"SPLN without {part}" for part in ("reweighting", "visual", "conceptual")]
+WITHOUT = [f"SPLN without {part}" for part in ("reweighting", "visual", "conceptual", "curriculum")]
 SMALL_HEAD = ["DATALOADER.NUM_WORKERS", "0", "INPUT.MIN_SIZE_TRAIN", "(64,)", "INPUT.MIN_SIZE_TEST", "64"]
 
 
@@ -43,7 +43,7 @@ def test_the_benchmark_runs_whole_and_only_once(tmp_path, monkeypatch):
 
     text = bench(jobs=2)
     rows = re.findall(r"^\| ([A-Z][^|]*) \|", text, re.M)
-    assert rows[:10] == ["FREQ", "Motifs", *PENETS, *WITHOUT, "SPLN with gates as they start", "SPLN with VAE_WEIGHT 1", "SPLN"]
+    assert rows[:11] == ["FREQ", "Motifs", *PENETS, *WITHOUT, "SPLN with gates as they start", "SPLN with VAE_WEIGHT 1", "SPLN"]
     assert "2 tests of one trained SPLN" in text and re.search(r"^\| mR@50 \| [\d.]+ \| [\d.]+ \| [\d.]+ \| [\d.]+ \|$", text, re.M)
     assert "<svg" in (tmp_path / "page.svg").read_text()
 

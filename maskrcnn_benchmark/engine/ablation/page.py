@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from maskrcnn_benchmark.engine.ablation.plan import VAE_WEIGHT, Model, Scale
+from maskrcnn_benchmark.engine.ablation.plan import REWEIGHT_BETA, VAE_WEIGHT, Model, Scale
 from maskrcnn_benchmark.engine.ablation.work import Result
 from maskrcnn_benchmark.evaluation.bootstrap import paired_bootstrap
 from maskrcnn_benchmark.utils.files import atomic_path, write_text
@@ -23,9 +23,10 @@ What the parts of SPLN are worth, on the rendered data set `scenes`. Made by `ma
 
 All models share one backbone and one pair of feature extractors, those of a PE-Net trained beforehand, frozen: what differs is the
 predictor alone, which starts at random with each seed. They are trained alike, {iterations} updates of {batch} images each, on cached
-features (`DATALOADER.FEATURE_CACHE`). Reweighting is `MODEL.USE_REWEIGHT PENET`, its curriculum over the first half of the training. Visual
+features (`DATALOADER.FEATURE_CACHE`). Reweighting is `MODEL.USE_REWEIGHT PENET`, its curriculum over the first half of the training, with
+`REWEIGHT_BETA` {beta}: at the default, made for all of Visual Genome, background pairs would hardly count on so few images. Visual
 prototypes are mean union features of that PE-Net; conceptual ones come from a sentence encoder on the descriptions that ship for `scenes`.
-Rates, schedules and VAE_WEIGHT were chosen on the validation images, not on the test images.
+Rates, schedules, `REWEIGHT_BETA` and `VAE_WEIGHT` were chosen on the validation images, not on the test images.
 
 `SPLN` has both prototype files, reweighting and `VAE_WEIGHT` {vae_weight}; each other line of its name says what differs. `VAE_WEIGHT 1`
 and gates that stay as they start are what the released code has (docs/spln.md).
@@ -55,7 +56,7 @@ def write_page(
     """
     some = next(iter(next(iter(results.values())).values())).metrics
     setting = _setting(scale, some, minutes)
-    parts = [INTRODUCTION.format(setting=setting, iterations=iterations, batch=batch, vae_weight=VAE_WEIGHT)]
+    parts = [INTRODUCTION.format(setting=setting, iterations=iterations, batch=batch, beta=REWEIGHT_BETA, vae_weight=VAE_WEIGHT)]
     parts += ["## PredCls", _table(results, some), _caption(scale)]
     parts += [f"![R@50 and mR@50 of the models]({path.stem}.svg)", "## SPLN beside the others", _intervals(results)]
     if noisy:

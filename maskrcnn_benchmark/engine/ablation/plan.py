@@ -66,8 +66,11 @@ class Model:
 
 PENET_KEYS = (f"{HEAD}PREDICTOR", "PrototypeEmbeddingNetwork", f"{HEAD}VIS_PRO_PATH", "", f"{HEAD}CON_PRO_TYPE", "NONE")
 PENET = Model("PE-Net", PENET_KEYS)
-# Factor of the VAEs' losses in the demo and in every SPLN here that is not "as released", where it is 1.
+# Factor of the VAEs' losses in the demo and in every SPLN here but one.
 VAE_WEIGHT = 0.01
+# 1 / (1 - beta) is as far below the examples of the most frequent predicate as the default's is on Visual Genome, so that background pairs
+# keep about the weight that they have there.
+REWEIGHT_BETA = 0.999
 
 
 def compared_models(scale: Scale, visual: Path, conceptual: Path, *, width: int, concept_width: int) -> list[Model]:
@@ -78,7 +81,8 @@ def compared_models(scale: Scale, visual: Path, conceptual: Path, *, width: int,
         scale: the curriculum of the weights takes half its iterations, as published (30,000 of 60,000).
         visual, conceptual: prototype files. width: F of union features and visual prototypes. concept_width: of the conceptual ones.
     """
-    reweight = ("MODEL.USE_REWEIGHT", "PENET", "MODEL.REWEIGHT_CURRICULUM", str(scale.head_iterations // 2))
+    reweight = ("MODEL.USE_REWEIGHT", "PENET", "MODEL.REWEIGHT_BETA", str(REWEIGHT_BETA))
+    reweight += ("MODEL.REWEIGHT_CURRICULUM", str(scale.head_iterations // 2))
     network = (f"{HEAD}PREDICTOR", "PrototypeEmbeddingNetwork", *_prefixed("VAE_WEIGHT", VAE_WEIGHT))
     visual_term = _prefixed("VIS_PRO_PATH", visual, "VIS_PRO_DIM", width, "VIS_VAE_INPUT_DIM", width, "VIS_VAE_LATENT_DIM", width // 4)
     conceptual_term = _prefixed("CON_PRO_TYPE", "LLAMA", "CON_PRO_LLAMA_PATH", conceptual, "CON_PRO_DIM", concept_width)
@@ -91,6 +95,7 @@ def compared_models(scale: Scale, visual: Path, conceptual: Path, *, width: int,
         Model("SPLN without reweighting", (*network, *visual_term, *conceptual_term)),
         Model("SPLN without visual", (*network, *_prefixed("VIS_PRO_PATH", ""), *conceptual_term, *reweight)),
         Model("SPLN without conceptual", (*network, *visual_term, *_prefixed("CON_PRO_TYPE", "NONE"), *reweight)),
+        Model("SPLN without curriculum", (*whole, "MODEL.USE_REWEIGHT", "CLASS_BALANCED")),
         Model("SPLN with gates as they start", (*whole, *_prefixed("TRAIN_GATES", False))),
         Model("SPLN with VAE_WEIGHT 1", (*whole, *_prefixed("VAE_WEIGHT", 1.0))),
         Model("SPLN", whole),

@@ -218,12 +218,14 @@ class Trainer:
         state.model.train()
         self.log.write_validation(state.iteration, headline(metrics))
         if counts:
-            state.schedule.add_result(metric_value(metrics, plan.schedule_metric))
             value = metric_value(metrics, plan.best_metric)
-            if state.best.improves(value, state.iteration):
+            if state.best.is_beaten_by(value):
                 logger.info(f"best {plan.best_metric} so far: {value:.4f} at iteration {state.iteration}")
                 if is_main_process():
                     self.checkpoints.save(BEST, state.weights() | {"metrics": headline(metrics)})
+            # Only now, when nothing can fail any more: a validation that failed is made up for as a whole.
+            state.best.improves(value, state.iteration)
+            state.schedule.add_result(metric_value(metrics, plan.schedule_metric))
             state.validated = state.iteration
         self.log.resume(paused)
 

@@ -116,6 +116,7 @@ def train(cfg: Config, model: nn.Module, run: Run, meta: DatasetMeta) -> nn.Modu
         """The figures on the first data set of DATASETS.VAL decide; the others are written beside them."""
         return next(iter(evaluate(cfg, model, run, "val", meta).values()))
 
+    run.note_config()
     place = {"start": state.iteration, "validated": state.validated, "max_iter": solver.MAX_ITER}
     log = MetricLog(run.output_dir, device=run.device, period=solver.LOG_PERIOD, **place)
     with closing(log), stop_on_signals(run.device) as stop:

@@ -2,6 +2,7 @@
 # make test   lint, then the whole suite
 # make bench  speed, as ratios to plain references
 # make doctor what this machine can do, and what to mend
+# make stress 200 kills of trainings, caches, data sets and prototypes, each started again and compared (docs/reliability.md)
 # make env    only the environment in .venv
 
 VENV ?= .venv
@@ -17,7 +18,7 @@ INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check
 # Where there is a CUDA compiler the tests build the CUDA sources too.
 TEST_BUILD := $(if $(shell command -v nvcc 2>/dev/null),$(VENV)/.built-cuda,$(VENV)/.built)
 
-.PHONY: env demo test lint bench ablation doctor check-kernels
+.PHONY: env demo test lint bench ablation doctor check-kernels stress
 
 env: $(VENV)/.built
 
@@ -51,6 +52,9 @@ bench: env
 
 ablation: env
 	$(PYTHON) tools/ablation.py $(ABLATION_FLAGS)
+
+stress: env
+	$(PYTHON) -m tests.stress.kills $(STRESS_FLAGS)
 
 # Also where a build has failed half way: only the environment has to be there.
 doctor:

@@ -88,9 +88,13 @@ class Best:
     value: float | None = None
     iteration: int = 0
 
+    def is_beaten_by(self, value: float | None) -> bool:
+        """Whether a result is better."""
+        return value is not None and (self.value is None or value > self.value)
+
     def improves(self, value: float | None, iteration: int) -> bool:
         """Takes a result; whether it is the best now."""
-        if value is None or (self.value is not None and value <= self.value):
+        if not self.is_beaten_by(value):
             return False
         self.value, self.iteration = value, iteration
         return True

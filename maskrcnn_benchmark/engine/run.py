@@ -34,11 +34,18 @@ class Run:
         device: where the model works.
         output_dir: OUTPUT_DIR.
         checkpoints: the checkpoints in output_dir.
+        config: as config.yml holds it.
     """
 
     device: torch.device
     output_dir: Path
     checkpoints: Checkpointer
+    config: str
+
+    def note_config(self) -> None:
+        """Writes OUTPUT_DIR/config.yml, by which a later start knows the run: once all that may refuse a training has passed."""
+        if is_main_process():
+            write_text(self.output_dir / "config.yml", self.config)
 
 
 @contextmanager
@@ -47,7 +54,7 @@ def setup_run(cfg: Config, *, training: bool = False) -> Iterator[Run]:
     Log, device, process group and seeds for a config, closed on any exit.
 
     Args:
-        training: lock OUTPUT_DIR, check that it holds no other run's checkpoint (same_run.check_same_run), and write config.yml there.
+        training: lock OUTPUT_DIR, check that it holds no other run's checkpoint (same_run.check_same_run).
     Raises:
         UserError: OUTPUT_DIR is in use, belongs to another run, or is not a folder that can be written; a loader's worker failed.
     """
@@ -62,11 +69,9 @@ def setup_run(cfg: Config, *, training: bool = False) -> Iterator[Run]:
             seed_everything(cfg.SEED)
             for change in changes:
                 logger.warning(change)
-            if training and is_main_process():
-                write_text(output_dir / "config.yml", cfg.dump())
             logger.info(environment(device))
             logger.debug("configuration:\n" + cfg.dump())
-            yield Run(device, output_dir, Checkpointer(output_dir))
+            yield Run(device, output_dir, Checkpointer(output_dir), cfg.dump())
         except Exception as error:
             logger.debug("stopped by an error", exc_info=error)
             failure = worker_failure(error)

@@ -58,7 +58,7 @@ def load_tested(cfg: Config, model: nn.Module, path: Path, meta: DatasetMeta) ->
         kind = "relation model" if cfg.MODEL.RELATION_ON else "detector"
         raise UserError(f"{path} holds only a trunk, no {kind} to test; name one with MODEL.WEIGHT, or train one into OUTPUT_DIR")
     if isinstance(content.get("meta"), dict):
-        trained = DatasetMeta.from_state(content["meta"])
+        trained = _trained_on(content["meta"], path)
         if trained.objects != meta.objects or (cfg.MODEL.RELATION_ON and trained.predicates != meta.predicates):
             raise UserError(f"{path} was trained on other object or predicate names than those of DATASETS.TRAIN {cfg.DATASETS.TRAIN[0]}")
     report = load_weights(model, weights, ignore=cfg.MODEL.IGNORE_WEIGHTS, name=str(path))
@@ -66,6 +66,13 @@ def load_tested(cfg: Config, model: nn.Module, path: Path, meta: DatasetMeta) ->
     if untested:
         raise UserError(f"{path} lacks weights of this model: {_modules(untested)}. Is it a file of the model that the config describes?")
     require_filled(model)
+
+
+def _trained_on(state: dict, path: Path) -> DatasetMeta:
+    try:
+        return DatasetMeta.from_state(state)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{path}: its entry meta, the names it was trained on, is damaged ({type(error).__name__}: {error})") from error
 
 
 def _load_detector(cfg: Config, model: nn.Module, path: str) -> set[str]:

@@ -116,6 +116,7 @@ def train(cfg: Config, model: nn.Module, run: Run, meta: DatasetMeta) -> nn.Modu
         """The figures on the first data set of DATASETS.VAL decide; the others are written beside them."""
         return next(iter(evaluate(cfg, model, run, "val", meta).values()))
 
+    run.note_config()
     place = {"start": state.iteration, "validated": state.validated, "max_iter": solver.MAX_ITER}
     log = MetricLog(run.output_dir, device=run.device, period=solver.LOG_PERIOD, **place)
     with closing(log), stop_on_signals(run.device) as stop:
@@ -218,12 +219,14 @@ class Trainer:
         state.model.train()
         self.log.write_validation(state.iteration, headline(metrics))
         if counts:
-            state.schedule.add_result(metric_value(metrics, plan.schedule_metric))
             value = metric_value(metrics, plan.best_metric)
-            if state.best.improves(value, state.iteration):
+            if state.best.is_beaten_by(value):
                 logger.info(f"best {plan.best_metric} so far: {value:.4f} at iteration {state.iteration}")
                 if is_main_process():
                     self.checkpoints.save(BEST, state.weights() | {"metrics": headline(metrics)})
+            # Only now, when nothing can fail any more: a validation that failed is made up for as a whole.
+            state.best.improves(value, state.iteration)
+            state.schedule.add_result(metric_value(metrics, plan.schedule_metric))
             state.validated = state.iteration
         self.log.resume(paused)
 

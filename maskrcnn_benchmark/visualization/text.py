@@ -6,7 +6,10 @@ from collections.abc import Iterable, Sequence
 import cv2
 import numpy as np
 
-FONT = cv2.FONT_HERSHEY_SIMPLEX
+from maskrcnn_benchmark.visualization.letters import letters
+
+# Pixels an em at scale 1.
+EM = 30
 MARGIN = 3
 
 Color = tuple[int, int, int]
@@ -22,19 +25,22 @@ def color_of(index: int) -> Color:
 
 def text_size(text: str, scale: float) -> tuple[int, int]:
     """(width, height) of a label's ground, in pixels."""
-    (width, height), baseline = cv2.getTextSize(printable(text), FONT, scale, 1)
-    return width + 2 * MARGIN, height + baseline + MARGIN
+    height, width = letters(text, round(EM * scale)).shape
+    return width + 2 * MARGIN, height + MARGIN
 
 
 def put_label(image: np.ndarray, text: str, left: float, top: float, scale: float, ground: Color, ink: Color | None = None) -> None:
     """Writes text on a filled rectangle whose upper left corner is given; the ink is black or white, whichever stands out."""
     width, height = text_size(text, scale)
-    baseline = cv2.getTextSize(printable(text), FONT, scale, 1)[1]
-    corner = round(left), round(top)
-    cv2.rectangle(image, corner, (corner[0] + width - 1, corner[1] + height - 1), ground, -1)
+    x, y = round(left), round(top)
+    cv2.rectangle(image, (x, y), (x + width - 1, y + height - 1), ground, -1)
     if ink is None:
         ink = (0, 0, 0) if 0.3 * ground[0] + 0.59 * ground[1] + 0.11 * ground[2] > 140 else (255, 255, 255)
-    cv2.putText(image, printable(text), (corner[0] + MARGIN, corner[1] + height - baseline), FONT, scale, ink, 1, cv2.LINE_AA)
+    cover = letters(text, round(EM * scale))
+    x, y = x + MARGIN, y + MARGIN // 2
+    part = image[max(y, 0) : max(y + cover.shape[0], 0), max(x, 0) : max(x + cover.shape[1], 0)]  # what of it lies on the image
+    share = cover[max(-y, 0) :, max(-x, 0) :][: part.shape[0], : part.shape[1], None] / 255
+    part[:] = np.rint(part * (1 - share) + np.array(ink) * share)
 
 
 def place(
@@ -63,8 +69,3 @@ def place(
     if best is None:
         raise ValueError("place: no candidate corner given")
     return best
-
-
-def printable(text: str) -> str:
-    """The text with what OpenCV's fonts lack (anything but ASCII) as question marks."""
-    return text.encode("ascii", "replace").decode("ascii")

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import random
 from collections import Counter
 
 import numpy as np
@@ -118,3 +119,23 @@ def test_a_file_written_without_checksums_opens(tmp_path):
     finally:
         torch.serialization.set_crc32_options(before)
     assert list(read_weights(tmp_path / "w.pth")) == ["a"]
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_bytes_changed_anywhere_are_an_error_or_change_no_number_that_has_a_checksum(tmp_path, zipped):
+    path, draw = tmp_path / "w.pth", random.Random(3)
+    content = {"model": {"a.weight": torch.arange(6.0).reshape(2, 3), "b": torch.ones(2)}, "iteration": 4, "note": "text"}
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    whole, errors = path.read_bytes(), 0
+    for _ in range(150):
+        changed = bytearray(whole)
+        for _ in range(draw.choice((1, 1, 4))):
+            changed[draw.randrange(len(whole))] = draw.randrange(256)
+        path.write_bytes(changed[: draw.choice((len(whole), len(whole), draw.randrange(len(whole))))])
+        try:
+            found = read_weights(path)
+        except UserError:
+            errors += 1
+            continue
+        assert not zipped or (found.keys() == {"a.weight", "b"} and torch.equal(found["a.weight"], content["model"]["a.weight"]))
+    assert errors > 20

@@ -1,8 +1,8 @@
 """The summary of a data set as one HTML file."""
 
-import io
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 from jinja2 import Environment
 from markupsafe import Markup
@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from maskrcnn_benchmark.data.check.report import Report
 from maskrcnn_benchmark.utils.files import write_text
+from maskrcnn_benchmark.visualization.report.charts import NAMES, svg_text
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -84,6 +85,11 @@ def write_page(report: Report, path: str | Path) -> None:
 
 def _histogram(report: Report, kind: str, names: tuple[str, ...]) -> Markup:
     """Counts by name and split on a log scale, the most frequent of training first, as SVG."""
+    with mpl.rc_context({"svg.fonttype": "none"}):  # names stay text, which the browser draws in any script
+        return Markup(svg_text(_counts_figure(report, kind, names)))  # noqa: S704 (matplotlib escapes the names it draws)
+
+
+def _counts_figure(report: Report, kind: str, names: tuple[str, ...]) -> Figure:
     leading = report.splits.get("train") or next(iter(report.splits.values()))
     order = np.argsort(-getattr(leading, kind)[1:], kind="stable") + 1
     figure = Figure(figsize=(max(8.0, 0.16 * len(order)), 4.0), layout="constrained")
@@ -93,10 +99,7 @@ def _histogram(report: Report, kind: str, names: tuple[str, ...]) -> Markup:
         axes.plot(np.arange(len(order)), np.where(counts > 0, counts, np.nan), marker="o", markersize=3, linewidth=0.8, label=split)
     axes.set_yscale("log")
     axes.set_ylabel("examples (log scale)")
-    axes.set_xticks(np.arange(len(order)), [names[i] for i in order], rotation=90, fontsize=6)
+    axes.set_xticks(np.arange(len(order)), [names[i] for i in order], rotation=90, fontsize=6, **NAMES)
     axes.grid(axis="y", alpha=0.3)
     axes.legend()
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg")
-    svg = buffer.getvalue()
-    return Markup(svg[svg.index("<svg") :])  # noqa: S704 (matplotlib escapes the names it draws)
+    return figure

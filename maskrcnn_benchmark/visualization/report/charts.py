@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ FUSION_WEIGHT = "fusion_"
 DASHES = ("-", "--", ":")
 NOT_LOSSES = {"iteration", "lr", "gradient_norm", "seconds", "data_seconds", "peak_memory_mib"}
 STYLE = {
-    "svg.fonttype": "none",  # text stays text
+    "svg.fonttype": "none",  # text stays text, which the browser draws in any script
     "svg.hashsalt": "report",  # the same figures give the same bytes
     "font.family": "sans-serif",
     "font.size": 9,
@@ -30,6 +31,10 @@ STYLE = {
     "xtick.color": INK,
     "ytick.color": INK,
 }
+
+
+# Of labels that are names: a $ in one begins no formula.
+NAMES = {"parse_math": False}
 
 
 def loss_chart(lines: Sequence[Mapping[str, Any]]) -> str | None:
@@ -89,7 +94,7 @@ def predicate_chart(metrics: Mapping[str, Any], k: str = "50") -> str | None:
         for row, value in zip(rows, values, strict=True):
             axes.text(value + 0.8, row, f"{value:.0f}", va="center", fontsize=7.5, color=INK)
         labels = [f"{name}  ({annotated[name]})" if name in annotated else name for name in shown]
-        axes.set_yticks(rows, labels, fontsize=8)
+        axes.set_yticks(rows, labels, fontsize=8, **NAMES)
         axes.invert_yaxis()
         axes.set_xlim(0, 106)
         axes.set_ylim(len(shown) - 0.4, -0.6)
@@ -120,8 +125,8 @@ def confusion_chart(metrics: Mapping[str, Any]) -> str | None:
     with mpl.rc_context(STYLE):
         axes = _axes(1.6 + 0.16 * len(used), 1.4 + 0.16 * len(present))
         picture = axes.imshow(100 * shares, cmap="Blues", vmin=0, vmax=100, aspect="auto", interpolation="nearest")
-        axes.set_xticks(range(len(used)), [names[i] for i in used], rotation=90, fontsize=7)
-        axes.set_yticks(range(len(present)), [names[i] for i in present], fontsize=7)
+        axes.set_xticks(range(len(used)), [names[i] for i in used], rotation=90, fontsize=7, **NAMES)
+        axes.set_yticks(range(len(present)), [names[i] for i in present], fontsize=7, **NAMES)
         axes.set_xlabel("predicted")
         axes.set_ylabel("annotated")
         axes.figure.colorbar(picture, ax=axes, label="% of the row", fraction=0.04, pad=0.02)
@@ -147,11 +152,18 @@ def _legend(axes: Axes) -> None:
     axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
+def svg_text(figure: Figure) -> str:
+    """A figure as an <svg> element, its texts as text where STYLE is in force."""
+    text = io.StringIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # it measures by its own font, the browser has others
+        figure.savefig(text, format="svg", metadata={"Date": None}, transparent=True)
+    return text.getvalue()[text.getvalue().index("<svg") :]
+
+
 def _svg(axes: Axes, title: str) -> str:
     """The figure as an <svg> element that shrinks with the page and is read out by its title."""
-    text = io.StringIO()
-    axes.figure.savefig(text, format="svg", metadata={"Date": None}, transparent=True)
-    element = text.getvalue()[text.getvalue().index("<svg") :]
+    element = svg_text(axes.figure)
     opening, rest = element.split(">", 1)
     points = float(re.search(r' width="([\d.]+)pt"', opening).group(1))
     opening = re.sub(r' (width|height)="[^"]*"', "", opening)

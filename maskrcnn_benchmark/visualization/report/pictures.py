@@ -41,7 +41,8 @@ def run_pictures(folder: Path, dataset: str, limit: int) -> list[Picture]:
     Returns:
         None at all, with the reason in the log, where there are neither pictures nor predictions, or the images are missing.
     """
-    ready = sorted(path for path in folder.glob("pictures/*") if path.suffix.lower() in SUFFIXES)
+    found = folder.glob("pictures/*")
+    ready = sorted(path for path in found if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
     if ready:
         return [Picture(path.stem.replace("_", " "), _data_url(path.read_bytes(), path.suffix.lower())) for path in ready[:limit]]
     saved = folder / "inference" / dataset / "predictions"

@@ -203,12 +203,13 @@ def _union_features(head: nn.Module, features: Any, entities: BoxList) -> Arrays
     n, boxes = len(entities), entities.bbox
     sizes = entity_sizes([entities.size], [n], boxes)
     made: dict[str, Tensor] = {}
-    for pairs in torch.triu_indices(n, n, device=boxes.device).t().split(_PAIRS_AT_ONCE):
+    for pairs in torch.triu_indices(n, n).t().split(_PAIRS_AT_ONCE):
         both = torch.cat([pairs, pairs.flip(1)])
+        rows = (both[:, 0] * n + both[:, 1]).to(boxes.device, non_blocking=True)
         found = head.union_feature_extractor(features, boxes, sizes, [n], both)
         for name, values in zip(("union_features", "spatial_features"), found, strict=True):
             if values is not None:
-                made.setdefault(name, values.new_zeros(n * n, values.size(1)))[both[:, 0] * n + both[:, 1]] = values
+                made.setdefault(name, values.new_zeros(n * n, values.size(1)))[rows] = values
     return {name: ("pair", _half(values, name)) for name, values in made.items()}
 
 

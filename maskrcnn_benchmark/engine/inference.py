@@ -28,6 +28,7 @@ from maskrcnn_benchmark.evaluation.detection import DetectionEvaluator
 from maskrcnn_benchmark.evaluation.predictions import PredictionWriter
 from maskrcnn_benchmark.evaluation.table import metrics_table
 from maskrcnn_benchmark.structures.bounding_box import BoxList
+from maskrcnn_benchmark.structures.boxlist_ops import on_cpu
 from maskrcnn_benchmark.utils.distributed import all_gather_objects, barrier, is_main_process, rank
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.files import atomic_path, write_json
@@ -156,9 +157,9 @@ def predictions(cfg: Config, model: nn.Module, loader: EvaluationLoader) -> Iter
         batch = batch.to(device, non_blocking=True)
         with torch.no_grad(), autocast(device, cfg.DTYPE):
             results = model(batch.images, batch.targets if model.needs_targets else None)
-        for result, index in zip(results, batch.indices, strict=True):
+        for result, index in zip(on_cpu(results), batch.indices, strict=True):
             truth = loader.dataset.get_groundtruth(index)
-            yield index, result.to("cpu").resize(truth.size), truth
+            yield index, result.resize(truth.size), truth
         images += len(batch)
     if images:
         logger.info(f"{images} images in {time.perf_counter() - started:.1f} s, {(time.perf_counter() - started) / images:.3f} s an image")

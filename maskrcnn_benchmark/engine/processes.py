@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from maskrcnn_benchmark.utils.distributed import all_reduce_sum, world_size
+from maskrcnn_benchmark.utils.distributed import all_gather_objects, all_reduce_sum, world_size
 
 # Numbers that one message carries: large enough to fill a link, small enough not to double the memory of a large model.
 BUCKET = 1 << 25
@@ -65,9 +65,9 @@ def _average(bucket: list[nn.Parameter]) -> None:
 
 def mean_values(values: Mapping[str, Tensor]) -> dict[str, float]:
     """Scalars of all processes, averaged by name; a name that only some processes have is averaged over all, the others counting 0."""
+    own = dict(zip(values, torch.stack([value.float() for value in values.values()]).tolist(), strict=True)) if values else {}
     if world_size() == 1:
-        return {name: float(value) for name, value in values.items()}
-    gathered: list[dict[str, float]] = [{} for _ in range(world_size())]
-    dist.all_gather_object(gathered, {name: float(value) for name, value in values.items()})
+        return own
+    gathered = all_gather_objects(own)
     names = dict.fromkeys(name for one in gathered for name in one)
     return {name: sum(one.get(name, 0.0) for one in gathered) / world_size() for name in names}

@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-import torch
-
-from maskrcnn_benchmark.utils.distributed import all_reduce_sum
+from maskrcnn_benchmark.utils.distributed import all_gather_objects
 from maskrcnn_benchmark.utils.log import get_logger
 
 logger = get_logger(__name__)
@@ -19,24 +17,23 @@ SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 class StopRequest:
     """Whether any process has been asked to stop."""
 
-    def __init__(self, device: torch.device):
-        self.device = device
+    def __init__(self):
         self.asked = False
 
     def __call__(self) -> bool:
         """The answer, the same in every process; every process has to ask."""
-        return bool(all_reduce_sum(torch.tensor(float(self.asked), device=self.device)))
+        return any(all_gather_objects(self.asked))
 
 
 @contextmanager
-def stop_on_signals(device: torch.device) -> Iterator[StopRequest]:
+def stop_on_signals() -> Iterator[StopRequest]:
     """
     Turns SIGNALS into a request to stop for as long as the block runs. A second signal interrupts at once; one that is ignored from the
     start (nohup's SIGHUP) stays ignored. The loader's workers ignore all of them.
 
     Outside the main thread signals cannot be caught, and the request is never made.
     """
-    request = StopRequest(device)
+    request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request
         return

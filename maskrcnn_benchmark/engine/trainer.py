@@ -119,7 +119,7 @@ def train(cfg: Config, model: nn.Module, run: Run, meta: DatasetMeta) -> nn.Modu
     run.note_config()
     place = {"start": state.iteration, "validated": state.validated, "max_iter": solver.MAX_ITER}
     log = MetricLog(run.output_dir, device=run.device, period=solver.LOG_PERIOD, **place)
-    with closing(log), stop_on_signals(run.device) as stop:
+    with closing(log), stop_on_signals() as stop:
         Trainer(state, step, iter(loader), validate, plan, run.checkpoints, log, stop).run()
     return model
 

@@ -84,7 +84,7 @@ def _run(
     height, width = (output_size, output_size) if isinstance(output_size, int) else output_size
     _check(op, features, rois, (height, width), scales)
     rois = rois.detach()
-    if compiled(op, features=features[0], rois=rois, levels=levels):
+    if compiled("roi_align", features=features[0], rois=rois, levels=levels):
         return torch.ops.maskrcnn_benchmark.roi_align(features, rois, levels, height, width, list(scales), sampling_ratio)
     return _reference(features, rois, levels, (height, width), scales, sampling_ratio)
 

@@ -1,5 +1,6 @@
 """Means over what all processes have sampled."""
 
+import torch
 from torch import Tensor
 
 from maskrcnn_benchmark.utils.distributed import all_reduce_sum, world_size
@@ -15,5 +16,5 @@ def mean_over_samples(total: Tensor, count: int) -> Tensor:
     Returns:
         total · processes / all samples: the average over the processes, which is what gradient averaging takes, is the mean.
     """
-    samples = all_reduce_sum(total.detach().float().new_tensor(float(count)))
+    samples = all_reduce_sum(torch.full((), float(count), device=total.device))
     return total * world_size() / samples.clamp(min=1)

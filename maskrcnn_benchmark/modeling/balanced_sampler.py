@@ -1,9 +1,12 @@
 """A bounded number of positives and negatives of an image, drawn at random."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from maskrcnn_benchmark.structures.bounding_box import BoxList
+from maskrcnn_benchmark.utils.device import to_host
 from maskrcnn_benchmark.utils.seeding import torch_generator
 
 
@@ -36,14 +39,22 @@ class BalancedSampler:
         Returns:
             int64 rows of the positives and of the negatives drawn, each in ascending order.
         """
-        positives = _draw(labels > 0, int(self.size * self.positive_fraction), generator)
-        negatives = _draw(labels == 0, self.size - len(positives), generator)
-        return positives, negatives
+        return self.batch([labels], [generator])[0]
+
+    def batch(self, labels: Sequence[Tensor], generators: Sequence[torch.Generator | None]) -> list[tuple[Tensor, Tensor]]:
+        """As a call for each image, with one wait for the device that has the labels; what comes back is on it."""
+        (signs,) = to_host([torch.cat([own.sign().to(torch.int8) for own in labels])])
+        device = labels[0].device
+        drawn = []
+        for own, generator in zip(signs.split([len(own) for own in labels]), generators, strict=True):
+            positives = _draw(own > 0, int(self.size * self.positive_fraction), generator)
+            negatives = _draw(own == 0, self.size - len(positives), generator)
+            drawn.append((positives.to(device, non_blocking=True), negatives.to(device, non_blocking=True)))
+        return drawn
 
 
 def _draw(candidates: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
     rows = candidates.nonzero().squeeze(1)
     if len(rows) <= count:
         return rows
-    chosen = torch.randperm(len(rows), generator=generator)[:count].sort().values
-    return rows[chosen.to(rows.device)]
+    return rows[torch.randperm(len(rows), generator=generator)[:count].sort().values]

@@ -4,18 +4,19 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 # A box grows at most by this factor in one step.
 MAX_GROWTH = 1000.0 / 16
 
 
-class BoxCoder:
-    """Encodes boxes as (dx, dy, dw, dh) from reference boxes, and back."""
+class BoxCoder(nn.Module):
+    """Encodes boxes as (dx, dy, dw, dh) from reference boxes, and back. A module of its head, so that its constants are on the device."""
 
     def __init__(self, weights: Sequence[float]):
         """weights: what each of the four offsets is multiplied by."""
-        self.weights = tuple(float(w) for w in weights)
+        super().__init__()
+        self.register_buffer("weights", torch.tensor([float(w) for w in weights]), persistent=False)
 
     def encode(self, boxes: Tensor, references: Tensor) -> Tensor:
         """
@@ -28,7 +29,7 @@ class BoxCoder:
         size, centre = _size_and_centre(references)
         target_size, target_centre = _size_and_centre(boxes)
         offsets = torch.cat([(target_centre - centre) / size, torch.log(target_size / size)], dim=1)
-        return offsets * offsets.new_tensor(self.weights)
+        return offsets * self.weights.to(offsets)
 
     def decode(self, offsets: Tensor, references: Tensor) -> Tensor:
         """
@@ -39,7 +40,7 @@ class BoxCoder:
             (n, C, 4) boxes xyxy, float32 (float64 if the references are); width and height grow at most MAX_GROWTH-fold.
         """
         size, centre = (part[:, None] for part in _size_and_centre(references))
-        offsets = offsets.to(references.dtype) / references.new_tensor(self.weights)
+        offsets = offsets.to(references.dtype) / self.weights.to(references)
         new_centre = offsets[..., :2] * size + centre
         new_size = torch.exp(offsets[..., 2:].clamp(max=math.log(MAX_GROWTH))) * size
         return torch.cat([new_centre - 0.5 * new_size, new_centre + 0.5 * new_size - 1], dim=-1)
@@ -52,5 +53,5 @@ def _size_and_centre(boxes: Tensor) -> tuple[Tensor, Tensor]:
 
 def clip_boxes(boxes: Tensor, size: tuple[int, int]) -> Tensor:
     """(..., 4) xyxy cut to 0 … W − 1 and 0 … H − 1 of an image of size (width, height)."""
-    limit = boxes.new_tensor([size[0] - 1, size[1] - 1, size[0] - 1, size[1] - 1])
-    return torch.minimum(boxes.clamp(min=0), limit)
+    x, y = boxes[..., 0::2].clamp(0, size[0] - 1), boxes[..., 1::2].clamp(0, size[1] - 1)
+    return torch.stack([x, y], dim=-1).flatten(-2)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from maskrcnn_benchmark.structures.bounding_box import IMAGE_FIELDS, BoxList
+from maskrcnn_benchmark.utils.device import to_host
 
 
 def box_area(boxes: Tensor) -> Tensor:
@@ -88,3 +89,22 @@ def cat_boxlist(boxlists: Sequence[BoxList]) -> BoxList:
     for name in names:
         joined.add_field(name, torch.cat([boxlist.get_field(name) for boxlist in boxlists]))
     return joined
+
+
+def on_cpu(lists: Sequence[BoxList], fields: Sequence[str] | None = None) -> list[BoxList]:
+    """
+    Lists of boxes on the CPU, all copied together with one wait for the device.
+
+    Args:
+        fields: those to take along, where a list has them; None: all.
+    """
+    names = [[name for name in (boxes.fields() if fields is None else fields) if boxes.has_field(name)] for boxes in lists]
+    tensors = [[boxes.bbox, *(boxes.get_field(name) for name in own)] for boxes, own in zip(lists, names, strict=True)]
+    host = iter(to_host([value for own in tensors for value in own if isinstance(value, Tensor)]))
+    moved = []
+    for boxes, own, values in zip(lists, names, tensors, strict=True):
+        values = [next(host) if isinstance(value, Tensor) else value for value in values]
+        moved.append(BoxList(values[0], boxes.size, boxes.mode))
+        for name, value in zip(own, values[1:], strict=True):
+            moved[-1].add_field(name, value)
+    return moved

@@ -54,4 +54,7 @@ class RegionFeatures:
         return {name: self._rows(getattr(self, name), rows) for name in ("union_features", "spatial_features")}
 
     def _rows(self, array: np.ndarray | None, rows: np.ndarray | slice) -> Tensor | None:
-        return None if array is None else torch.from_numpy(np.array(array[rows])).to(self.device).float()
+        if array is None:
+            return None
+        found = torch.from_numpy(np.array(array[rows]))
+        return (found.pin_memory() if self.device.type == "cuda" else found).to(self.device, non_blocking=True).float()

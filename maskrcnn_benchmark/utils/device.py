@@ -1,6 +1,9 @@
 """Which device a run works on."""
 
+from collections.abc import Sequence
+
 import torch
+from torch import Tensor
 
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger, warn_once
@@ -27,3 +30,16 @@ def resolve_device(name: str | torch.device) -> torch.device:
     if device.index is not None and device.index >= torch.cuda.device_count():
         raise UserError(f"MODEL.DEVICE {device}: this machine has {torch.cuda.device_count()} CUDA devices, counted from 0")
     return device
+
+
+def to_host(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """The tensors on the CPU. Those of a GPU are copied together into page-locked memory: it is waited for once, however many they are."""
+    away = next((tensor.device for tensor in tensors if tensor.is_cuda), None)
+    if away is None:
+        return list(tensors)
+    copies = [
+        torch.empty_like(tensor, device="cpu", pin_memory=True).copy_(tensor, non_blocking=True) if tensor.is_cuda else tensor
+        for tensor in (tensor.detach() for tensor in tensors)
+    ]
+    torch.cuda.synchronize(away)
+    return copies

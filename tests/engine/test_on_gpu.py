@@ -13,6 +13,8 @@ from maskrcnn_benchmark.config import load_config
 from maskrcnn_benchmark.engine.commands import run_test, run_training
 from maskrcnn_benchmark.modeling.detector import build_detection_model
 
+from .tiny import PREDICATES
+
 pytestmark = pytest.mark.gpu
 
 HEAD = "MODEL.ROI_RELATION_HEAD."
@@ -24,8 +26,13 @@ TASKS = {
 SMALL = [HEAD + "EMBED_DIM", 8, HEAD + "TRANSFORMER.NUM_HEAD", 2, HEAD + "TRANSFORMER.KEY_DIM", 4]
 SMALL += [HEAD + "TRANSFORMER.VAL_DIM", 4, HEAD + "TRANSFORMER.INNER_DIM", 8]
 PENET = "PrototypeEmbeddingNetwork"
+SPLN = [HEAD + "PREDICTOR", PENET, HEAD + "VIS_PRO_PATH", "visual.pt", HEAD + "VIS_PRO_DIM", 16, HEAD + "VIS_VAE_INPUT_DIM", 16]
+SPLN += [HEAD + "VIS_VAE_LATENT_DIM", 4, HEAD + "CON_PRO_TYPE", "LLAMA", HEAD + "CON_PRO_LLAMA_PATH", "conceptual.pt"]
+SPLN += [HEAD + "CON_PRO_DIM", 24, HEAD + "CON_VAE_INPUT_DIM", 24, HEAD + "CON_VAE_LATENT_DIM", 4]
 # Predictor, task, DTYPE: each predictor and task, each DTYPE with every task.
 RUNS = [
+    ("SPLN", "predcls", "bfloat16"),
+    ("SPLN", "sgdet", "float16"),
     (PENET, "predcls", "float16"),
     (PENET, "sgcls", "bfloat16"),
     (PENET, "sgdet", "float16"),
@@ -45,13 +52,25 @@ def device():
     return f"cuda:{torch.cuda.device_count() - 1}"
 
 
+def on_a_detector(world):
+    """Keys of a start from a detector's file, whose numbers are random."""
+    torch.manual_seed(0)
+    torch.save(build_detection_model(load_config(world / "detector.yaml")).state_dict(), world / "detector.pth")
+    return ["MODEL.PRETRAINED_DETECTOR_CKPT", world / "detector.pth"]
+
+
+def spln(world):
+    """Keys of SPLN, with prototype files as published ones are: a bare tensor each, background first."""
+    torch.save(torch.randn(1 + len(PREDICATES), 16), world / "visual.pt")
+    torch.save(torch.randn(1 + len(PREDICATES), 24).half(), world / "conceptual.pt")
+    return SPLN
+
+
 def trained_resumed_and_tested(world, device, keys, config="relation.yaml"):
     """Two iterations, a third after a new start, and a test of it. The losses of the three, and the test's figures."""
     keys = ["MODEL.DEVICE", device, "SOLVER.TO_VAL", False, "SOLVER.CHECKPOINT_PERIOD", 100, *keys]
     if config == "relation.yaml":
-        torch.manual_seed(0)
-        torch.save(build_detection_model(load_config(world / "detector.yaml")).state_dict(), world / "detector.pth")
-        keys += ["MODEL.PRETRAINED_DETECTOR_CKPT", world / "detector.pth"]
+        keys += on_a_detector(world)
     for iterations in (2, 3):
         cfg = load_config(world / config, [*keys, "SOLVER.MAX_ITER", iterations])
         run_training(cfg, skip_test=True)
@@ -65,7 +84,7 @@ def trained_resumed_and_tested(world, device, keys, config="relation.yaml"):
 def test_training_resuming_and_testing(world, device, predictor, task, dtype):
     keys = ["DTYPE", dtype]
     if predictor != "detector":
-        keys += [*TASKS[task], *SMALL, HEAD + "PREDICTOR", predictor]
+        keys += [*TASKS[task], *SMALL, *(spln(world) if predictor == "SPLN" else (HEAD + "PREDICTOR", predictor))]
     rows, figures = trained_resumed_and_tested(world, device, keys, "detector.yaml" if predictor == "detector" else "relation.yaml")
     assert [row["iteration"] for row in rows] == [1, 2, 3]
     assert all(row["loss"] is not None for row in rows)  # null stands for a number that is not finite

@@ -53,7 +53,7 @@ def make_trainer(folder, results=(), schedule="steps", **changed):
 
     log = MetricLog(folder, device=CPU, period=1, start=0, max_iter=plan.max_iter)
     step = TrainingStep(model, optimizer, state.scaler, CPU)
-    return Trainer(state, step, iter(loader), validate, plan, Checkpointer(folder), log, StopRequest(CPU)), asked
+    return Trainer(state, step, iter(loader), validate, plan, Checkpointer(folder), log, StopRequest()), asked
 
 
 def lines(folder, name="metrics.jsonl"):

@@ -1,5 +1,6 @@
 """What happens without the extension, and with one that does not fit."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -50,6 +51,25 @@ OF_TWO_DEVICES = {
     "boxes_b on meta": lambda: layers.box_iou(BOXES, AWAY),
     "image_sizes on meta": lambda: layers.pair_masks(BOXES, BOXES, AWAY[:, :2]),
 }
+
+
+@pytest.mark.skipif(not _extension.BUILT, reason="the extension is not built")
+def test_what_is_built_is_used(monkeypatch):
+    for name in ("assignment", "boxes", "nms", "roi_align", "roi_pool"):
+        module = importlib.import_module(f"maskrcnn_benchmark.layers.{name}")
+        for form in [form for form in vars(module) if form.endswith("_reference")]:
+            monkeypatch.setattr(module, form, None)
+    none = ROIS[:, 0].long()
+    layers.nms(BOXES, BOXES[:, 0], 0.5)
+    layers.batched_nms(BOXES, BOXES[:, 0], none, 0.5)
+    layers.roi_align(MAP, ROIS, 7, 1.0, 2)
+    layers.roi_align_levels([MAP], ROIS, none, 7, [1.0], 2)
+    layers.roi_align_all_levels([MAP], ROIS, 7, [1.0], 2)
+    layers.roi_pool(MAP, ROIS, 7, 1.0)
+    layers.greedy_labels(BOXES, BOXES[:, None].expand(3, 4, 4), 0.5)
+    layers.box_iou(BOXES, BOXES)
+    layers.pair_masks(BOXES, BOXES, BOXES[:, :2] + 9)
+    layers.relation_nms(BOXES, none, none, BOXES, BOXES)
 
 
 @pytest.mark.parametrize("found", OF_TWO_DEVICES)

@@ -51,9 +51,9 @@ class RPNLoss:
             number of sampled ones.
         """
         chosen_logits, chosen_labels, errors, count = [], [], [], 0
-        for image, target in enumerate(targets):
-            labels, boxes = self.label_anchors(anchors, inside[image], target)
-            positives, negatives = self.sampler(labels, self.sampler.generator(target))
+        labelled = [self.label_anchors(anchors, own, target) for own, target in zip(inside, targets, strict=True)]
+        drawn = self.sampler.batch([labels for labels, _ in labelled], [self.sampler.generator(target) for target in targets])
+        for image, ((labels, boxes), (positives, negatives)) in enumerate(zip(labelled, drawn, strict=True)):
             sampled = torch.cat([positives, negatives])
             chosen_logits.append(logits[image, sampled])
             chosen_labels.append(labels[sampled].to(logits.dtype))

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from maskrcnn_benchmark.layers import nms
+from maskrcnn_benchmark.layers import batched_nms
 from maskrcnn_benchmark.modeling.box_coder import BoxCoder, clip_boxes
+from maskrcnn_benchmark.modeling.grouping import group_of_rows, rank_within, rows_of_groups
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 
 
@@ -59,45 +60,43 @@ class ProposalSelector:
             offsets: (B, n_l, 4) a level.
             image_sizes: (width, height) of each image without padding.
         Returns:
-            B lists of boxes with field `objectness` (n,), the probability; best first where there is more than one level.
+            B lists of boxes with field `objectness` (n,), the probability; best first.
         """
-        levels = [self._level(*level, image_sizes) for level in zip(anchors, logits, offsets, strict=True)]
-        boxes = [torch.cat([level[i][0] for level in levels]) for i in range(len(image_sizes))]
-        scores = [torch.cat([level[i][1] for level in levels]) for i in range(len(image_sizes))]
-        if len(levels) > 1:
-            boxes, scores = self._best_of_levels(boxes, scores)
+        best = [self._best_of_level(*level) for level in zip(anchors, logits, offsets, strict=True)]
+        boxes, scores = (torch.cat(parts, dim=1) for parts in zip(*best, strict=True))  # (B, n, 4), (B, n)
+        boxes = torch.stack([clip_boxes(image_boxes, size) for image_boxes, size in zip(boxes, image_sizes, strict=True)])
+        images, levels = len(image_sizes), len(best)
+        large = (boxes[..., 2:] - boxes[..., :2] + 1 >= self.min_size).all(dim=2)
+        level = group_of_rows([level_scores.size(1) for _, level_scores in best], boxes.device)
+        image = torch.arange(images, device=boxes.device)[:, None]
+        group = torch.where(large, image * levels + level, images * levels)  # small boxes are a group of their own
+        boxes, scores = boxes.flatten(0, 1), scores.flatten()
+        chosen = self._choose(boxes, scores, group.flatten(), images, levels)
         proposals = []
-        for image_boxes, image_scores, size in zip(boxes, scores, image_sizes, strict=True):
-            proposals.append(BoxList(image_boxes, size))
-            proposals[-1].add_field("objectness", image_scores)
+        for rows, size in zip(chosen, image_sizes, strict=True):
+            proposals.append(BoxList(boxes[rows], size))
+            proposals[-1].add_field("objectness", scores[rows])
         return proposals
 
-    def _level(
-        self, anchors: Tensor, logits: Tensor, offsets: Tensor, image_sizes: Sequence[tuple[int, int]]
-    ) -> list[tuple[Tensor, Tensor]]:
-        """Boxes and scores of one level, an image each, best first."""
+    def _best_of_level(self, anchors: Tensor, logits: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
+        """The level's best of each image, (B, k, 4) and (B, k)."""
         scores, index = logits.sigmoid().topk(min(self.pre_nms, logits.size(1)), dim=1)
-        chosen = []
-        for image, size in enumerate(image_sizes):
-            rows = index[image]
-            boxes = clip_boxes(self.coder.decode(offsets[image, rows, None], anchors[rows])[:, 0], size)
-            large = (boxes[:, 2:] - boxes[:, :2] + 1 >= self.min_size).all(dim=1)
-            boxes, image_scores = boxes[large], scores[image][large]
-            kept = nms(boxes, image_scores, self.nms_threshold) if self.nms_threshold > 0 else torch.arange(len(boxes), device=boxes.device)
-            kept = kept[: self.post_nms]
-            chosen.append((boxes[kept], image_scores[kept]))
-        return chosen
+        offsets = offsets.gather(1, index[:, :, None].expand(-1, -1, 4))
+        return self.coder.decode(offsets.reshape(-1, 1, 4), anchors[index.flatten()]).view_as(offsets), scores
 
-    def _best_of_levels(self, boxes: list[Tensor], scores: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        if self.per_batch:
-            counts = [len(s) for s in scores]
-            together = torch.cat(scores)
-            stays = torch.zeros_like(together, dtype=torch.bool)
-            stays[together.topk(min(self.total, len(together))).indices] = True
-            kept = [s.nonzero().squeeze(1) for s in stays.split(counts)]
+    def _choose(self, boxes: Tensor, scores: Tensor, group: Tensor, images: int, levels: int) -> list[Tensor]:
+        """Rows of an image each, best first. group: image · levels + level, or images · levels for a box that does not count."""
+        if self.nms_threshold > 0:
+            kept = batched_nms(boxes, scores, group, self.nms_threshold)
         else:
-            kept = [s.topk(min(self.total, len(s))).indices for s in scores]
-        return [b[k] for b, k in zip(boxes, kept, strict=True)], [s[k] for s, k in zip(scores, kept, strict=True)]
+            kept = scores.argsort(descending=True, stable=True)
+        group = group[kept]
+        stays = (group < images * levels) & (rank_within(group) < self.post_nms)
+        image = torch.where(stays, group // levels, images)
+        if levels > 1:
+            stays &= (stays.cumsum(0) <= self.total) if self.per_batch else (rank_within(image) < self.total)
+            image = torch.where(stays, image, images)
+        return [kept[rows] for rows in rows_of_groups(image, images)]
 
 
 def add_annotated_boxes(proposals: Sequence[BoxList], targets: Sequence[BoxList]) -> list[BoxList]:

@@ -36,6 +36,7 @@ class RPN(nn.Module):
         """
         super().__init__()
         self.anchor_generator, self.head = anchor_generator, head
+        self.coder = train_selector.coder  # of both selectors and the loss
         self.train_selector, self.test_selector = train_selector, test_selector
         self.loss, self.add_annotated = loss, add_annotated
 

@@ -35,6 +35,7 @@ class ROIBoxHead(nn.Module):
         """
         super().__init__()
         self.feature_extractor, self.predictor = feature_extractor, predictor
+        self.coder = post_processor.coder  # and of the loss
         self.post_processor, self.loss, self.task = post_processor, loss, task
 
     @classmethod

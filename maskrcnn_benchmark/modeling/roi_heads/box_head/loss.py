@@ -62,11 +62,13 @@ class BoxLoss:
             Some of the proposals an image, with `labels` (n,), `regression_targets` (n, 4), offsets that mean something where the label is
             above 0, and `attributes` (n, A), zeros for background, if the target has them.
         """
-        return [self._sample_image(boxes, target) for boxes, target in zip(proposals, targets, strict=True)]
+        labelled = [label_proposals(boxes, target, high=self.high, low=self.low) for boxes, target in zip(proposals, targets, strict=True)]
+        drawn = self.sampler.batch([labels for labels, _ in labelled], [self.sampler.generator(target) for target in targets])
+        images = zip(proposals, targets, labelled, drawn, strict=True)
+        return [self._sampled(boxes, target, *found, torch.cat(rows)) for boxes, target, found, rows in images]
 
-    def _sample_image(self, proposals: BoxList, target: BoxList) -> BoxList:
-        labels, matched = label_proposals(proposals, target, high=self.high, low=self.low)
-        rows = torch.cat(self.sampler(labels, self.sampler.generator(target)))
+    def _sampled(self, proposals: BoxList, target: BoxList, labels: Tensor, matched: Tensor, rows: Tensor) -> BoxList:
+        """The chosen rows of an image's proposals with what they shall become."""
         sampled, labels, matched = proposals.copy_with_fields()[rows], labels[rows], matched[rows]
         annotated = target.convert("xyxy").bbox
         goal = annotated[matched.clamp(min=0)] if len(annotated) else sampled.bbox
@@ -90,9 +92,11 @@ class BoxLoss:
         """
         labels = torch.cat([boxes.get_field("labels") for boxes in sampled])
         goals = torch.cat([boxes.get_field("regression_targets") for boxes in sampled])
-        objects = (labels > 0).nonzero().squeeze(1)
-        column = labels[objects] if offsets.size(1) == logits.size(1) else torch.ones_like(objects)
-        regression = F.smooth_l1_loss(offsets[objects, column], goals[objects], beta=1.0, reduction="sum")
+        column = labels.clamp(min=0) if offsets.size(1) == logits.size(1) else torch.ones_like(labels)
+        own = offsets[torch.arange(len(labels), device=labels.device), column]
+        # Background is its own goal: chosen away, the objects' number would have to be waited for.
+        goals = torch.where((labels > 0)[:, None], goals, own.detach())
+        regression = F.smooth_l1_loss(own, goals, beta=1.0, reduction="sum")
         classification = F.cross_entropy(logits, labels, reduction="sum")
         return {
             "loss_classifier": mean_over_samples(classification, len(labels)),

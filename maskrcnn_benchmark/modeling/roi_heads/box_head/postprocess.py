@@ -8,6 +8,7 @@ from torch import Tensor
 
 from maskrcnn_benchmark.layers import batched_nms
 from maskrcnn_benchmark.modeling.box_coder import BoxCoder, clip_boxes
+from maskrcnn_benchmark.modeling.grouping import group_of_rows, rank_within, rows_of_groups
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 
 
@@ -57,50 +58,62 @@ class BoxPostProcessor:
             Detections an image with `pred_labels` (n,) and `pred_scores` (n,); with details also `predict_logits` (n, O), `boxes_per_cls`
             (n, O, 4) and, if the proposals have them, `labels`. In the order of the proposals with filter_duplicates, else class by class.
         """
-        counts = [len(boxes) for boxes in proposals]
-        split = zip(proposals, logits.split(counts), offsets.split(counts), strict=True)
-        return [self._image(boxes, image_logits, image_offsets, details) for boxes, image_logits, image_offsets in split]
-
-    def _image(self, proposals: BoxList, logits: Tensor, offsets: Tensor, details: bool) -> BoxList:
+        sizes = [len(boxes) for boxes in proposals]
         scores = logits.softmax(dim=1)
-        boxes = clip_boxes(self.coder.decode(offsets, proposals.bbox), proposals.size)
+        boxes = self.coder.decode(offsets, torch.cat([boxes.bbox for boxes in proposals]))
+        boxes = torch.cat([clip_boxes(own, image.size) for own, image in zip(boxes.split(sizes), proposals, strict=True)])
         if boxes.size(1) != logits.size(1):  # one regression for all classes
             boxes = boxes[:, -1:].expand(-1, logits.size(1), -1)
-        row, label = self._survivors(scores, boxes)
-        row, label = self._best(scores, row, label)
-        detections = BoxList(boxes[row, label], proposals.size)
-        detections.add_field("pred_labels", label)
-        detections.add_field("pred_scores", scores[row, label])
-        if details:
-            detections.add_field("predict_logits", logits[row])
-            detections.add_field("boxes_per_cls", boxes[row])
-            if proposals.has_field("labels"):
-                detections.add_field("labels", proposals.get_field("labels")[row])
+        image = group_of_rows(sizes, scores.device)
+        row, label = self._survivors(scores, boxes, image)
+        rows, labels = self._best(scores, row, label, image, sizes)
+        detections, start = [], 0
+        for own, row, label in zip(proposals, rows, labels, strict=True):
+            detections.append(BoxList(boxes[row, label], own.size))
+            detections[-1].add_field("pred_labels", label)
+            detections[-1].add_field("pred_scores", scores[row, label])
+            if details:
+                detections[-1].add_field("predict_logits", logits[row])
+                detections[-1].add_field("boxes_per_cls", boxes[row])
+                if own.has_field("labels"):
+                    detections[-1].add_field("labels", own.get_field("labels")[row - start])
+            start += len(own)
         return detections
 
-    def _survivors(self, scores: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
-        """Proposals' rows and classes (k,), (k,) that are likely enough and that suppression within their class leaves, class by class."""
+    def _survivors(self, scores: Tensor, boxes: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
+        """
+        Proposals' rows and classes (k,), (k,) that are likely enough and that suppression within image and class leaves, image by image,
+        class by class; rows ascending.
+        """
         likely = scores > self.score_threshold
         likely[:, 0] = False
-        label, row = likely.t().nonzero().unbind(1)  # class by class, rows ascending
-        kept = batched_nms(boxes[row, label], scores[row, label], label, self.nms_threshold)  # best first
-        by_class = kept[label[kept].argsort(stable=True)]  # best first within a class
-        kept_label = label[by_class]
-        count = torch.bincount(kept_label, minlength=scores.size(1))
-        rank = torch.arange(len(kept), device=kept.device) - (count.cumsum(0) - count)[kept_label]
-        chosen = by_class[rank < self.per_class].sort().values
-        return row[chosen], label[chosen]
+        row, label = likely.nonzero().unbind(1)
+        group = image[row] * scores.size(1) + label
+        kept = batched_nms(boxes[row, label], scores[row, label], group, self.nms_threshold)  # best first
+        row, label, group = row[kept], label[kept], group[kept]
+        # Beyond the most of a class: class 0, which is no detection.
+        label = torch.where(rank_within(group) < self.per_class, label, 0)
+        order = (group * len(scores) + row).argsort()
+        return row[order], label[order]
 
-    def _best(self, scores: Tensor, row: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-        """The detections of the image among the survivors."""
+    def _best(
+        self, scores: Tensor, row: Tensor, label: Tensor, image: Tensor, sizes: list[int]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Rows and labels of the detections of each image, among the survivors."""
+        surviving = torch.zeros_like(scores)
+        surviving[row, label] = scores[row, label]
+        surviving[:, 0] = 0
         if self.filter_duplicates:
-            surviving = torch.zeros_like(scores)
-            surviving[row, label] = scores[row, label]
-            best, best_label = surviving.max(dim=1)
-            row = best.nonzero().squeeze(1)
-            label = best_label[row]
-        if 0 < self.per_image < len(row):
-            score = scores[row, label]
-            stays = score >= score.topk(self.per_image).values[-1]
-            row, label = row[stays], label[stays]
-        return row, label
+            surviving, label = surviving.max(dim=1, keepdim=True)
+            row, label = torch.arange(len(scores), device=scores.device), label[:, 0]
+            score = surviving[:, 0]
+        else:
+            score = surviving[row, label]
+        owner = image[row]
+        stays = score > 0
+        if self.per_image > 0:
+            lowest = [part.topk(self.per_image).values[-1:] if part.numel() > self.per_image else part.new_zeros(1)
+                      for part in (own.flatten() for own in surviving.split(sizes))]  # fmt: skip
+            stays &= score >= torch.cat(lowest)[owner]
+        chosen = rows_of_groups(torch.where(stays, owner, len(sizes)), len(sizes))
+        return [row[entries] for entries in chosen], [label[entries] for entries in chosen]

@@ -27,17 +27,18 @@ def distinct_unions(boxes: Tensor, pair_index: Tensor, num_objects: Sequence[int
     The union boxes without their doubles: the union of (i, j) is that of (j, i).
 
     Args:
-        boxes: (N, 4) of the whole batch. pair_index: (P, 2) rows of it. num_objects: entities an image.
+        boxes: (N, 4) of the whole batch. pair_index: (P, 2) rows of it; sorted on the CPU, best where it is already.
+        num_objects: entities an image.
     Returns:
         The distinct boxes of each image, U together, and for each pair the row (P,) of its union among them.
     """
-    total = max(len(boxes), 1)
+    total, pair_index = max(len(boxes), 1), pair_index.cpu()
     low, high = pair_index.min(dim=1).values, pair_index.max(dim=1).values
     keys, row = torch.unique(low * total + high, return_inverse=True)  # ascending: image by image
-    ends = torch.as_tensor(num_objects, dtype=torch.long).cumsum(0).to(keys.device) * total
-    counts = torch.searchsorted(keys, ends).diff(prepend=torch.zeros(1, dtype=torch.long, device=keys.device))
-    unions = union_boxes(boxes, torch.stack([keys // total, keys % total], dim=1))
-    return list(unions.split(counts.tolist())), row
+    ends = torch.as_tensor(num_objects, dtype=torch.long).cumsum(0) * total
+    counts = torch.searchsorted(keys, ends).diff(prepend=torch.zeros(1, dtype=torch.long))
+    distinct = torch.stack([keys // total, keys % total], dim=1).to(boxes.device, non_blocking=True)
+    return list(union_boxes(boxes, distinct).split(counts.tolist())), row.to(boxes.device, non_blocking=True)
 
 
 class MaskEmbedding(nn.Sequential):
@@ -124,12 +125,12 @@ class RelationFeatureExtractor(nn.Module):
             features: feature maps of the batch, a level each.
             boxes: (N, 4) xyxy of all entities, image by image; num_objects says how many an image.
             sizes: (N, 2) width and height of each entity's unpadded image.
-            pair_index: (P, 2) subject and object, rows of boxes.
+            pair_index: (P, 2) subject and object, rows of boxes; best on the CPU.
         Returns:
             Union features (P, F), and spatial features (P, F) or None.
         """
         unions, row = distinct_unions(boxes, pair_index, num_objects)
-        subject, obj = pair_index.unbind(1)
+        subject, obj = pair_index.to(boxes.device, non_blocking=True).unbind(1)
         masks = pair_masks(boxes[subject], boxes[obj], sizes[subject], self.mask_resolution)
         masks = self.rect_conv(masks.to(self.rect_conv[0].weight.dtype))  # (P, C, r, r)
         parts = []

@@ -19,7 +19,7 @@ def mean_over_processes(values: Tensor, weights: Tensor | None = None) -> Tensor
     is the mean over all values.
     """
     total = values.sum() if weights is None else (values * weights).sum()
-    weight = values.new_tensor(float(len(values))) if weights is None else weights.sum()
+    weight = values.new_full((), float(len(values))) if weights is None else weights.sum()
     weight = all_reduce_sum(weight)
     return total * world_size() / torch.where(weight > 0, weight, torch.ones_like(weight))
 

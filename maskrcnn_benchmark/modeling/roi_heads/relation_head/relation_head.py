@@ -16,6 +16,7 @@ from maskrcnn_benchmark.modeling.roi_heads.relation_head.postprocess import Rela
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.extract import UnionMeans
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.sampling import SampledPairs, all_pairs, overlapping_pairs, sample_training_pairs
 from maskrcnn_benchmark.structures.bounding_box import BoxList
+from maskrcnn_benchmark.structures.boxlist_ops import on_cpu
 from maskrcnn_benchmark.structures.region_features import RegionFeatures
 from maskrcnn_benchmark.structures.relation import PairBatch
 from maskrcnn_benchmark.utils.errors import UserError
@@ -108,7 +109,7 @@ class ROIRelationHead(nn.Module):
         output = self.predictor(pairs)
         self.logged = dict(getattr(self.predictor, "logged", {}))
         if not self.training:
-            per_image = [s.pairs.to(output.relation_logits.device) for s in sampled]
+            per_image = [s.pairs.to(output.relation_logits.device, non_blocking=True) for s in sampled]
             return self.post_processor(output.entity_logits, output.relation_logits, per_image, proposals), {}
         losses = self.loss(output.relation_logits, pairs.rel_labels, output.entity_logits, pairs.object_labels)
         return proposals, {**losses, **output.losses}
@@ -116,9 +117,11 @@ class ROIRelationHead(nn.Module):
     def select_pairs(self, proposals: Sequence[BoxList], targets: Sequence[BoxList] | None) -> list[SampledPairs]:
         """The pairs of each image: drawn in training, all of them at test."""
         if self.training:
-            return [sample_training_pairs(p, t, self.task, **self.sampling) for p, t in zip(proposals, targets, strict=True)]
+            known = on_cpu([*proposals, *targets], ("labels", "relation_tuple", "image_id", "epoch"))
+            images = zip(known[: len(proposals)], known[len(proposals) :], strict=True)
+            return [sample_training_pairs(p, t, self.task, **self.sampling) for p, t in images]
         if self.test_requires_overlap and not self.task.uses_gt_boxes:
-            return [SampledPairs(pairs=overlapping_pairs(p.bbox.float().cpu())) for p in proposals]
+            return [SampledPairs(pairs=overlapping_pairs(p.bbox.float())) for p in on_cpu(proposals, ())]
         return [SampledPairs(pairs=all_pairs(len(p))) for p in proposals]
 
     def describe(
@@ -130,12 +133,13 @@ class ROIRelationHead(nn.Module):
         counts = [len(p) for p in proposals]
         image_sizes = [tuple(p.size) for p in proposals]
         starts = torch.tensor([0, *counts]).cumsum(0)
-        pair_index = torch.cat([s.pairs + start for s, start in zip(sampled, starts[:-1], strict=True)]).to(device)
+        on_host = torch.cat([s.pairs + start for s, start in zip(sampled, starts[:-1], strict=True)])
+        pair_index = on_host.to(device, non_blocking=True)
         if isinstance(features[0], RegionFeatures):
             extracted = _made_before(features, sampled)
         else:
             sizes = entity_sizes(image_sizes, counts, boxes)
-            unions, spatial = self.union_feature_extractor(features, boxes, sizes, counts, pair_index)
+            unions, spatial = self.union_feature_extractor(features, boxes, sizes, counts, on_host)
             roi_features = self.entity_features(features, proposals)
             extracted = {"roi_features": roi_features, "union_features": unions, "spatial_features": spatial}
         return PairBatch(
@@ -148,8 +152,8 @@ class ROIRelationHead(nn.Module):
             object_labels=_field(proposals, "labels"),
             object_logits=_field(proposals, "predict_logits"),
             boxes_per_class=_field(proposals, "boxes_per_cls"),
-            rel_labels=torch.cat([s.labels for s in sampled]).to(device) if self.training else None,
-            related=[s.related.to(device) for s in sampled] if self.training else None,
+            rel_labels=torch.cat([s.labels for s in sampled]).to(device, non_blocking=True) if self.training else None,
+            related=[s.related.to(device, non_blocking=True) for s in sampled] if self.training else None,
         )
 
     def entity_features(self, features: Sequence[Tensor], proposals: Sequence[BoxList]) -> Tensor:

@@ -80,7 +80,8 @@ def test_an_update_of_a_detector_waits_so_often_at_most(world, monkeypatch, wait
 def test_an_update_on_cached_features_waits_so_often_at_most(world, monkeypatch, waits):
     started = load_config(world / "relation.yaml", [*BARE, "OUTPUT_DIR", world / "first", "SOLVER.MAX_ITER", 1])
     run_training(started, skip_test=True)
-    keys = [HEAD + "FREEZE_FEATURE_EXTRACTORS", True, "MODEL.WEIGHT", world / "first" / "model_final.pth", "DATALOADER.FEATURE_CACHE", "cache"]
+    first = ["MODEL.WEIGHT", world / "first" / "model_final.pth"]
+    keys = [HEAD + "FREEZE_FEATURE_EXTRACTORS", True, *first, "DATALOADER.FEATURE_CACHE", "cache"]
     found = of_an_update(monkeypatch, waits, load_config(world / "relation.yaml", [*BARE, *FROZEN, *keys, *spln(world)]))
     assert found.total() <= 3, text(found)
 

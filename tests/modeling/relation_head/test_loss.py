@@ -102,6 +102,13 @@ def test_a_predicate_without_example_counts_as_one(toy_meta):
     torch.testing.assert_close(predicate_weights(config("CLASS_BALANCED"), meta, 1), by_hand([900, 1, 30, 400, 20], 0.99999))
 
 
+@pytest.mark.parametrize(("beta", "warned"), [(0.99999, True), (0.99, False)])
+def test_a_beta_for_far_more_examples_is_named_with_a_fitting_one(toy_meta, beta, warned, caplog):
+    meta = replace(toy_meta, predicate_totals=np.array([0, 200 + warned, 1, 30, 100, 20]))
+    predicate_weights(config(BETA=beta), meta, 1)
+    assert ("1 - 1 / examples would be 0.99502" in caplog.text) is warned
+
+
 def test_the_relation_loss_takes_the_weights_of_its_iteration(toy_meta):
     meta = replace(toy_meta, predicates=toy_meta.predicates[:4], fg_matrix=None, bg_matrix=None, predicate_totals=np.array([0, 50, 5, 2]))
     cfg = config(CURRICULUM=10)

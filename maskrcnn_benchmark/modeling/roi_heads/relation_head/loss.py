@@ -9,6 +9,9 @@ from maskrcnn_benchmark.config import Config
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.utils.distributed import all_reduce_sum, world_size
 from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.log import get_logger, warn_once
+
+logger = get_logger(__name__)
 
 
 def mean_over_processes(values: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -106,6 +109,13 @@ def configured_weights(cfg: Config, meta: DatasetMeta) -> PredicateWeights | Non
             "there are none; set MODEL.USE_REWEIGHT NONE or name the training data set in DATASETS.TRAIN"
         )
     start = effective_number_weights(counts, model.REWEIGHT_BETA)
+    if start[0] < 0.1 * start[1:].min():
+        most = int(counts[1:].max())
+        warn_once(
+            logger,
+            f"MODEL.REWEIGHT_BETA {model.REWEIGHT_BETA} is for more examples than there are: the most frequent predicate has {most}, and "
+            f"background pairs weigh {start[0] / start[1:].min():.3f} of one of its; 1 - 1 / examples would be {1 - 1 / most:.5f}",
+        )
     if model.USE_REWEIGHT == "CLASS_BALANCED":
         return PredicateWeights(start)
     falling = most_frequent(counts, model.REWEIGHT_HEAD_SHARE)

@@ -183,7 +183,7 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
         raise UserError(f"file {path} is not there")
     try:
         content = _Reader().read(path.read_bytes())
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, StopIteration) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, StopIteration, RecursionError, OverflowError) as error:
         raise UserError(f"{path} is no file of arrays that can be read without running it: {error}") from error
     blobs = content.get("blobs", content) if isinstance(content, dict) else {}
     arrays = {name: value for name, value in blobs.items() if isinstance(value, np.ndarray) and not name.endswith("_momentum")}

@@ -1,6 +1,7 @@
 """Reading checkpoint and weight files without running what they hold."""
 
 import collections
+import errno
 import re
 import struct
 import zipfile
@@ -20,7 +21,10 @@ from maskrcnn_benchmark.utils.weight_names import plain_names
 # Where checkpoints keep the weights among other things.
 WRAPPERS = ("model", "state_dict", "model_state_dict")
 # What readers of zip files and of PyTorch's raise where bytes are not what they should be; NotImplementedError is a RuntimeError.
-_DAMAGED = (RuntimeError, EOFError, zipfile.BadZipFile, LookupError, ValueError, TypeError, AttributeError, struct.error, zlib.error)
+_DAMAGED = (
+    RuntimeError, EOFError, zipfile.BadZipFile, LookupError, ValueError, TypeError, AttributeError, AssertionError, OverflowError,
+    struct.error, zlib.error,
+)  # fmt: skip
 
 
 def read_file(path: str | Path) -> Any:
@@ -38,7 +42,7 @@ def read_file(path: str | Path) -> Any:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        _verify(path)
+        verify_checksums(path)
         with torch.serialization.safe_globals(_numpy_values()):
             return torch.load(path, map_location="cpu", weights_only=True)
     except SafetensorError as error:
@@ -49,14 +53,19 @@ def read_file(path: str | Path) -> Any:
         raise UserError(f"{path} is damaged or no PyTorch file ({_first_sentence(str(error))}); fetch or write it again") from error
 
 
-def _verify(path: Path) -> None:
-    """BadZipFile where an entry of a PyTorch file is not what its checksum says: PyTorch reads the checksums and compares nothing."""
+def verify_checksums(path: str | Path) -> None:
+    """zipfile.BadZipFile where an entry of a PyTorch file is not what its checksum says: PyTorch has the checksums and compares nothing."""
     if not zipfile.is_zipfile(path):
         return  # the form before PyTorch 1.6, which has none
     with zipfile.ZipFile(path) as file:
         if not any(entry.CRC for entry in file.infolist()):
             return  # written under torch.serialization.set_crc32_options(False)
-        damaged = file.testzip()
+        try:
+            damaged = file.testzip()
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            raise zipfile.BadZipFile("an entry lies outside the file") from error
     if damaged is not None:
         raise zipfile.BadZipFile(f"its entry {damaged} is not what its checksum says")
 

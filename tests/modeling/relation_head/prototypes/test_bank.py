@@ -101,6 +101,16 @@ class Harmful:
         return os.mkdir, (str(self.path),)
 
 
+def test_one_changed_bit_is_an_error_that_names_the_file(tmp_path):
+    path = tmp_path / "protos.pt"
+    write_prototypes(path, ROWS, NAMES, counts=torch.ones(4), source="a test")
+    content = bytearray(path.read_bytes())
+    content[content.index(ROWS.numpy().tobytes()) + 5] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"protos\.pt.*checksum"):
+        read_prototypes(source(path), NAMES)
+
+
 @pytest.mark.parametrize("save", [torch.save, lambda obj, path: path.write_bytes(pickle.dumps(obj))], ids=["torch", "pickle"])
 def test_code_in_a_file_is_not_run(tmp_path, save):
     path = tmp_path / "protos.pt"

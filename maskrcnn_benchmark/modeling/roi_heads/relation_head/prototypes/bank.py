@@ -16,6 +16,7 @@ from torch import Tensor
 
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.files import atomic_path
+from maskrcnn_benchmark.utils.weight_files import verify_checksums
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +76,7 @@ def _load(source: PrototypeSource) -> Any:
     if not Path(source.path).is_file():
         raise source.error("no such file", "make it with")
     try:
+        verify_checksums(source.path)
         return torch.load(source.path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise source.error(f"not a prototype file that can be read without running code ({' '.join(str(error).split())[:160]})") from error

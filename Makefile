@@ -2,6 +2,7 @@
 # make test   lint, then the whole suite
 # make bench  speed, as ratios to plain references
 # make doctor what this machine can do, and what to mend
+# make check-kernels  the CUDA kernels compiled for the CPU, against the C++ ops, with and without sanitizers; minutes
 # make env    only the environment in .venv
 
 VENV ?= .venv
@@ -56,3 +57,6 @@ ablation: env
 doctor:
 	@test -x $(PYTHON) || $(MAKE) --no-print-directory env
 	@PYTHONPATH=$(CURDIR) $(PYTHON) tools/doctor.py $(DOCTOR_FLAGS)
+
+check-kernels: env
+	SGG_CHECK_KERNELS=1 $(PYTHON) -m pytest -q -rs tests/gpu_free/test_kernels.py

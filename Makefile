@@ -3,6 +3,7 @@
 # make bench  speed, as ratios to plain references
 # make doctor what this machine can do, and what to mend
 # make stress 200 kills of trainings, caches, data sets and prototypes, each started again and compared (docs/reliability.md)
+# make check-kernels  the CUDA kernels compiled for the CPU, against the C++ ops, with and without sanitizers; minutes
 # make env    only the environment in .venv
 
 VENV ?= .venv
@@ -60,3 +61,6 @@ stress: env
 doctor:
 	@test -x $(PYTHON) || $(MAKE) --no-print-directory env
 	@PYTHONPATH=$(CURDIR) $(PYTHON) tools/doctor.py $(DOCTOR_FLAGS)
+
+check-kernels: env
+	SGG_CHECK_KERNELS=1 $(PYTHON) -m pytest -q -rs tests/gpu_free/test_kernels.py

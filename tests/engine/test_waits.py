@@ -44,7 +44,7 @@ def text(counts):
 
 
 def of_an_update(monkeypatch, waits, cfg):
-    """The waits of the last of a few updates of two images."""
+    """The waits of an update of two images, the third."""
     asked, seen = StopRequest.__call__, []
 
     def ask(request):
@@ -54,7 +54,7 @@ def of_an_update(monkeypatch, waits, cfg):
 
     monkeypatch.setattr(StopRequest, "__call__", ask)
     run_training(cfg, skip_test=True)
-    return seen[-1]
+    return seen[2]
 
 
 CASES = {
@@ -80,8 +80,8 @@ def test_an_update_of_a_detector_waits_so_often_at_most(world, monkeypatch, wait
 def test_an_update_on_cached_features_waits_so_often_at_most(world, monkeypatch, waits):
     started = load_config(world / "relation.yaml", [*BARE, "OUTPUT_DIR", world / "first", "SOLVER.MAX_ITER", 1])
     run_training(started, skip_test=True)
-    first = ["MODEL.WEIGHT", world / "first" / "model_final.pth"]
-    keys = [HEAD + "FREEZE_FEATURE_EXTRACTORS", True, *first, "DATALOADER.FEATURE_CACHE", "cache"]
+    keys = [HEAD + "FREEZE_FEATURE_EXTRACTORS", True, "DATALOADER.FEATURE_CACHE", "cache"]
+    keys += ["MODEL.WEIGHT", world / "first" / "model_final.pth"]
     found = of_an_update(monkeypatch, waits, load_config(world / "relation.yaml", [*BARE, *FROZEN, *keys, *spln(world)]))
     assert found.total() <= 3, text(found)
 

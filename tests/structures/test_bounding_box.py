@@ -4,7 +4,15 @@ import pytest
 import torch
 
 from maskrcnn_benchmark.structures.bounding_box import BoxList
-from maskrcnn_benchmark.structures.boxlist_ops import boxlist_iou, cat_boxlist, keep_boxes, pairwise_iou, remove_small_boxes, union_boxes
+from maskrcnn_benchmark.structures.boxlist_ops import (
+    boxlist_iou,
+    cat_boxlist,
+    keep_boxes,
+    on_cpu,
+    pairwise_iou,
+    remove_small_boxes,
+    union_boxes,
+)
 
 
 def random_boxes(n, size=(40, 30), seed=0):
@@ -127,6 +135,18 @@ def test_joining_needs_equal_fields():
         cat_boxlist([a, b])
     b.add_field("labels", torch.ones(3))
     assert cat_boxlist([a, b]).get_field("labels").tolist() == [0, 0, 1, 1, 1]
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_lists_come_to_the_cpu_together_with_the_fields_that_are_wanted(device):
+    lists = [random_boxes(2), random_boxes(0), random_boxes(3, seed=1).convert("xywh")]
+    lists[0].add_field("labels", torch.tensor([4, 5]))
+    lists[2].add_field("image_id", 7)
+    moved = on_cpu([boxes.to(device) for boxes in lists])
+    for before, after in zip(lists, moved, strict=True):
+        assert torch.equal(after.bbox, before.bbox) and (after.size, after.mode, after.fields()) == (before.size, before.mode, before.fields())
+    assert moved[0].get_field("labels").tolist() == [4, 5] and moved[2].get_field("image_id") == 7
+    assert [boxes.fields() for boxes in on_cpu(lists, ("labels",))] == [["labels"], [], []]
 
 
 @pytest.mark.gpu

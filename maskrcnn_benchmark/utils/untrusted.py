@@ -59,27 +59,36 @@ def shown(value: Any) -> str:
     return "null" if value is None else _short.repr(value)
 
 
-def read_json(file: str | Path, kind: type) -> Any:
+def read_json(file: str | Path, kind: type, cure: str | None = None) -> Any:
     """
     The content of a JSON file, which must be a `kind` (dict or list).
 
+    Args:
+        cure: what to do about a file that cannot be read; by default what helps with a published one.
     Raises:
         UserError: no such file, no UTF-8, no JSON, nested too deeply, a key twice in one object, or another kind.
     """
-    file = Path(file)
     try:
-        content = json.loads(file.read_bytes(), object_pairs_hook=_unique)
+        text = Path(file).read_bytes()
     except OSError as error:
-        raise UserError(f"{file}: cannot be read ({error.strerror or error}); DATASET.md says where to get it") from error
+        why = error.strerror or error
+        raise UserError(f"{file}: cannot be read ({why}); {cure or 'DATASET.md says where to get it'}") from error
+    return parse_json(text, kind, str(file), cure)
+
+
+def parse_json(text: bytes | str, kind: type, where: str, cure: str | None = None) -> Any:
+    """The same of JSON that is at hand; `where` begins the message."""
+    try:
+        content = json.loads(text, object_pairs_hook=_unique)
     except UnicodeDecodeError as error:
-        raise UserError(f"{file}: byte {error.start} is not UTF-8; save the file as UTF-8, or fetch it again") from error
+        raise UserError(f"{where}: byte {error.start} is not UTF-8; save the file as UTF-8, or fetch it again") from error
     except _TwiceError as error:
-        raise UserError(f"{file}: the key {shown(error.args[0])} stands twice in one object; one of its values would be lost") from error
+        raise UserError(f"{where}: the key {shown(error.args[0])} stands twice in one object; one of its values would be lost") from error
     except (ValueError, RecursionError) as error:
         why = "nested too deeply" if isinstance(error, RecursionError) else error
-        raise UserError(f"{file}: is not valid JSON ({why}); fetch it again") from error
+        raise UserError(f"{where}: is not valid JSON ({why}); {cure or 'fetch it again'}") from error
     if not isinstance(content, kind):
-        raise UserError(f"{file}: expected a JSON {'list' if kind is list else 'object'}, found {type(content).__name__}")
+        raise UserError(f"{where}: expected a JSON {'list' if kind is list else 'object'}, found {type(content).__name__}")
     return content
 
 

@@ -4,6 +4,7 @@
 # make doctor what this machine can do, and what to mend
 # make stress 200 kills of trainings, caches, data sets and prototypes, each started again and compared (docs/reliability.md)
 # make check-kernels  the CUDA kernels compiled for the CPU, against the C++ ops, with and without sanitizers; minutes
+# make fuzz   2,000 damaged files of every kind, read by every reader
 # make env    only the environment in .venv
 
 VENV ?= .venv
@@ -19,7 +20,7 @@ INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check
 # Where there is a CUDA compiler the tests build the CUDA sources too.
 TEST_BUILD := $(if $(shell command -v nvcc 2>/dev/null),$(VENV)/.built-cuda,$(VENV)/.built)
 
-.PHONY: env demo test lint bench ablation doctor check-kernels stress
+.PHONY: env demo test lint bench ablation doctor check-kernels stress fuzz
 
 env: $(VENV)/.built
 
@@ -56,6 +57,9 @@ ablation: env
 
 stress: env
 	$(PYTHON) -m tests.stress.kills $(STRESS_FLAGS)
+
+fuzz: env
+	$(PYTHON) -m tests.fuzz $(FUZZ_FLAGS)
 
 # Also where a build has failed half way: only the environment has to be there.
 doctor:

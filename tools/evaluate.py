@@ -17,7 +17,7 @@ from maskrcnn_benchmark.evaluation.bootstrap import bootstrap, paired_bootstrap
 from maskrcnn_benchmark.evaluation.predictions import PredictionFile
 from maskrcnn_benchmark.evaluation.saved import Setting, evaluate_saved
 from maskrcnn_benchmark.evaluation.scene_graph import K_VALUES, MODES
-from maskrcnn_benchmark.evaluation.table import difference_table, interval_table, metrics_table, open_images_table
+from maskrcnn_benchmark.evaluation.table import coverage_text, difference_table, interval_table, metrics_table, open_images_table
 from maskrcnn_benchmark.utils.console import printable
 from maskrcnn_benchmark.utils.errors import run_tool
 from maskrcnn_benchmark.utils.files import write_json
@@ -34,6 +34,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rel-nms", action="store_true", help="pairs of the same things compete for their predicates, as PE-Net published")
     parser.add_argument("--iou-threshold", type=float, default=0.5, help="overlap from which a box is found (default 0.5)")
     parser.add_argument("--open-images", action="store_true", help="the figures of the Open Images challenge too")
+    parser.add_argument("--partial", action="store_true", help="with --dataset: the file may hold a part of its images; the figures say so")
     parser.add_argument("--bootstrap", type=int, metavar="N", default=0, help="95 %% intervals from N draws of the images, such as 1000")
     parser.add_argument("--metrics", nargs="+", default=["R", "mR", "F"], help="figures with intervals (default: R mR F)")
     parser.add_argument("--seed", type=int, default=0, help="of the draws (default 0)")
@@ -51,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         iou_threshold=args.iou_threshold,
         rel_nms=args.rel_nms,
         open_images=args.open_images,
+        partial=args.partial,
     )
     draws = {"samples": args.bootstrap or 1000, "seed": args.seed}
     evaluator, metrics = evaluate_saved(PredictionFile(args.file), setting)
@@ -65,7 +67,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         differences = {f"{name}@{k}": paired_bootstrap(evaluator, other, name, k, **draws) for name in args.metrics for k in K_VALUES}
         metrics["compared_with"] = {"file": args.compare, "differences": differences, "metrics": other_metrics}
         texts.append(difference_table(differences))
-    sys.stdout.write(printable("\n\n".join(texts)) + "\n")
+    note = coverage_text(metrics)
+    text = "\n\n".join([texts[0], *(f"{text}\n{note}" if note else text for text in texts[1:])])
+    sys.stdout.write(printable(text) + "\n")
     if args.output:
         write_json(args.output, metrics)
     return 0

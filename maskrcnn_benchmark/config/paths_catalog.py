@@ -13,6 +13,11 @@ VG_CORRUPT_IMAGES = (1592, 1722, 4616, 4617)
 VG_NUM_VAL = GQA_NUM_VAL = 5000
 SCENES_NUM_VAL = 100
 PSG_NUM_VAL = 1000
+# Names and folders of the catalog's own, which no other data set can have.
+RESERVED_NAMES = frozenset(
+    ("vg", "VG_stanford_filtered_with_attribute", "VG_stanford_filtered", "gqa", "GQA_200", "openimages", "open_image_v6", "openimage_v6",
+     "vrd", "psg", "scenes")
+)  # fmt: skip
 CATALOG_PREFIX = "catalog://"
 # What the names of ImageNet networks, which are trunks and nothing more, begin with.
 IMAGENET_PREFIX = CATALOG_PREFIX + "ImageNetPretrained/"

@@ -10,6 +10,7 @@ import torch
 from maskrcnn_benchmark.config.paths_catalog import DatasetEntry, dataset_entry
 from maskrcnn_benchmark.config.task import Task
 from maskrcnn_benchmark.data.datasets import READERS, AnnotationSource, SceneGraphDataset, split_rows
+from maskrcnn_benchmark.data.findings import WARNING
 from maskrcnn_benchmark.data.loader import EvaluationLoader, TrainingLoader
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.data.samplers import EvaluationBatchSampler, TrainingBatchSampler, aspect_groups, canvas_groups
@@ -23,11 +24,26 @@ from maskrcnn_benchmark.utils.log import get_logger, warn_once
 logger = get_logger(__name__)
 
 
-def read_source(entry: DatasetEntry, *, statistics_only: bool = False) -> AnnotationSource:
-    """The annotations of a catalog entry. UserError for files that are missing or damaged."""
+def read_source(entry: DatasetEntry, *, statistics_only: bool = False, say_findings: bool = True) -> AnnotationSource:
+    """
+    The annotations of a catalog entry.
+
+    Args:
+        statistics_only: sizes and ids of images are not needed.
+        say_findings: log what was left out or is odd; False: the caller tells it.
+    Raises:
+        UserError: files that are missing or damaged.
+    """
     if not all(path.exists() for what, path in entry.files.items() if what != "images"):
         entry.require_files()
-    return READERS[entry.kind](entry, statistics_only)
+    source = READERS[entry.kind](entry, statistics_only)
+    for finding in source.findings if say_findings else ():
+        text = f"{source.file}: {finding.sentence()}"
+        if finding.level == WARNING:
+            warn_once(logger, text)
+        else:
+            logger.info("%s", text)
+    return source
 
 
 def training_statistics(name: str) -> TrainingStatistics:

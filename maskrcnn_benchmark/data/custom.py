@@ -5,8 +5,8 @@ The input is one JSON list or several: {"file", "objects": [{"box": [x1, y1, x2,
 "relations": [[subject, predicate, object], ...], "split"?}, boxes in pixels, subject and object as positions in "objects" from 0.
 """
 
-import math
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -14,13 +14,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from maskrcnn_benchmark.data.datasets.records import read_json
+from maskrcnn_benchmark.config.paths_catalog import RESERVED_NAMES
 from maskrcnn_benchmark.data.datasets.vg_layout import IMAGE_DIR, MAX_ATTRIBUTES, SPLITS, write_vg_layout
-from maskrcnn_benchmark.data.image_files import ImageFileError, image_size
+from maskrcnn_benchmark.data.image_files import image_size
+from maskrcnn_benchmark.data.image_ids import check_file_name
+from maskrcnn_benchmark.data.meta import BACKGROUND
+from maskrcnn_benchmark.data.names import clean_name, vocabulary
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger
 from maskrcnn_benchmark.utils.progress import progress
 from maskrcnn_benchmark.utils.seeding import numpy_generator
+from maskrcnn_benchmark.utils.untrusted import fields, is_number, read_json, shown
 
 logger = get_logger(__name__)
 
@@ -37,12 +41,11 @@ class Vocabulary:
 
     @classmethod
     def from_file(cls, path: str | Path) -> "Vocabulary":
-        """From a JSON object with the lists objects, predicates and, if there are any, attributes."""
+        """From a JSON object with the lists objects, predicates and, if there are any, attributes. UserError for what is no vocabulary."""
         content = read_json(path, dict)
-        for key in ("objects", "predicates"):
-            if not isinstance(content.get(key), list):
-                raise UserError(f"{path}: expected the lists objects and predicates, found {', '.join(content) or 'nothing'}")
-        return cls(content["objects"], content["predicates"], content.get("attributes", []))
+        lists = fields(content | {"attributes": content.get("attributes") or []}, str(path), objects=list, predicates=list, attributes=list)
+        kinds = zip(("objects", "predicates", "attributes"), lists, strict=True)
+        return cls(*(list(vocabulary(names, f"{path}, {kind}")[1:]) for kind, names in kinds))
 
     @classmethod
     def from_entries(cls, entries: Iterable[dict[str, Any]]) -> "Vocabulary":
@@ -72,7 +75,7 @@ def make_dataset(
     skip_bad: bool = False,
 ) -> dict[str, int]:
     """
-    Writes a data set in the VG layout from JSON lists and a folder of images.
+    Writes a data set in the VG layout from JSON lists and a folder of images. Names that differ by blanks or Unicode form are one.
 
     Args:
         files: the lists; several are joined.
@@ -84,8 +87,9 @@ def make_dataset(
     Returns:
         Numbers of images, boxes, relations, objects, predicates, attributes and bad entries.
     Raises:
-        UserError: bad entries (each is logged with its reason), or no entry at all.
+        UserError: bad entries (each is logged with its reason), no entry at all, or a folder whose name could not be found again.
     """
+    check_folder_name(folder)
     if min(val, test) < 0 or val + test >= 1:
         raise UserError(f"the shares for val and test must be at least 0 and leave something to train on, found {val} and {test}")
     image_dir, folder = Path(image_dir), Path(folder)
@@ -117,6 +121,18 @@ def make_dataset(
     }
 
 
+def check_folder_name(folder: str | Path) -> None:
+    """UserError unless DATASETS.TRAIN can name the data set in this folder, by the folder's name with _train behind it."""
+    name = Path(folder).resolve().name
+    if not re.fullmatch(r"\w[\w.-]*", name) or name.rpartition("_")[2] in SPLITS:
+        raise UserError(
+            f"folder {folder}: its name is the data set's, so it must be of letters, digits, '_', '-' and '.', and not end in _train, _val "
+            f"or _test; found {name!r}"
+        )
+    if name in RESERVED_NAMES:
+        raise UserError(f"folder {folder}: {name} is the name of another data set (DATASET.md lists them); take another name")
+
+
 def _read(files: Sequence[str | Path]) -> list[tuple[str, Any]]:
     """All entries with the words that name them."""
     return [(f"{file}, entry {position} (from 0)", entry) for file in files for position, entry in enumerate(read_json(file, list))]
@@ -128,89 +144,80 @@ def _checked(
     """The usable entries, with "size" added, and a line for each other."""
     good, problems, seen = [], [], set()
     for where, entry in progress(entries, desc="checking", unit="image"):
-        problem = _problem(entry, vocabulary)
-        if problem is None and entry["file"] in seen:
-            problem = f"'{entry['file']}' was given before"
-        if problem is None:
-            try:
-                size = image_size(image_dir / entry["file"])
-                problem = _outside(entry, size)
-            except ImageFileError as error:
-                problem = str(error)
-        if problem is None:
-            seen.add(entry["file"])
-            good.append({**entry, "size": size})
-        else:
+        try:
+            clean = _clean_entry(entry, vocabulary)
+            place = os.path.normpath(clean["file"])
+            if place in seen:
+                raise UserError(f"'{clean['file']}' was given before")
+            size = image_size(image_dir / clean["file"])
+            _check_inside(clean, size)
+        except UserError as error:
             name = entry.get("file") if isinstance(entry, dict) else None
-            problems.append(f"{where}{f', {name}' if isinstance(name, str) else ''}: {problem}")
+            problems.append(f"{where}{f', {shown(name)}' if isinstance(name, str) else ''}: {error}")
+        else:
+            seen.add(place)
+            good.append({**clean, "size": size})
     return good, problems
 
 
-def _problem(entry: Any, vocabulary: Vocabulary | None) -> str | None:
-    """What is wrong with an entry's form, if anything."""
+def _clean_entry(entry: Any, vocabulary: Vocabulary | None) -> dict[str, Any]:
+    """An entry with its names in their one spelling. UserError that says what is wrong with its form."""
     if not isinstance(entry, dict) or not isinstance(entry.get("file"), str) or not isinstance(entry.get("objects"), list):
-        return 'expected an object with "file" (text) and "objects" (list)'
-    path = Path(entry["file"])
-    if path.is_absolute() or ".." in path.parts:
-        return '"file" must be relative to the folder of images and stay in it'
-    if entry.get("split") not in (None, *SPLITS):
-        return f'"split" must be one of {", ".join(SPLITS)}, found {entry["split"]!r}'
-    for row, item in enumerate(entry["objects"]):
-        problem = _object_problem(item, vocabulary)
-        if problem:
-            return f"object {row}: {problem}"
-    relations = entry.get("relations", [])
+        raise UserError('expected an object with "file" (text) and "objects" (list)')
+    check_file_name(entry["file"], '"file"', copied=True)
+    if entry.get("split") is not None and (not isinstance(entry["split"], str) or entry["split"] not in SPLITS):
+        raise UserError(f'"split" must be one of {", ".join(SPLITS)}, found {shown(entry["split"])}')
+    relations = entry.get("relations") or []
     if not isinstance(relations, list):
-        return '"relations" must be a list'
-    for row, relation in enumerate(relations):
-        problem = _relation_problem(relation, len(entry["objects"]), vocabulary)
-        if problem:
-            return f"relation {row}: {problem}"
-    return None
+        raise UserError('"relations" must be a list')
+    objects = [_clean_object(item, f"object {row}", vocabulary) for row, item in enumerate(entry["objects"])]
+    triplets = [_clean_relation(item, f"relation {row}", len(objects), vocabulary) for row, item in enumerate(relations)]
+    return {**entry, "objects": objects, "relations": triplets}
 
 
-def _object_problem(item: Any, vocabulary: Vocabulary | None) -> str | None:
-    if not isinstance(item, dict) or not _is_name(item.get("label")):
-        return 'expected an object with "box" and "label" (text)'
+def _clean_object(item: Any, where: str, vocabulary: Vocabulary | None) -> dict[str, Any]:
+    if not isinstance(item, dict) or not isinstance(item.get("label"), str):
+        raise UserError(f'{where}: expected an object with "box" and "label" (text), found {shown(item)}')
     box = item.get("box")
-    if not isinstance(box, list) or len(box) != 4 or not all(_is_number(value) for value in box):
-        return f'"box" must be [x1, y1, x2, y2], found {box}'
+    if not isinstance(box, list) or len(box) != 4 or not all(map(is_number, box)):
+        raise UserError(f'{where}: "box" must be [x1, y1, x2, y2], found {shown(box)}')
     if box[2] <= box[0] or box[3] <= box[1]:
-        return f'"box" must have x2 > x1 and y2 > y1, found {box}'
-    attributes = item.get("attributes", [])
-    if not isinstance(attributes, list) or len(attributes) > MAX_ATTRIBUTES or not all(map(_is_name, attributes)):
-        return f'"attributes" must be a list of at most {MAX_ATTRIBUTES} names, found {attributes}'
-    if vocabulary is not None and item["label"] not in vocabulary.objects:
-        return f"label '{item['label']}' is not in the vocabulary"
-    unknown = [name for name in attributes if vocabulary is not None and name not in vocabulary.attributes]
-    return f"attribute '{unknown[0]}' is not in the vocabulary" if unknown else None
+        raise UserError(f'{where}: "box" must have x2 > x1 and y2 > y1, found {box}')
+    if max(box) <= 1:
+        raise UserError(f'{where}: "box" must be in pixels, not in parts of the image, found {box}')
+    attributes = item.get("attributes") or []
+    if not isinstance(attributes, list) or len(attributes) > MAX_ATTRIBUTES:
+        raise UserError(f'{where}: "attributes" must be a list of at most {MAX_ATTRIBUTES} names, found {shown(attributes)}')
+    known = (None, None) if vocabulary is None else (vocabulary.objects, vocabulary.attributes)
+    label = _clean_word(item["label"], f'{where}, "label"', known[0])
+    return {**item, "label": label, "attributes": [_clean_word(name, f'{where}, "attributes"', known[1]) for name in attributes]}
 
 
-def _relation_problem(relation: Any, objects: int, vocabulary: Vocabulary | None) -> str | None:
-    if not isinstance(relation, list) or len(relation) != 3 or not _is_name(relation[1]):
-        return f"expected [subject, predicate, object] with the predicate as text, found {relation}"
+def _clean_relation(relation: Any, where: str, objects: int, vocabulary: Vocabulary | None) -> list[Any]:
+    if not isinstance(relation, list) or len(relation) != 3 or not isinstance(relation[1], str):
+        raise UserError(f"{where}: expected [subject, predicate, object] with the predicate as text, found {shown(relation)}")
     for end in (relation[0], relation[2]):
         if not isinstance(end, int) or isinstance(end, bool) or not 0 <= end < objects:
-            return f"subject and object must be positions from 0 to {objects - 1}, found {relation}"
-    if vocabulary is not None and relation[1] not in vocabulary.predicates:
-        return f"predicate '{relation[1]}' is not in the vocabulary"
-    return None
+            raise UserError(f"{where}: subject and object must be positions from 0 to {objects - 1}, found {shown(relation)}")
+    predicate = _clean_word(relation[1], f"{where}, predicate", None if vocabulary is None else vocabulary.predicates)
+    return [relation[0], predicate, relation[2]]
 
 
-def _outside(entry: dict[str, Any], size: tuple[int, int]) -> str | None:
+def _clean_word(value: Any, where: str, known: list[str] | None) -> str:
+    """A name in its one spelling, which must be one of `known`, if there are any, and not the background's."""
+    name = clean_name(value, where)
+    if name == BACKGROUND:
+        raise UserError(f"{where}: {BACKGROUND} is the name of class 0 and can be no other's")
+    if known is not None and name not in known:
+        raise UserError(f"{where}: '{name}' is not in the vocabulary")
+    return name
+
+
+def _check_inside(entry: dict[str, Any], size: tuple[int, int]) -> None:
     for row, item in enumerate(entry["objects"]):
         x1, y1, x2, y2 = item["box"]
         if x1 >= size[0] - 1 or y1 >= size[1] - 1 or x2 <= 0 or y2 <= 0:
-            return f"object {row}: box {item['box']} lies outside the image, which is {size[0]} x {size[1]}"
-    return None
-
-
-def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and value.strip() != ""
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+            raise UserError(f"object {row}: box {item['box']} lies outside the image, which is {size[0]} x {size[1]}")
 
 
 def _image(entry: dict[str, Any], ids: tuple[dict[str, int], ...], position: int) -> dict[str, Any]:

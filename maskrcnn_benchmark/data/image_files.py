@@ -1,33 +1,95 @@
-"""Reading image files into uint8 tensors."""
+"""Reading image files, upright, into uint8 tensors; their sizes from the header alone."""
 
+import io
+import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import cv2
 import numpy as np
 import torch
+from PIL import ExifTags, Image
 from torch import Tensor
 from torchvision.io import ImageReadMode, decode_image
 
 from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.limits import PIXELS
 
 _CURE = "fetch it again, or let DATASETS.SKIP_MISSING_IMAGES True leave such images out"
+_JPEG = ("JPEG", "MPO")  # MPO: a JPEG with further pictures behind it
+# EXIF orientation -> (mirrored left to right, quarter turns against the clock, after that) to stand upright.
+_TURNS = {1: (False, 0), 2: (True, 0), 3: (False, 2), 4: (True, 2), 5: (True, 1), 6: (False, 3), 7: (True, 3), 8: (False, 1)}
+# Pillow warns of oddities that do not matter here: EXIF entries that are cut, sizes that are limited below.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+_DAMAGE = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, OverflowError)
 
 
 class ImageFileError(UserError):
-    """An image file is missing, truncated, or not what the annotations say."""
+    """An image file is missing, truncated, too large, or not what the annotations say."""
 
 
-def read_image(path: str | Path, *, upright: bool = False) -> Tensor:
+@dataclass(frozen=True)
+class ImageHeader:
     """
-    Decodes an image file of any usual format.
+    Args:
+        format: Pillow's name of it.
+        stored: (width, height) as the pixels lie in the file.
+        orientation: EXIF's, from 1 (as it lies) to 8.
+        frames: pictures in the file; the first one counts.
+    """
+
+    format: str
+    stored: tuple[int, int]
+    orientation: int
+    frames: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) upright, as viewers and annotation tools show the image."""
+        return self.stored[::-1] if _TURNS[self.orientation][1] % 2 else self.stored
+
+
+def image_header(path: str | Path) -> ImageHeader:
+    """Size and orientation of an image file, without decoding it. ImageFileError as read_image."""
+    try:
+        with open(path, "rb") as file:
+            return _header(file, path)
+    except OSError as error:
+        raise ImageFileError(f"image {path}: cannot be read ({error.strerror or error}); {_CURE}") from error
+
+
+def image_size(path: str | Path) -> tuple[int, int]:
+    """(width, height) of an image file as it stands upright, from its header. ImageFileError as read_image."""
+    return image_header(path).size
+
+
+def _header(file: BinaryIO, path: str | Path) -> ImageHeader:
+    if Image.MAX_IMAGE_PIXELS is not None and Image.MAX_IMAGE_PIXELS < PIXELS.value:
+        Image.MAX_IMAGE_PIXELS = PIXELS.value  # one limit, this one
+    try:
+        with Image.open(file) as image:
+            kind, stored, frames = str(image.format), image.size, getattr(image, "n_frames", 1)
+            # Pillow turns TIFF files by itself, and gives their size accordingly.
+            orientation = 1 if kind == "TIFF" else image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Image.DecompressionBombError as error:
+        raise ImageFileError(f"image {path}: too large ({error}); the environment variable {PIXELS.name} sets the limit") from error
+    except _DAMAGE as error:
+        known = "JPEG, PNG, WEBP, GIF, BMP, TIFF and what else Pillow knows"
+        raise ImageFileError(f"image {path}: its header is that of no image that is known ({known}), or damaged; {_CURE}") from error
+    PIXELS.check(stored[0] * stored[1], f"image {path}")
+    return ImageHeader(kind, stored, orientation if orientation in _TURNS else 1, frames)
+
+
+def read_image(path: str | Path, *, upright: bool = True) -> Tensor:
+    """
+    Decodes an image file of any usual format; of several frames the first.
 
     Args:
-        upright: turn the image as its EXIF orientation says; False: as it is stored, which is how data sets are annotated.
+        upright: turn the image as its EXIF orientation says, as annotation tools show it; False: as it is stored (TIFF: upright too).
     Returns:
         (3, h, w) uint8 RGB.
     Raises:
-        ImageFileError: the file is missing, truncated or no image; the message names it.
+        ImageFileError: the file is missing, truncated, larger than DATA_MAX_PIXELS or no image; the message names it.
     """
     try:
         data = np.fromfile(path, dtype=np.uint8)
@@ -35,48 +97,28 @@ def read_image(path: str | Path, *, upright: bool = False) -> Tensor:
         raise ImageFileError(f"image {path}: cannot be read ({error.strerror or error}); {_CURE}") from error
     if len(data) == 0:
         raise ImageFileError(f"image {path}: the file is empty; {_CURE}")
+    header = _header(io.BytesIO(data), path)
+    image = _decode(data, header, path)
+    mirrored, turns = _TURNS[header.orientation] if upright else (False, 0)
+    image = image.flip(2) if mirrored else image
+    return torch.rot90(image, turns, (1, 2)) if turns else image
+
+
+def _decode(data: np.ndarray, header: ImageHeader, path: str | Path) -> Tensor:
+    """The pixels as they lie in the file."""
     try:
-        return _to_uint8(decode_image(torch.from_numpy(data), mode=ImageReadMode.RGB, apply_exif_orientation=upright))
-    except RuntimeError as error:
-        reason = str(error).splitlines()[0]
-        if "Unsupported" not in reason:  # torchvision knows the format, so the file is at fault
-            raise ImageFileError(f"image {path}: does not decode ({reason.rsplit(', ', 1)[-1]}); {_CURE}") from error
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION))
-    if image is None:
-        raise ImageFileError(f"image {path}: no image that is known (JPEG, PNG, WEBP, GIF, BMP, TIFF and what else OpenCV reads); {_CURE}")
-    return torch.from_numpy(np.ascontiguousarray(image[:, :, ::-1])).permute(2, 0, 1)
+        if header.format in _JPEG:
+            return decode_image(torch.from_numpy(data), mode=ImageReadMode.RGB)
+        # Not torchvision's decoders: a damaged PNG file can end the process in its.
+        with Image.open(io.BytesIO(data)) as image:
+            return torch.from_numpy(_rgb(image)).permute(2, 0, 1)
+    except (RuntimeError, *_DAMAGE) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rsplit(", ", 1)[-1]
+        raise ImageFileError(f"image {path}: does not decode ({reason}); {_CURE}") from error
 
 
-def image_size(path: str | Path) -> tuple[int, int]:
-    """(width, height) of an image file, from its header alone where it is a JPEG. ImageFileError as read_image."""
-    try:
-        with open(path, "rb") as file:
-            size = _jpeg_size(file)
-    except OSError as error:
-        raise ImageFileError(f"image {path}: cannot be read ({error.strerror or error}); {_CURE}") from error
-    if size is None:
-        image = read_image(path)
-        size = (image.size(2), image.size(1))
-    return size
-
-
-def _jpeg_size(file: BinaryIO) -> tuple[int, int] | None:
-    """The size in a JPEG's frame header, found by walking over its segments; None if it is no JPEG or has none."""
-    if file.read(2) != b"\xff\xd8":
-        return None
-    while True:
-        head = file.read(4)
-        if len(head) < 4 or head[0] != 0xFF:
-            return None
-        marker, length = head[1], int.from_bytes(head[2:], "big")
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # frame headers; the three are tables
-            frame = file.read(5)
-            return (int.from_bytes(frame[3:5], "big"), int.from_bytes(frame[1:3], "big")) if len(frame) == 5 else None
-        file.seek(length - 2, 1)
-
-
-def _to_uint8(image: Tensor) -> Tensor:
-    """The first frame of an animation, the upper byte of 16-bit channels."""
-    if image.dim() == 4:
-        image = image[0]
-    return image if image.dtype == torch.uint8 else (image.to(torch.int32) >> 8).to(torch.uint8)
+def _rgb(image: Image.Image) -> np.ndarray:
+    """(h, w, 3) uint8 of the first frame; of 16-bit channels the upper byte."""
+    if image.mode.startswith("I;16"):
+        return np.repeat((np.array(image) >> 8).astype(np.uint8)[:, :, None], 3, axis=2)
+    return np.array(image.convert("RGB"))

@@ -5,7 +5,7 @@ The file is a `.npz`, or a folder with one `.npy` an array (which is then read f
 
 | array | shape | |
 |---|---|---|
-| image_ids | (I,) | as the data set numbers its images (`image_id`), each once |
+| image_ids | (I,) | the data set's own ids of its images (`image_id`), numbers or text, each once |
 | sizes | (I, 2) | width and height of the frame that the image's boxes are in |
 | counts | (I,) | boxes of each image, 0 is legal |
 | boxes | (N, 4) | x1, y1, x2, y2, image after image |
@@ -14,7 +14,6 @@ The file is a `.npz`, or a folder with one `.npy` an array (which is then read f
 | features | (N, F) | optional: stand in for the relation head's own features of the entities |
 """
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,10 +21,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from maskrcnn_benchmark.data.image_ids import image_number
 from maskrcnn_benchmark.layers import box_iou
 from maskrcnn_benchmark.structures.bounding_box import BoxList
+from maskrcnn_benchmark.utils.arrays import ArrayFile, check_array, map_npy
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.files import atomic_path
+from maskrcnn_benchmark.utils.log import get_logger, warn_once
+
+logger = get_logger(__name__)
 
 NAMES = ("image_ids", "sizes", "counts", "boxes", "logits", "labels", "scores", "features")
 # A label without logits has at most this probability, so that its logit stays finite.
@@ -45,23 +49,20 @@ class ProposalFile:
         Raises:
             UserError: an array is missing, has another shape, or holds what cannot be.
         """
-        _check(arrays, num_classes, name)
-        self.arrays, self.num_classes, self.match_iou, self.name = dict(arrays), num_classes, match_iou, name
-        self.ends = np.cumsum(arrays["counts"])
-        self.row = {int(image_id): row for row, image_id in enumerate(arrays["image_ids"])}
+        self.arrays, self.row = _checked(arrays, num_classes, name)
+        self.num_classes, self.match_iou, self.name = num_classes, match_iou, name
+        self.ends = np.cumsum(self.arrays["counts"])
 
     @classmethod
     def open(cls, path: Path, *, num_classes: int, match_iou: float = 0.5) -> "ProposalFile":
         """Opens a `.npz` or a folder of `.npy` files. UserError if it cannot be read or does not hold what it must."""
-        try:
-            if path.is_dir():
-                arrays = {name: np.load(path / f"{name}.npy", mmap_mode="r") for name in NAMES if (path / f"{name}.npy").exists()}
-            else:
-                with np.load(path, allow_pickle=False) as archive:
-                    arrays = {name: archive[name] for name in NAMES if name in archive}
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
-            raise UserError(f"DATASETS.PROPOSALS {path}: cannot be read as .npz or as a folder of .npy files ({error})") from error
-        return cls(arrays, num_classes=num_classes, match_iou=match_iou, name=f"DATASETS.PROPOSALS {path}")
+        what = f"DATASETS.PROPOSALS {path}"
+        if path.is_dir():
+            arrays = {name: map_npy(path / f"{name}.npy", what) for name in NAMES if (path / f"{name}.npy").exists()}
+        else:
+            with ArrayFile(path, what) as archive:
+                arrays = {name: archive.read(name) for name in NAMES if name in archive}
+        return cls(arrays, num_classes=num_classes, match_iou=match_iou, name=what)
 
     def entities(self, target: BoxList, *, training: bool = False) -> BoxList:
         """
@@ -71,7 +72,7 @@ class ProposalFile:
             Boxes with `pred_labels`, `pred_scores`, `predict_logits` (n, O), `boxes_per_cls` (n, O, 4), `features` (n, F) if the file has
             them, and in training `labels`; on the target's device.
         Raises:
-            UserError: the file does not know the image.
+            UserError: the file does not know the image, or has logits or features of it that are not finite.
         """
         image_id = int(target.get_field("image_id"))
         if image_id not in self.row:
@@ -82,27 +83,30 @@ class ProposalFile:
         rows = slice(int(self.ends[row] - self.arrays["counts"][row]), int(self.ends[row]))
         width, height = (float(side) for side in self.arrays["sizes"][row])
         scale = np.asarray([target.size[0] / width, target.size[1] / height] * 2, np.float32)
-        boxes = BoxList(torch.from_numpy(self._rows("boxes", rows) * scale), target.size).clip_to_image()
-        logits = torch.from_numpy(self._rows("logits", rows)) if "logits" in self.arrays else self._label_logits(rows)
+        boxes = BoxList(torch.from_numpy(self._rows("boxes", rows, image_id) * scale), target.size).clip_to_image()
+        logits = torch.from_numpy(self._rows("logits", rows, image_id)) if "logits" in self.arrays else self._label_logits(rows, image_id)
         best = logits.softmax(dim=1)[:, 1:].max(dim=1)
         boxes.add_field("pred_labels", best.indices + 1)
         boxes.add_field("pred_scores", best.values)
         boxes.add_field("predict_logits", logits)
         boxes.add_field("boxes_per_cls", boxes.bbox[:, None].repeat(1, self.num_classes, 1))
         if "features" in self.arrays:
-            boxes.add_field("features", torch.from_numpy(self._rows("features", rows)))
+            boxes.add_field("features", torch.from_numpy(self._rows("features", rows, image_id)))
         boxes = boxes.to(target.bbox.device)
         if training:
             boxes.add_field("labels", self._matched_labels(boxes, target))
         return boxes
 
-    def _rows(self, name: str, rows: slice) -> np.ndarray:
-        return np.array(self.arrays[name][rows], dtype=np.float32)
+    def _rows(self, name: str, rows: slice, image_id: int) -> np.ndarray:
+        values = np.array(self.arrays[name][rows], dtype=np.float32)
+        if not np.isfinite(values).all():  # arrays of a folder are read here for the first time
+            raise UserError(f"{self.name}: {name} of image {image_id} must be finite numbers, found {values[~np.isfinite(values)][0]}")
+        return values
 
-    def _label_logits(self, rows: slice) -> Tensor:
+    def _label_logits(self, rows: slice, image_id: int) -> Tensor:
         """Logits whose softmax gives the label its score, and every other class an even share of the rest; the label stays the best."""
         labels = torch.from_numpy(np.array(self.arrays["labels"][rows], dtype=np.int64))
-        scores = torch.from_numpy(self._rows("scores", rows)) if "scores" in self.arrays else torch.ones(len(labels))
+        scores = torch.from_numpy(self._rows("scores", rows, image_id)) if "scores" in self.arrays else torch.ones(len(labels))
         least = 1.01 / self.num_classes  # at an even share any class could be the best
         scores = scores.clamp(least, LARGEST_PROBABILITY)
         rest = ((1 - scores) / (self.num_classes - 1))[:, None].repeat(1, self.num_classes)
@@ -151,13 +155,15 @@ class ProposalCollector:
             np.savez_compressed(file, **self.arrays())
 
 
-def _check(arrays: Mapping[str, np.ndarray], num_classes: int, name: str) -> None:
+def _checked(arrays: Mapping[str, np.ndarray], num_classes: int, name: str) -> tuple[dict[str, np.ndarray], dict[int, int]]:
+    """The arrays, and the row of each image by its id."""
     missing = [key for key in ("image_ids", "sizes", "counts", "boxes") if key not in arrays]
     if not {"logits", "labels"} & set(arrays):
         missing.append("logits (or labels)")
     if missing:
         raise UserError(f"{name}: no array {', '.join(missing)}; it has {', '.join(arrays) or 'none'}")
-    images, boxes = len(arrays["image_ids"]), len(arrays["boxes"])
+    arrays = dict(arrays)
+    images, boxes = (len(arrays[key]) if arrays[key].ndim else 0 for key in ("image_ids", "boxes"))
     shapes = {"image_ids": (images,), "sizes": (images, 2), "counts": (images,), "boxes": (boxes, 4), "logits": (boxes, num_classes)}
     shapes.update({"labels": (boxes,), "scores": (boxes,)})
     for key, shape in shapes.items():
@@ -167,11 +173,50 @@ def _check(arrays: Mapping[str, np.ndarray], num_classes: int, name: str) -> Non
             )
     if "features" in arrays and (arrays["features"].ndim != 2 or len(arrays["features"]) != boxes):
         raise UserError(f"{name}: features is {arrays['features'].shape}, expected ({boxes}, F)")
+    kinds = (("sizes", 2, False), ("counts", None, True), ("boxes", 4, False), ("labels", None, True), ("scores", None, False))
+    for key, columns, whole in kinds:
+        if key in arrays:
+            arrays[key] = check_array(arrays[key], f"{name}: {key}", columns, whole=whole)
+    for key in {"logits", "features"} & set(arrays):
+        if arrays[key].dtype.kind not in "iuf":
+            raise UserError(f"{name}: {key} must hold numbers, found {arrays[key].dtype}")
     if images and (arrays["counts"].min() < 0 or arrays["counts"].sum() != boxes):
         raise UserError(f"{name}: counts add up to {arrays['counts'].sum()}, but there are {boxes} boxes")
-    if len(np.unique(arrays["image_ids"])) != images:
-        raise UserError(f"{name}: image_ids names an image twice")
+    rows = _rows_by_image(arrays["image_ids"], name)
     if images and arrays["sizes"].min() <= 0:
         raise UserError(f"{name}: sizes must be above 0")
     if "logits" not in arrays and boxes and not (1 <= arrays["labels"].min() and arrays["labels"].max() < num_classes):
         raise UserError(f"{name}: labels must lie in 1 … {num_classes - 1}, found {arrays['labels'].min()} … {arrays['labels'].max()}")
+    if "scores" in arrays and boxes and not (arrays["scores"].min() >= 0 and arrays["scores"].max() < 1.001):
+        raise UserError(f"{name}: scores must lie in 0 … 1, found {arrays['scores'].min():g} … {arrays['scores'].max():g}")
+    _check_boxes(arrays, name)
+    return arrays, rows
+
+
+def _rows_by_image(image_ids: np.ndarray, name: str) -> dict[int, int]:
+    try:
+        rows = {image_number(image_id): row for row, image_id in enumerate(image_ids.tolist())}
+    except ValueError as error:
+        raise UserError(f"{name}: each of image_ids {error}") from error
+    if len(rows) != len(image_ids):
+        raise UserError(f"{name}: image_ids names an image twice")
+    return rows
+
+
+def _check_boxes(arrays: Mapping[str, np.ndarray], name: str) -> None:
+    """UserError for boxes of negative size, a warning for boxes in parts of their image."""
+    boxes, image = np.asarray(arrays["boxes"]), np.repeat(np.arange(len(arrays["counts"])), arrays["counts"])
+    negative = np.flatnonzero((boxes[:, 2:] < boxes[:, :2]).any(axis=1))
+    if len(negative):
+        raise UserError(
+            f"{name}: boxes must be x1, y1, x2, y2 with x2 >= x1 and y2 >= y1, found {boxes[negative[0]].tolist()} in image "
+            f"{arrays['image_ids'][image[negative[0]]]} and {len(negative) - 1} more such"
+        )
+    parts = ((boxes >= 0) & (boxes <= 1)).all(axis=1) & (boxes != np.rint(boxes)).any(axis=1) & (arrays["sizes"].min(axis=1)[image] > 8)
+    if parts.any():
+        first = arrays["image_ids"][image[np.flatnonzero(parts)[0]]]
+        warn_once(
+            logger,
+            f"{name}: {int(parts.sum())} of {len(boxes)} boxes ({100 * parts.mean():.1f} %) lie between 0 and 1, first in image {first}: "
+            "pixels of the frame that sizes gives are expected, not parts of the image",
+        )

@@ -6,7 +6,6 @@ Dims: I images, O object classes and K predicates, background counted in both.
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 
 from maskrcnn_benchmark.data.annotations import Annotations, related_boxes_overlap
 from maskrcnn_benchmark.data.meta import DatasetMeta
+from maskrcnn_benchmark.utils.arrays import DAMAGE
 from maskrcnn_benchmark.utils.files import atomic_path
 from maskrcnn_benchmark.utils.log import get_logger
 
@@ -119,7 +119,7 @@ def load_cached(path: Path) -> TrainingStatistics | None:
             totals = content["predicate_totals"].astype(np.int64) if "predicate_totals" in content else None
             meta = DatasetMeta(**names, fg_matrix=fg, bg_matrix=content["bg_matrix"].astype(np.int64), predicate_totals=totals)
             return TrainingStatistics(meta, content["triplets"].astype(np.int64))
-    except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         logger.warning("%s cannot be read (%s: %s): the statistics are counted again", path, type(error).__name__, error)
         return None
 

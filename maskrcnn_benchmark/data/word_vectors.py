@@ -11,7 +11,6 @@ import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import IO
 
 import numpy as np
@@ -19,9 +18,12 @@ import torch
 from torch import Tensor
 
 from maskrcnn_benchmark.data.meta import BACKGROUND
+from maskrcnn_benchmark.utils.arrays import DAMAGE
 from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.limits import LINE_BYTES
 from maskrcnn_benchmark.utils.log import get_logger, warn_once
 from maskrcnn_benchmark.utils.seeding import torch_generator
+from maskrcnn_benchmark.utils.weight_files import read_file
 
 logger = get_logger(__name__)
 
@@ -103,7 +105,7 @@ def _file_rows(path: Path, wanted: set[str], dim: int) -> dict[str, np.ndarray] 
     if path.suffix == ".pt":
         return _cache_rows(path, wanted, dim)
     with _text_lines(path, dim) as lines:
-        return _parse(lines, wanted, dim, path)
+        return _parse(_lines(lines, path), wanted, dim, path)
 
 
 @contextmanager
@@ -116,12 +118,24 @@ def _text_lines(path: Path, dim: int) -> Iterator[IO[bytes]]:
     try:
         with zipfile.ZipFile(path) as archive, archive.open(member) as file:
             yield file
-    except (zipfile.BadZipFile, KeyError) as error:
+    except UserError:
+        raise
+    except DAMAGE as error:
         raise UserError(f"{path}: expected a zip file with {member} in it ({error}); fetch it again") from error
 
 
+def _lines(file: IO[bytes], path: Path) -> Iterator[bytes]:
+    """The lines of a file, none longer than LINE_BYTES."""
+    limit = LINE_BYTES.value
+    number = 0
+    while line := file.readline(limit + 1):
+        number += 1
+        LINE_BYTES.check(len(line), f"{path}, line {number}")
+        yield line
+
+
 def _parse(lines: Iterable[bytes], wanted: set[str], dim: int, path: Path) -> dict[str, np.ndarray]:
-    left = {word.encode() for word in wanted}
+    left = {word.encode(errors="surrogatepass") for word in wanted}
     known = {}
     for number, line in enumerate(lines, start=1):
         word, _, numbers = line.partition(b" ")
@@ -133,23 +147,29 @@ def _parse(lines: Iterable[bytes], wanted: set[str], dim: int, path: Path) -> di
             raise UserError(f"{path}, line {number}: expected a word and {dim} numbers ({error})") from error
         if len(vector) != dim:
             raise UserError(f"{path}, line {number}: expected a word and {dim} numbers, found {len(vector)}; is the file's name right?")
+        if not np.isfinite(vector).all():
+            raise UserError(f"{path}, line {number}: expected a word and {dim} finite numbers, found {vector[~np.isfinite(vector)][0]}")
         if word in left:
             left.discard(word)
-            known[word.decode()] = vector
+            known[word.decode(errors="surrogatepass")] = vector
             if not left:
                 break
     return known
 
 
 def _cache_rows(path: Path, wanted: set[str], dim: int) -> dict[str, np.ndarray]:
+    content = read_file(path)
     try:
-        rows, matrix, width = torch.load(path, weights_only=True, map_location="cpu")
+        rows, matrix, width = content
         matrix = matrix.view(-1, int(width)).float().numpy()
         known = {word: matrix[rows[word]] for word in wanted if word in rows}
-    except (OSError, ValueError, TypeError, RuntimeError, EOFError, IndexError, AttributeError, UnpicklingError) as error:
+    except (*DAMAGE, AttributeError) as error:
         raise UserError(f"{path}: expected the cache (word -> row, matrix, width) of Scene-Graph-Benchmark ({error}); delete it") from error
     if matrix.shape[1] != dim:
         raise UserError(f"{path}: vectors are {matrix.shape[1]} wide, expected {dim}")
+    bad = next((word for word, vector in known.items() if vector.shape != (dim,) or not np.isfinite(vector).all()), None)
+    if bad is not None:
+        raise UserError(f"{path}: the vector of {bad!r} is no {dim} finite numbers; delete the file")
     return known
 
 

@@ -1,12 +1,12 @@
 """Zero-shot triplets: those of a test split that training has never shown."""
 
 from pathlib import Path
-from pickle import UnpicklingError
 
 import numpy as np
-import torch
 
+from maskrcnn_benchmark.utils.arrays import check_array, read_npy
 from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.weight_files import read_file
 
 
 def unseen_triplets(test: np.ndarray, training: np.ndarray) -> np.ndarray:
@@ -34,11 +34,11 @@ def read_triplets(path: str | Path) -> np.ndarray:
         UserError: the file is missing, damaged or holds something else.
     """
     path = Path(path)
+    content = read_npy(path, str(path)) if path.suffix == ".npy" else read_file(path)
     try:
-        triplets = np.load(path, allow_pickle=False) if path.suffix == ".npy" else torch.load(path, weights_only=True, map_location="cpu")
-        triplets = np.asarray(triplets)
-    except (OSError, ValueError, TypeError, RuntimeError, EOFError, UnpicklingError) as error:
-        raise UserError(f"{path}: cannot be read as a list of triplets, a .npy file or a tensor ({error})") from error
-    if triplets.ndim != 2 or triplets.shape[1] != 3 or not np.issubdtype(triplets.dtype, np.integer):
-        raise UserError(f"{path}: expected integers (t, 3) subject, object, predicate, found {triplets.dtype} {triplets.shape}")
-    return triplets.astype(np.int64)
+        triplets = np.asarray(content)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise UserError(f"{path}: is no list of triplets, a .npy file or a tensor ({error})") from error
+    if triplets.dtype.kind not in "iu" or (triplets.size and triplets.min() < 0):
+        raise UserError(f"{path}: expected whole numbers (t, 3) subject, object, predicate, found {triplets.dtype} {triplets.shape}")
+    return check_array(triplets, f"{path}: the triplets", 3, whole=True).astype(np.int64)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from maskrcnn_benchmark.utils.arrays import check_array
 from maskrcnn_benchmark.utils.errors import UserError
 
 
@@ -23,7 +24,10 @@ def _take(source: Mapping[str, Any], key: str, whose: str, dtype: type | None, c
     """source[key] as (n,) or, with `columns`, (n, columns) of a dtype (None: float32 or float64, as it comes)."""
     if key not in source:
         raise UserError(f"{whose} has no '{key}'; it holds {', '.join(sorted(source)) or 'nothing'}")
-    array = as_array(source[key])
+    try:
+        array = as_array(source[key])
+    except ValueError as error:
+        raise UserError(f"{whose}['{key}'] must be an array of numbers ({error})") from error
     if columns is not None and array.size == 0 and array.ndim < 2:
         array = array.reshape(0, columns)  # an empty list has no second dimension
     expected = 1 if columns is None else 2
@@ -32,8 +36,10 @@ def _take(source: Mapping[str, Any], key: str, whose: str, dtype: type | None, c
         raise UserError(f"{whose}['{key}'] must be {shape}, got {array.shape}")
     if dtype is None:
         dtype = np.float64 if array.dtype == np.float64 else np.float32
-    if dtype is np.int64 and array.size and array.dtype.kind not in "iu":
-        raise UserError(f"{whose}['{key}'] must hold whole numbers, got {array.dtype}")
+    if array.dtype.kind not in "iuf":
+        raise UserError(f"{whose}['{key}'] must hold {'whole ' if dtype is np.int64 else ''}numbers, got {array.dtype}")
+    if key == "boxes" or dtype is np.int64:
+        array = check_array(array, f"{whose}['{key}']", columns, whole=dtype is np.int64)
     return np.ascontiguousarray(array, dtype=dtype)
 
 

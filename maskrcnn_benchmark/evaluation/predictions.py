@@ -12,12 +12,12 @@ The npz form is a zip of plain arrays. Images lie one after the other, and n_* s
 so np.savez_compressed writes one in a line. A long file holds several such groups, under "00000/n_pred_boxes" and so on. Beside them may
 stand `header`, JSON text with mode, predicates and objects (names, background first) and dataset; `zeroshot_triplets` (t, 3);
 `train_counts` (K,). The JSON form is one object with the header's keys and "images": a list of {"image_id", "boxes", "labels", "scores",
-"pairs", "predicate_scores", "groundtruth": {"boxes", "labels", "relations"}}. A folder of npz files counts as one, in order of names.
+"pairs", "predicate_scores", "groundtruth": {"boxes", "labels", "relations"}}. A folder of npz files counts as one, in order of names;
+hidden files are left out.
 """
 
 import json
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -27,21 +27,23 @@ from typing import Any
 import numpy as np
 
 from maskrcnn_benchmark.evaluation.inputs import as_array
+from maskrcnn_benchmark.evaluation.prediction_parts import (
+    ARRAYS,
+    FLOATS,
+    checked_arrays,
+    counts_of,
+    distinct_ids,
+    group_images,
+    names_of,
+    optional_array,
+    read_document,
+    text_of,
+)
+from maskrcnn_benchmark.utils.arrays import ArrayFile
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.files import atomic_path
+from maskrcnn_benchmark.utils.untrusted import fields, number_table, parse_json, shown
 
-# Array in the file -> (what counts its rows, whose it is, its key there, columns).
-ARRAYS = {
-    "pred_boxes": ("n_pred_boxes", "prediction", "boxes", 4),
-    "pred_labels": ("n_pred_boxes", "prediction", "labels", None),
-    "pred_scores": ("n_pred_boxes", "prediction", "scores", None),
-    "rel_pair_idxs": ("n_pred_rels", "prediction", "pairs", 2),
-    "pred_rel_scores": ("n_pred_rels", "prediction", "predicate_scores", -1),
-    "gt_boxes": ("n_gt_boxes", "groundtruth", "boxes", 4),
-    "gt_labels": ("n_gt_boxes", "groundtruth", "labels", None),
-    "gt_rels": ("n_gt_rels", "groundtruth", "relations", 3),
-}
-FLOATS = ("pred_boxes", "pred_scores", "pred_rel_scores", "gt_boxes")
 IMAGES_A_GROUP = 64
 
 
@@ -145,117 +147,95 @@ class PredictionFile:
         zeroshot_triplets (t, 3), train_counts (K,): or None.
         num_predicates: K.
         has_groundtruth: whether its images carry annotations.
+        image_ids: of all images in their order, each once; numbers, or text that is none. Positions where `names_images` is False.
     Raises:
-        UserError: no such file, a damaged one, or arrays that are missing or of lengths that do not fit; the message names the file.
+        UserError: no such file, a damaged one, an image twice, or values that are missing, of a wrong type or of lengths that do not fit;
+            the message names the file, and the image or array.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        files = sorted(self.path.glob("*.npz")) if self.path.is_dir() else [self.path]
+        self._what = f"predictions {self.path}"
+        files = sorted(file for file in self.path.glob("*.npz") if not file.name.startswith(".")) if self.path.is_dir() else [self.path]
         if not files or not files[0].exists():
             what = "a folder without .npz files" if self.path.is_dir() else "no such file"
-            raise UserError(f"predictions {self.path}: {what}; TEST.SAVE_PREDICTIONS True writes them")
+            raise UserError(f"{self._what}: {what}; TEST.SAVE_PREDICTIONS True writes them")
         self._files = files
-        self._json = _read_json(self.path) if self.path.suffix == ".json" else None
+        self._json = read_document(self.path) if self.path.suffix == ".json" else None
         header = self._json if self._json is not None else self._read_header()
-        self.mode, self.dataset = str(header.get("mode") or ""), str(header.get("dataset") or "")
-        self.predicates, self.objects = (tuple(header.get(key) or ()) for key in ("predicates", "objects"))
-        self.zeroshot_triplets, self.train_counts = (self._optional(header, key) for key in ("zeroshot_triplets", "train_counts"))
+        self.mode, self.dataset = (text_of(header, key, self._what) for key in ("mode", "dataset"))
+        self.predicates, self.objects = (names_of(header, key, self._what) for key in ("predicates", "objects"))
+        self.zeroshot_triplets = optional_array(header, "zeroshot_triplets", 3, self._what)
+        self.train_counts = optional_array(header, "train_counts", None, self._what)
+        given = list(self._given_ids())
+        self.names_images = any(image_id is not None for image_id in given)
+        self.image_ids = distinct_ids(given, self._what)
         first = next(iter(self), None)
         self.num_predicates = len(self.predicates) or (0 if first is None else first.prediction["predicate_scores"].shape[1])
         self.has_groundtruth = first is not None and first.groundtruth is not None
 
     def __iter__(self) -> Iterator[SavedImage]:
-        if self._json is not None:
-            yield from self._json_images()
-            return
-        number = 0
-        for file in self._files:
-            with _opened(file) as archive:
-                for group in sorted({name.rpartition("/")[0] for name in archive.files if name.rpartition("/")[2] == "n_pred_boxes"}):
-                    for image in _group_images(archive, f"{group}/" if group else "", file, number):
-                        yield image
-                        number += 1
-
-    @staticmethod
-    def _optional(header: Mapping[str, Any], key: str) -> np.ndarray | None:
-        return None if header.get(key) is None else np.asarray(header[key], dtype=np.int64)
+        numbers = iter(range(len(self.image_ids)))
+        had_truth: bool | None = None
+        for number, sides in zip(numbers, self._json_images() if self._json is not None else self._npz_images(), strict=True):
+            where = f"{self._what}: image {number} (from 0), id {shown(self.image_ids[number])}"
+            if had_truth is not None and had_truth != bool(sides["groundtruth"]):
+                raise UserError(f"{where}: has {'no' if had_truth else 'a'} groundtruth, unlike the images before it")
+            had_truth = bool(sides["groundtruth"])
+            sides = {whose: checked_arrays(arrays, f"{where}: {whose}") for whose, arrays in sides.items()}
+            yield SavedImage(self.image_ids[number], sides["prediction"], sides["groundtruth"] or None)
 
     def _read_header(self) -> dict[str, Any]:
-        with _opened(self._files[0]) as archive:
-            if not any(name.rpartition("/")[2] == "n_pred_boxes" for name in archive.files) and "header" not in archive.files:
-                raise UserError(f"predictions {self._files[0]}: no array n_pred_boxes; found {', '.join(archive.files[:8]) or 'nothing'}")
-            header = json.loads(str(_member(archive, "header", self._files[0]))) if "header" in archive.files else {}
-            stored = [key for key in ("zeroshot_triplets", "train_counts") if key in archive.files]
-            return header | {key: _member(archive, key, self._files[0]) for key in stored}
+        what = f"predictions {self._files[0]}"
+        with ArrayFile(self._files[0], what) as archive:
+            if not any(name.rpartition("/")[2] == "n_pred_boxes" for name in archive.names) and "header" not in archive:
+                found = ", ".join(archive.names[:8]) or "nothing"
+                raise UserError(f"{what}: no array n_pred_boxes; found {found}; docs/metrics.md describes the form")
+            header = parse_json(str(archive.read("header")), dict, f"{what}: header") if "header" in archive else {}
+            stored = [key for key in ("zeroshot_triplets", "train_counts") if key in archive]
+            return header | {key: archive.read(key) for key in stored}
 
-    def _json_images(self) -> Iterator[SavedImage]:
+    def _given_ids(self) -> Iterator[int | str | None]:
+        """Every image's id as the file has it; None where it has none."""
+        if self._json is not None:
+            for number, image in enumerate(self._json["images"]):
+                if not isinstance(image, dict):
+                    raise UserError(f"{self._what}: image {number} (from 0) must be an object, found {shown(image)}")
+                yield image.get("image_id")
+            return
+        for file, archive, group in self._groups():
+            images = len(counts_of(archive, f"{group}n_pred_boxes", file))
+            if f"{group}image_ids" not in archive:
+                yield from [None] * images
+                continue
+            ids = archive.read(f"{group}image_ids")
+            if ids.shape != (images,):
+                raise UserError(f"predictions {file}: {group}image_ids is {ids.shape}, expected one for each of {images} images")
+            yield from ids.tolist()
+
+    def _groups(self) -> Iterator[tuple[Path, ArrayFile, str]]:
+        """Each group of arrays: its file, open, and what its names begin with."""
+        for file in self._files:
+            with ArrayFile(file, f"predictions {file}") as archive:
+                for group in sorted({name.rpartition("/")[0] for name in archive.names if name.rpartition("/")[2] == "n_pred_boxes"}):
+                    yield file, archive, f"{group}/" if group else ""
+
+    def _npz_images(self) -> Iterator[dict[str, dict[str, np.ndarray]]]:
+        for file, archive, group in self._groups():
+            yield from group_images(archive, group, file)
+
+    def _json_images(self) -> Iterator[dict[str, dict[str, np.ndarray]]]:
         for number, image in enumerate(self._json["images"]):
-            whole = {"prediction": image, "groundtruth": image.get("groundtruth")}
-            sides = {"prediction": {}, "groundtruth": {}}
+            where = f"{self._what}: image {number} (from 0), id {shown(self.image_ids[number])}"
+            truth = fields(image, where, groundtruth=dict)[0] if image.get("groundtruth") is not None else None
+            whole = {"prediction": image, "groundtruth": truth}
+            sides: dict[str, dict[str, np.ndarray]] = {"prediction": {}, "groundtruth": {}}
             for name, (_, whose, key, columns) in ARRAYS.items():
                 if whole[whose] is None:
                     continue
-                if key not in whole[whose]:
-                    raise UserError(f"predictions {self.path}: image {number} (from 0) has no '{key}' in its {whose}")
-                array = np.asarray(whole[whose][key], dtype=np.float32 if name in FLOATS else np.int64)
-                if not array.size and columns is not None:
-                    array = array.reshape(0, columns if columns > 0 else len(self.predicates))
-                sides[whose][key] = array
-            yield SavedImage(image.get("image_id", number), sides["prediction"], sides["groundtruth"] or None)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise UserError(f"predictions {path}: is not valid JSON ({error})") from error
-    if not isinstance(content, dict) or not isinstance(content.get("images"), list):
-        raise UserError(f'predictions {path}: expected a JSON object with a list "images"; docs/metrics.md shows one')
-    return content
-
-
-def _opened(file: Path) -> Any:
-    try:
-        archive = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"predictions {file}: cannot be read as .npz ({error}); docs/metrics.md describes the form") from error
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise UserError(f"predictions {file}: is a single array, expected an .npz with several; docs/metrics.md describes the form")
-    return archive
-
-
-def _member(archive: Any, name: str, file: Path) -> np.ndarray:
-    if name not in archive.files:
-        raise UserError(f"predictions {file}: no array {name}; found {', '.join(archive.files[:12])}")
-    try:
-        return archive[name]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"predictions {file}: array {name} is damaged ({error})") from error
-
-
-def _group_images(archive: Any, group: str, file: Path, number: int) -> Iterator[SavedImage]:
-    """The images of one group of arrays; `number`: of its first image in the whole file."""
-    with_truth = f"{group}n_gt_boxes" in archive.files
-    counts: dict[str, np.ndarray] = {}
-    parts: dict[str, list[np.ndarray]] = {}
-    for name, (rows, whose, _, _) in ARRAYS.items():
-        if whose == "groundtruth" and not with_truth:
-            continue
-        if rows not in counts:
-            counts[rows] = _member(archive, group + rows, file).reshape(-1)
-        array = _member(archive, group + name, file)
-        if len(array) != counts[rows].sum():
-            raise UserError(f"predictions {file}: {group}{name} has {len(array)} rows, {rows} adds up to {counts[rows].sum()}")
-        parts[name] = np.split(array, np.cumsum(counts[rows])[:-1])
-    images = len(counts["n_pred_boxes"])
-    if any(len(count) != images for count in counts.values()):
-        found = ", ".join(f"{name} {len(count)}" for name, count in counts.items())
-        raise UserError(f"predictions {file}: arrays of counts must be one entry an image, found {found}")
-    ids = _member(archive, f"{group}image_ids", file).tolist() if f"{group}image_ids" in archive.files else range(number, number + images)
-    for i in range(images):
-        sides: dict[str, dict[str, np.ndarray]] = {"prediction": {}, "groundtruth": {}}
-        for name, cut in parts.items():
-            _, whose, key, _ = ARRAYS[name]
-            sides[whose][key] = cut[i]
-        yield SavedImage(ids[i], sides["prediction"], sides["groundtruth"] or None)
+                place = f"{where}: {whose}"
+                rows = fields(whole[whose], place, **{key: list})[0]
+                width = columns if columns != -1 else len(rows[0]) if rows and isinstance(rows[0], list) else len(self.predicates)
+                table = number_table(rows, width, whole=name not in FLOATS, where=lambda row, at=f"{place} '{key}'": f"{at}, row {row},")
+                sides[whose][key] = table.astype(np.float32) if name in FLOATS else table
+            yield sides

@@ -9,15 +9,20 @@ from maskrcnn_benchmark.config.paths_catalog import dataset_entry
 from maskrcnn_benchmark.data.build import read_source, training_statistics
 from maskrcnn_benchmark.data.datasets import SceneGraphDataset
 from maskrcnn_benchmark.data.image_files import read_image
+from maskrcnn_benchmark.data.image_ids import image_number
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.data.zeroshot import unseen_triplets
 from maskrcnn_benchmark.evaluation.detection import DetectionEvaluator
 from maskrcnn_benchmark.evaluation.frequency import FrequencyBaseline
 from maskrcnn_benchmark.evaluation.open_images import OpenImagesEvaluator
-from maskrcnn_benchmark.evaluation.predictions import PredictionFile
+from maskrcnn_benchmark.evaluation.predictions import PredictionFile, SavedImage
 from maskrcnn_benchmark.evaluation.scene_graph import MODES, SceneGraphEvaluator
 from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.log import get_logger
 from maskrcnn_benchmark.utils.progress import progress
+from maskrcnn_benchmark.utils.untrusted import shown
+
+logger = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,7 @@ class Setting:
         train_dataset: catalog name of a training split: zero-shot triplets, head, body and tail, and FREQ come from it.
         zeroshot_triplets: (t, 3).
         open_images: the figures of the Open Images challenge too.
+        partial: the file may hold a part of the data set's images; the figures are then of that part, and "coverage" says so.
     """
 
     mode: str | None = None
@@ -40,6 +46,7 @@ class Setting:
     iou_threshold: float = 0.5
     rel_nms: bool = False
     open_images: bool = False
+    partial: bool = False
 
 
 class Annotations:
@@ -52,6 +59,11 @@ class Annotations:
         self._dataset = SceneGraphDataset(source, entry.split, image_dir=entry.files["images"], num_val=entry.num_val, with_relations=False)
         self.meta = self._dataset.meta
         self._index = {self._dataset.get_img_info(i)["image_id"]: i for i in range(len(self._dataset))}
+
+    def related_images(self) -> list[int]:
+        """Ids of the images with a relation, which figures are means over."""
+        related = self._dataset.relation_counts() > 0
+        return [image for image, row in self._index.items() if related[row]]
 
     def triplets(self) -> np.ndarray:
         """(t, 3) distinct triplets of the split."""
@@ -67,7 +79,7 @@ class Annotations:
 
     def _row(self, image_id: int | str) -> int:
         try:
-            return self._index[int(image_id)]
+            return self._index[image_number(image_id)]
         except (KeyError, ValueError) as error:
             raise UserError(f"data set {self.name}: no image '{image_id}', which the predictions name") from error
 
@@ -79,7 +91,8 @@ def evaluate_saved(file: PredictionFile, setting: Setting) -> tuple[SceneGraphEv
     Returns:
         The evaluator, for the bootstrap, and the dict of metrics.json.
     Raises:
-        UserError: no ground truth in the file and no data set named, an unknown mode, an image that the data set lacks.
+        UserError: no ground truth in the file and no data set named, an unknown mode, other names of classes or predicates than the data
+            set's, an image that the data set lacks, or without `partial` one of its images that the file lacks.
     """
     mode = setting.mode or file.mode
     if mode not in MODES:
@@ -88,6 +101,10 @@ def evaluate_saved(file: PredictionFile, setting: Setting) -> tuple[SceneGraphEv
     if annotations is None and not file.has_groundtruth:
         raise UserError(f"predictions {file.path}: no ground truth in the file; --dataset must name the data set that they are of")
     training = training_statistics(setting.train_dataset) if setting.train_dataset else None
+    for name, meta in ((setting.dataset, annotations and annotations.meta), (setting.train_dataset, training and training.meta)):
+        if meta:
+            _check_names(file, meta, name)
+    coverage = _coverage(file, annotations, partial=setting.partial) if annotations else None
     names = file.predicates or (() if annotations is None else annotations.meta.predicates)
     objects = file.objects or (() if annotations is None else annotations.meta.objects)
     settings = {
@@ -105,11 +122,17 @@ def evaluate_saved(file: PredictionFile, setting: Setting) -> tuple[SceneGraphEv
         others["detection"] = DetectionEvaluator(objects)
     if setting.open_images:
         others["open_images"] = OpenImagesEvaluator(settings["num_predicates"], names or None, setting.iou_threshold)
-    for image in progress(file, desc=file.path.name, unit="image"):
+    parts = _PartsOfImages(mode)
+    for image in progress(file, total=len(file.image_ids), desc=file.path.name, unit="image"):
         truth = image.groundtruth if annotations is None else annotations[image.image_id]
-        for each in (evaluator, *([baseline] if baseline else []), *others.values()):
-            each.update(image.prediction, truth, image_id=image.image_id)
-    summary = evaluator.summary()
+        try:
+            for each in (evaluator, *([baseline] if baseline else []), *others.values()):
+                each.update(image.prediction, truth, image_id=image.image_id)
+        except UserError as error:
+            raise UserError(f"predictions {file.path}: image {image.image_id}: {error}") from error
+        parts.add(image)
+    parts.warn(file)
+    summary = evaluator.summary() | ({"coverage": coverage} if coverage else {})
     if baseline is not None:
         summary["freq"] = baseline.summary()
     if "detection" in others:
@@ -117,6 +140,60 @@ def evaluate_saved(file: PredictionFile, setting: Setting) -> tuple[SceneGraphEv
     if "open_images" in others:
         summary["open_images"] = others["open_images"].summary()
     return evaluator, summary
+
+
+def _check_names(file: PredictionFile, meta: DatasetMeta, name: str) -> None:
+    for kind in ("predicates", "objects"):
+        given, wanted = getattr(file, kind), getattr(meta, kind)
+        if not given or given == wanted:
+            continue
+        row = next((i for i, (a, b) in enumerate(zip(given, wanted, strict=False)) if a != b), min(len(given), len(wanted)))
+        have, want = (shown(names[row]) if row < len(names) else "none" for names in (given, wanted))
+        raise UserError(
+            f"predictions {file.path}: its {kind} are not those of data set {name}, or in another order: number {row} is {have} in the "
+            f"file, {want} in the data set ({len(given)} and {len(wanted)} names); put names and columns in the data set's order"
+        )
+
+
+def _coverage(file: PredictionFile, annotations: Annotations, *, partial: bool) -> dict[str, int] | None:
+    """None where the file has every image that figures are means over; else how many of them."""
+    if not file.names_images:
+        raise UserError(f"predictions {file.path}: its images have no image_id, by which they would meet data set {annotations.name}")
+    if file.dataset and file.dataset != annotations.name:
+        logger.warning("predictions %s: made on %s by its own word, evaluated on %s", file.path, file.dataset, annotations.name)
+    wanted, given = annotations.related_images(), {image_number(image_id) for image_id in file.image_ids}
+    missing = [image for image in wanted if image not in given]
+    if not missing:
+        return None
+    if not partial:
+        raise UserError(
+            f"predictions {file.path}: {len(missing)} of the {len(wanted)} images with a relation of data set {annotations.name} are "
+            f"missing, such as {missing[0]}; figures of a part are not the data set's: --partial asks for them all the same"
+        )
+    return {"images": len(wanted) - len(missing), "of": len(wanted)}
+
+
+class _PartsOfImages:
+    """Counts predicted boxes that lie between 0 and 1, where pixels are expected."""
+
+    def __init__(self, mode: str) -> None:
+        self._counts, self._boxes, self._in_parts, self._example = mode != "predcls", 0, 0, None
+
+    def add(self, image: SavedImage) -> None:
+        if not self._counts:
+            return
+        boxes = image.prediction["boxes"]
+        parts = int((((boxes >= 0) & (boxes <= 1)).all(axis=1) & (boxes != np.rint(boxes)).any(axis=1)).sum())
+        self._boxes, self._in_parts = self._boxes + len(boxes), self._in_parts + parts
+        if parts and self._example is None:
+            self._example = image.image_id
+
+    def warn(self, file: PredictionFile) -> None:
+        if self._in_parts:
+            logger.warning(
+                "predictions %s: %d of %d boxes (%.1f %%) lie between 0 and 1, first in image %s: pixels are expected, not parts",
+                file.path, self._in_parts, self._boxes, 100 * self._in_parts / self._boxes, self._example,
+            )  # fmt: skip
 
 
 class _Baseline:

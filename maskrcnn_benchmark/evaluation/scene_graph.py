@@ -35,7 +35,7 @@ class SceneGraphEvaluator:
         rel_nms: pairs of the same things compete for their predicates (PE-Net's published figures).
         train_counts: (K,) training relations a predicate, for head, body and tail.
     Raises:
-        UserError: an unknown mode, or names or counts of another length.
+        UserError: an unknown mode, an IoU threshold that no overlap can have, or names or counts of another length.
     """
 
     def __init__(
@@ -50,6 +50,8 @@ class SceneGraphEvaluator:
     ) -> None:
         if str(mode) not in MODES:
             raise UserError(f"SceneGraphEvaluator: mode must be one of {', '.join(MODES)}, got '{mode}'")
+        if not 0 < float(iou_threshold) <= 1:
+            raise UserError(f"SceneGraphEvaluator: the IoU threshold must lie above 0 and be at most 1, got {iou_threshold}")
         for name, values in (("predicate_names", predicate_names), ("train_counts", train_counts)):
             if values is not None and len(values) != num_predicates:
                 raise UserError(

@@ -51,7 +51,13 @@ def metrics_table(metrics: Mapping[str, Any]) -> str:
         rel_nms = f"rel_nms {choices['rel_nms']}" if choices["rel_nms"] else "without rel_nms"
         averaged, absent = choices["predicates_averaged"], choices["predicates_absent"]
         text += f"\n{rel_nms}, IoU {choices['iou_threshold']}, mR over {averaged} predicates, {absent} absent from these images count 0"
-    return text
+    return f"{text}\n{coverage_text(metrics)}" if metrics.get("coverage") else text
+
+
+def coverage_text(metrics: Mapping[str, Any]) -> str:
+    """What is to stand beside every figure of a part of the images; empty where all are there."""
+    coverage = metrics.get("coverage")
+    return f"A PART: {coverage['images']} of the {coverage['of']} images with a relation" if coverage else ""
 
 
 def interval_table(intervals: Mapping[str, Mapping[str, float]]) -> str:

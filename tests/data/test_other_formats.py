@@ -93,11 +93,11 @@ def test_gqas_val_is_cut_from_training_and_every_training_relation_counts():
     [
         ("gt_classes_all", [[1, 3]] * 4, "image 0.jpg: label must lie between 1 and 2, found 3"),
         ("gt_classes_all", [[1]] * 4, "image 0.jpg: 2 boxes but 1 labels"),
-        ("gt_boxes_all", [[[0, 0, 9, 9], [1, 2, 3]]] * 4, r"image 0.jpg: boxes must be lists of 4 numbers"),
+        ("gt_boxes_all", [[[0, 0, 9, 9], [1, 2, 3]]] * 4, r"image 0.jpg: each of boxes must be a list of 4 finite"),
         ("relationships_all", [[[0, 2, 1]]] * 4, "image 0.jpg: box row of a relation's object must lie between 0 and 1, found 2"),
         ("relationships_all", [[[0, 1, 0]]] * 4, "image 0.jpg: predicate must lie between 1 and 2, found 0"),
         ("filenames_all", ["0.jpg"], "equally long"),
-        ("img_info_all", [{"width": 5}] * 4, "width and height"),
+        ("img_info_all", [{"width": 5}] * 4, "img_info_all.0. of image '0.jpg': has no 'height'"),
         ("img_info_all", [{"width": 5, "height": 0}] * 4, "image 0.jpg: width and height must be above 0, found 5 x 0"),
     ],
 )
@@ -179,7 +179,7 @@ def test_psg_is_split_by_its_list_of_test_images(data_dir):
     assert truth.get_field("labels").tolist() == [1, 3] and truth.get_field("relation_tuple").tolist() == [[0, 1, 1], [1, 0, 2]]
     assert dataset("psg_test").image_path(0) == data_dir / "coco/val2017/1.jpg"
     write(data_dir / "psg/psg.json", {key: value for key, value in content.items() if key != "stuff_classes"})
-    with pytest.raises(UserError, match="psg.json: no list stuff_classes"):
+    with pytest.raises(UserError, match="psg.json: has no 'stuff_classes'"):
         dataset("psg_test")
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from maskrcnn_benchmark.data.image_ids import image_number
 from maskrcnn_benchmark.data.proposals import ProposalCollector, ProposalFile
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 from maskrcnn_benchmark.utils.errors import UserError
@@ -136,11 +137,37 @@ def test_a_folder_of_arrays_is_read_alike(tmp_path):
         ({"sizes": np.array([[100, 50], [0, 10], [40, 40]])}, "sizes must be above 0"),
         ({"labels": np.array([2, 5, 1])}, "labels must lie in 1 … 4, found 1 … 5"),
         ({"labels": np.array([0, 4, 1])}, "labels must lie in 1 … 4, found 0 … 4"),
+        ({"labels": np.array([2, 1.5, 1])}, "labels must hold whole numbers, found 1.5"),
+        ({"image_ids": np.array([7, 8.5, 3])}, "image_ids must be a whole number from 0 or text, found 8.5"),
+        ({"image_ids": np.array(["7", "07", "3"])}, "names an image twice"),
+        ({"boxes": np.full((3, 4), np.nan)}, "boxes must hold finite numbers"),
+        ({"boxes": np.array([[0, 0, 9, 9], [20, 5, 10, 9], [0, 0, 1, 1]])}, r"found \[20, 5, 10, 9\] in image 7 and 0 more"),
+        ({"boxes": np.array("boxes")}, r"boxes is \(\), expected \(0, 4\)"),
+        ({"scores": np.array([0.5, 7, 0.1])}, "scores must lie in 0 … 1, found 0.1 … 7"),
+        ({"scores": np.array([0.5, np.inf, 0.1])}, "scores must hold finite numbers"),
+        ({"features": np.array([["a"]] * 3)}, "features must hold numbers, found <U1"),
     ],
 )
 def test_arrays_that_do_not_fit_are_named(changes, said):
     with pytest.raises(UserError, match=said):
         opened(**changes)
+
+
+@pytest.mark.parametrize("changes", [{"features": np.full((3, 2), np.nan)}, {"labels": None, "logits": np.full((3, CLASSES), np.inf)}])
+def test_features_and_logits_that_are_not_finite_are_named_with_their_image(changes):
+    with pytest.raises(UserError, match=f"{list(changes)[-1]} of image 7 must be finite"):
+        opened(**changes).entities(target(7, (100, 50)))
+
+
+def test_boxes_in_parts_of_the_image_are_told(caplog):
+    opened(boxes=np.full((3, 4), 0.5))
+    assert "3 of 3 boxes (100.0 %) lie between 0 and 1, first in image 7" in caplog.text
+
+
+def test_images_may_be_named_by_text():
+    ids = np.array(["7", "street", "3"])
+    assert len(opened(image_ids=ids).entities(target(image_number("street"), (10, 10)))) == 0
+    assert len(opened(image_ids=ids).entities(target(7, (100, 50)))) == 2
 
 
 def test_an_image_that_the_file_does_not_know_is_named():

@@ -1,12 +1,14 @@
 """Sizes, pixels and boxes between file and network."""
 
+import zlib
+
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from maskrcnn_benchmark.config import load_config
-from maskrcnn_benchmark.data.image_files import ImageFileError, read_image
+from maskrcnn_benchmark.data.image_files import ImageFileError, image_size, read_image
 from maskrcnn_benchmark.data.transforms import Transform, resize_image, resized_shape
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 from maskrcnn_benchmark.utils.errors import UserError
@@ -83,12 +85,43 @@ def test_a_file_that_is_no_image_is_named(tmp_path):
         read_image(tmp_path / "none.jpg")
 
 
-def test_stored_orientation_is_kept_unless_asked(tmp_path):
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.tif"])
+def test_images_are_read_upright(tmp_path, name, orientation):
     exif = Image.Exif()
-    exif[0x0112] = 6  # turn by 90 degrees
-    Image.fromarray(smooth(40, 20)).save(tmp_path / "turned.jpg", exif=exif)
-    assert read_image(tmp_path / "turned.jpg").shape == (3, 20, 40)
-    assert read_image(tmp_path / "turned.jpg", upright=True).shape == (3, 40, 20)
+    exif[0x0112] = orientation
+    Image.fromarray(smooth(40, 20)).save(tmp_path / name, exif=exif, **({"lossless": True} if name == "a.webp" else {}))
+    with Image.open(tmp_path / name) as file:
+        expected = np.array(ImageOps.exif_transpose(file).convert("RGB")).astype(int)
+    found = read_image(tmp_path / name).permute(1, 2, 0).numpy()
+    assert found.shape == expected.shape and np.abs(found - expected).max() <= 1
+    assert image_size(tmp_path / name) == (found.shape[1], found.shape[0])
+    if name != "a.tif":
+        assert read_image(tmp_path / name, upright=False).shape == (3, 20, 40)
+
+
+def test_too_many_pixels_are_refused_by_the_header(tmp_path, monkeypatch):
+    Image.new("L", (40, 30)).save(tmp_path / "a.png")
+    whole = (tmp_path / "a.png").read_bytes()
+    header = whole[12:16] + (60000).to_bytes(4, "big") * 2 + whole[24:29]
+    (tmp_path / "bomb.png").write_bytes(whole[:12] + header + zlib.crc32(header).to_bytes(4, "big") + whole[33:])
+    for read in (read_image, image_size):
+        with pytest.raises(UserError, match="bomb.png.*DATA_MAX_PIXELS"):
+            read(tmp_path / "bomb.png")
+    monkeypatch.setenv("DATA_MAX_PIXELS", "1199")
+    with pytest.raises(UserError, match="1,200 pixels, more than the 1,199"):
+        read_image(tmp_path / "a.png")
+    monkeypatch.setenv("DATA_MAX_PIXELS", "many")
+    with pytest.raises(UserError, match="DATA_MAX_PIXELS: expected a whole number"):
+        read_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.png", "a.tif"])
+def test_of_several_frames_the_first_is_read(tmp_path, name):
+    frames = [Image.fromarray(np.full((30, 40, 3), value, np.uint8)) for value in (10, 120, 240)]
+    frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+    assert read_image(tmp_path / name).unique().tolist() == [10]
+    assert image_size(tmp_path / name) == (40, 30)
 
 
 def test_boxes_follow_the_pixels():

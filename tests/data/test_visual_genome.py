@@ -210,7 +210,7 @@ def test_missing_and_broken_files_are_named(tmp_path):
         with pytest.raises(UserError, match=f"broken-{name}.*fetch it again"):
             VGDataset("train", **{**files, key: broken})
     (tmp_path / "image_data.json").write_text('[{"image_id": 1, "width": 0, "height": 4}]')
-    with pytest.raises(UserError, match=r"image_data.json: image 1 .*\(0, 4\)"):
+    with pytest.raises(UserError, match=r"image_data.json, image 1: .*0 x 4"):
         VGDataset("train", **files)
     (tmp_path / "image_data.json").write_text('[{"id": 1}]')
     with pytest.raises(UserError, match="image_data.json.*image_id"):

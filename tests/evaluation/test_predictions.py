@@ -18,10 +18,10 @@ def some_images(count, mode="sgdet"):
     return [*images, (predict(empty, {}), empty)]
 
 
-def write(path, images, with_truth=True, **header):
+def write(path, images, with_truth=True, first=100, **header):
     with PredictionWriter(path, **({"mode": "sgdet"} | header)) as writer:
         for i, (prediction, groundtruth) in enumerate(images):
-            writer.add(100 + i, {k: torch.from_numpy(v) for k, v in prediction.items()}, groundtruth if with_truth else None)
+            writer.add(first + i, {k: torch.from_numpy(v) for k, v in prediction.items()}, groundtruth if with_truth else None)
 
 
 def same(got, want):
@@ -46,7 +46,8 @@ def test_what_is_written_comes_back(tmp_path):
 def test_a_folder_of_parts_is_one_file(tmp_path):
     images = some_images(9)
     write(tmp_path / "rank0.npz", images[:4], with_truth=False)
-    write(tmp_path / "rank1.npz", images[4:], with_truth=False)
+    write(tmp_path / "rank1.npz", images[4:], with_truth=False, first=104)
+    (tmp_path / "._rank0.npz").write_bytes(b"a file that macOS puts beside others")
     read = list(PredictionFile(tmp_path))
     assert len(read) == 10
     assert all(image.groundtruth is None and same(image.prediction, want) for image, (want, _) in zip(read, images, strict=True))
@@ -120,7 +121,7 @@ def test_a_truncated_file_is_named(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("{", "not valid JSON"), ("[]", 'a list "images"'), ('{"images": [{"boxes": []}]}', "image 0 .from 0. has no 'labels'")],
+    [("{", "not valid JSON"), ("[]", "a JSON object"), ("{}", 'a list "images"')],
 )
 def test_bad_json_files_are_named(tmp_path, text, words):
     (tmp_path / "bad.json").write_text(text)
@@ -133,3 +134,94 @@ def test_an_empty_folder_and_another_ending_are_named(tmp_path):
         PredictionFile(tmp_path)
     with pytest.raises(UserError, match="must end in .npz"):
         PredictionWriter(tmp_path / "p.zip", mode="sgdet")
+
+
+def an_image(**change):
+    """One image of the JSON form."""
+    scene = truth(apart(2), [1, 2], [[0, 1, 3]])
+    prediction = predict(scene, {(0, 1): {1: 0.5}})
+    image = {key: value.tolist() for key, value in prediction.items()} | {"groundtruth": {k: v.tolist() for k, v in scene.items()}}
+    return {"image_id": 8} | image | change
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"labels": [1.5, 2]}, "prediction 'labels', row 0, must be a whole number, found 1.5"),
+        ({"labels": ["man", "hat"]}, "'labels', row 0, must be a whole number, found 'man'"),
+        ({"labels": 3}, "'labels' must be a list, found 3"),
+        ({"scores": [None, 1]}, "'scores', row 0, must be a finite number, found null"),
+        ({"boxes": [[0, 0, 9, 9], [0, 0, 9]]}, "'boxes', row 1, must be a list of 4 finite numbers"),
+        ({"predicate_scores": [[0, float("nan"), 0, 0, 0]]}, "'predicate_scores', row 0, must be a list of 5 finite numbers"),
+        ({"pairs": [[0, 1], [1, 0]], "predicate_scores": [[0, 1], [1]]}, "'predicate_scores', row 1, must be a list of 2"),
+        ({"groundtruth": None}, "has no groundtruth, unlike the images before it"),
+        ({"groundtruth": []}, "'groundtruth' must be an object"),
+        ({"groundtruth": {"boxes": []}}, "groundtruth: has no 'labels'"),
+        ({"image_id": 7}, "image 7 is there twice, at 0 and 1"),
+        ({"image_id": "07"}, "image '07' is there twice"),
+        ({"image_id": None}, "image 1 .from 0.: image_id must be a whole number from 0 or text"),
+        ({"image_id": 1.5}, "image_id must be a whole number from 0 or text, found 1.5"),
+    ],
+)
+def test_a_bad_image_of_a_json_file_is_named(tmp_path, change, words):
+    document = {"mode": "sgdet", "images": [an_image(image_id=7), an_image(**change)]}
+    (tmp_path / "bad.json").write_text(json.dumps(document))
+    with pytest.raises(UserError, match=f"bad.json: .*{words}"):
+        list(PredictionFile(tmp_path / "bad.json"))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"predicates": ["on", "has"]}, "predicates: the first name must be __background__"),
+        ({"predicates": ["__background__", "on", "on"]}, "'on' stands there twice"),
+        ({"objects": "man"}, "'objects' must be a list of names"),
+        ({"mode": 3}, "'mode' must be text"),
+        ({"train_counts": [1, "2"]}, "'train_counts', row 1, must be a whole number"),
+        ({"zeroshot_triplets": [[1, 2]]}, "'zeroshot_triplets', row 0, must be a list of 3"),
+        ({"images": [[1, 2]]}, "image 0 .from 0. must be an object, found"),
+    ],
+)
+def test_a_bad_header_is_named(tmp_path, change, words):
+    (tmp_path / "bad.json").write_text(json.dumps({"mode": "sgdet", "images": [an_image()]} | change))
+    with pytest.raises(UserError, match=f"bad.json.*{words}"):
+        list(PredictionFile(tmp_path / "bad.json"))
+
+
+def arrays(**change):
+    """Two images of the npz form."""
+    images = [an_image(), an_image()]
+    flat = {
+        "image_ids": np.array([3, 4]), "n_pred_boxes": np.array([2, 2]), "n_pred_rels": np.array([len(i["pairs"]) for i in images]),
+        "pred_boxes": np.concatenate([i["boxes"] for i in images]), "pred_labels": np.array([1.0, 2.0, 1.0, 2.0]),
+        "pred_scores": np.ones(4), "rel_pair_idxs": np.concatenate([i["pairs"] for i in images]),
+        "pred_rel_scores": np.concatenate([i["predicate_scores"] for i in images]),
+    }  # fmt: skip
+    return flat | change
+
+
+def test_whole_numbers_may_come_as_floats(tmp_path):
+    np.savez(tmp_path / "p.npz", **arrays())
+    assert [image.prediction["labels"].tolist() for image in PredictionFile(tmp_path / "p.npz")] == [[1, 2], [1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"image_ids": np.array([3])}, r"image_ids is \(1,\), expected one for each of 2 images"),
+        ({"image_ids": np.array([3, 3])}, "image 3 is there twice"),
+        ({"image_ids": np.array([3, 4.5])}, "image_id must be a whole number from 0 or text, found 4.5"),
+        ({"header": np.array('["sgdet"]')}, "header: expected a JSON object, found list"),
+        ({"header": np.array("{")}, "header: is not valid JSON"),
+        ({"pred_labels": np.array([1, 2, 1, 2.5])}, "image 1 .from 0., id 4: prediction 'labels' must hold whole numbers, found 2.5"),
+        ({"pred_boxes": np.full((4, 4), np.nan)}, "id 3: prediction 'boxes' must hold finite numbers"),
+        ({"pred_boxes": np.zeros((4, 3))}, r"'boxes' must be \(n, 4\)"),
+        ({"pred_scores": np.array(["high"] * 4)}, "'scores' must hold numbers, found <U4"),
+        ({"n_pred_boxes": np.array([-1, 5])}, "n_pred_boxes must hold numbers from 0"),
+        ({"n_pred_rels": np.array([0.5, 2])}, "n_pred_rels must hold whole numbers"),
+    ],
+)
+def test_a_bad_array_is_named(tmp_path, change, words):
+    np.savez(tmp_path / "bad.npz", **arrays(**change))
+    with pytest.raises(UserError, match=f"bad.npz: .*{words}"):
+        list(PredictionFile(tmp_path / "bad.npz"))

@@ -305,7 +305,10 @@ def test_split_hash_names_the_ground_truth_whatever_its_order():
         ({"predicate_scores": np.full((1, 5), -1, np.float32)}, "not logits"),
         ({"pairs": np.zeros((2, 2), int)}, "pairs 2, predicate_scores 1"),
         ({"scores": np.ones(3, np.float32)}, "scores 3"),
-        ({"labels": np.ones(2, np.float32)}, "whole numbers"),
+        ({"labels": np.array([1, 1.5], np.float32)}, "whole numbers"),
+        ({"labels": ["man", "hat"]}, "whole numbers"),
+        ({"boxes": np.full((2, 4), np.inf)}, "finite numbers"),
+        ({"predicate_scores": [[0, 1], [1]]}, "array of numbers"),
     ],
 )
 def test_bad_predictions_are_named_and_leave_no_trace(change, words):

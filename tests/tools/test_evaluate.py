@@ -74,18 +74,24 @@ def test_published_predictions_without_a_header(shared, capsys):
 def test_what_cannot_be_evaluated_is_one_line(tmp_path, capsys):
     with PredictionWriter(tmp_path / "bare.npz", mode="") as writer:
         writer.add(0, random_image(np.random.default_rng(0), "sgdet", 3, 2)[0])
+    prediction, groundtruth = random_image(np.random.default_rng(0), "sgdet", 3, 2)
+    for name, change in (("whole", {}), ("nan", {"scores": prediction["scores"] * np.nan})):
+        with PredictionWriter(tmp_path / f"{name}.npz", mode="") as writer:
+            writer.add(9, prediction | change, groundtruth)
     for words, message in (
         (["none.npz"], "none.npz: no such file"),
         ([str(tmp_path / "bare.npz")], "--mode must say one of predcls, sgcls, sgdet"),
         ([str(tmp_path / "bare.npz"), "--mode", "sgdet"], "--dataset must name the data set"),
         ([str(tmp_path / "bare.npz"), "--mode", "sgdet", "--dataset", "nothing_test"], "nothing_test"),
+        ([str(tmp_path / "whole.npz"), "--mode", "sgdet", "--iou-threshold", "50"], "IoU threshold must lie above 0 and be at most 1"),
+        ([str(tmp_path / "nan.npz"), "--mode", "sgdet"], "nan.npz: image 9: prediction['scores'] must be finite"),
     ):
         assert run_tool(lambda words=words: evaluate.main(words)) == 2
         error = capsys.readouterr().err.splitlines()[-1]
         assert error.startswith("error: ") and message in error
 
 
-def test_ground_truth_and_training_statistics_of_data_sets(tmp_path, monkeypatch):
+def test_ground_truth_and_training_statistics_of_data_sets(tmp_path, monkeypatch, capsys):
     """Ground truth by image id, zero-shot triplets, thirds and FREQ from the catalog; the images themselves are not needed."""
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     monkeypatch.chdir(tmp_path)
@@ -111,9 +117,46 @@ def test_ground_truth_and_training_statistics_of_data_sets(tmp_path, monkeypatch
     assert metrics["choices"]["relations"] == 60
     assert sorted(metrics["per_predicate"]) == ["a", "b", "c", "d"]
     assert 0 < metrics["freq"]["R"]["20"] < 1 and metrics["mR-head"]["20"] is not None
+    _a_part_is_refused_unless_asked_for(tmp_path, images[15:], words[1:3], capsys)
+    _other_names_are_refused(tmp_path, images[15:], words[1:3])
     assert evaluate.main([str(tmp_path / "own.npz"), *words[3:]]) == 0
     for name in ("R", "zR", "A"):
         assert json.loads((tmp_path / "m.json").read_text())[name] == metrics[name]
+
+
+def _a_part_is_refused_unless_asked_for(folder, images, dataset, capsys):
+    with PredictionWriter(folder / "part.npz", mode="predcls") as part:
+        for image in images[:4]:
+            part.add(image["image_id"], image["prediction"])
+    words = [str(folder / "part.npz"), *dataset, "--bootstrap", "5", "--output", str(folder / "part.json")]
+    missing = "part.npz: 11 of the 15 images with a relation of data set toy_test are missing, such as 19.*--partial"
+    with pytest.raises(UserError, match=missing):
+        evaluate.main(words)
+    assert evaluate.main([*words, "--partial"]) == 0
+    metrics = json.loads((folder / "part.json").read_text())
+    assert metrics["coverage"] == {"images": 4, "of": 15} and metrics["images"] == 4
+    assert capsys.readouterr().out.count("A PART: 4 of the 15 images") == 2  # the table of figures, that of intervals
+
+
+def _other_names_are_refused(folder, images, dataset):
+    names = ["__background__", "a", "b", "c", "d"]
+    for given, message in (
+        ([*names[:2], "c", "b", "d"], "number 2 is 'c' in the file, 'b' in the data set"),
+        ([*names, "e"], r"number 5 is 'e' in the file, none in the data set \(6 and 5 names\)"),
+    ):
+        with PredictionWriter(folder / "names.npz", mode="predcls", predicates=given) as writer:
+            for image in images:
+                writer.add(image["image_id"], image["prediction"])
+        with pytest.raises(UserError, match=f"names.npz: its predicates are not those of data set toy_test.*{message}"):
+            evaluate.main([str(folder / "names.npz"), *dataset])
+
+
+def test_boxes_in_parts_of_the_image_are_told(tmp_path, caplog):
+    prediction, groundtruth = random_image(np.random.default_rng(0), "sgdet", 5, 4)
+    with PredictionWriter(tmp_path / "p.npz", mode="sgdet") as writer:
+        writer.add(7, prediction | {"boxes": prediction["boxes"] / 1000}, groundtruth)
+    assert evaluate.main([str(tmp_path / "p.npz")]) == 0
+    assert re.search(r"p.npz: \d+ of \d+ boxes .* lie between 0 and 1, first in image 7: pixels are expected", caplog.text)
 
 
 def _triplets(image):

@@ -1,11 +1,13 @@
 """Looks boxes and relations over."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
-from maskrcnn_benchmark.data.check.report import ERROR, NOTE, WARNING, Report
+from maskrcnn_benchmark.data.check.report import Report
 from maskrcnn_benchmark.data.datasets.source import AnnotationSource, clip_boxes
+from maskrcnn_benchmark.data.findings import NOTE, WARNING
 
 
 def check_annotations(report: Report, source: AnnotationSource, *, prefix: str = "") -> None:
@@ -28,6 +30,8 @@ def check_annotations(report: Report, source: AnnotationSource, *, prefix: str =
     def box(row: int) -> str:
         return f"{name(image_of_box[row])} {np.round(boxes[row], 1).tolist()} of {sizes[row].tolist()}"
 
+    for finding in source.findings:
+        report.findings.append(replace(finding, what=prefix + finding.what))
     add(NOTE, "images without a box, in no split", annotations.box_counts == 0, name)
     add(NOTE, "images without a relation, used for the detector only", (annotations.box_counts > 0) & (annotations.rel_counts == 0), name)
     add(WARNING, "boxes that reach beyond their image and are clipped", beyond, box)
@@ -43,8 +47,6 @@ def check_annotations(report: Report, source: AnnotationSource, *, prefix: str =
 
     add(NOTE, "relations of a box with itself, which no model predicts", relations[:, 0] == relations[:, 1], relation)
     add(NOTE, "further relations of an ordered pair, of which training keeps one", _repeated(image_of_rel, *relations[:, :2].T), relation)
-    if source.image_ids is not None:
-        add(ERROR, "image ids that occur twice", _repeated(source.image_ids), name)
 
 
 def _empty(boxes: np.ndarray) -> np.ndarray:

@@ -8,8 +8,9 @@ from maskrcnn_benchmark.config.paths_catalog import DatasetEntry, data_dir, data
 from maskrcnn_benchmark.data.build import read_source
 from maskrcnn_benchmark.data.check.annotations import check_annotations
 from maskrcnn_benchmark.data.check.images import check_images
-from maskrcnn_benchmark.data.check.report import ERROR, NOTE, WARNING, Report, SplitSummary
+from maskrcnn_benchmark.data.check.report import Report, SplitSummary
 from maskrcnn_benchmark.data.datasets import AnnotationSource, split_rows
+from maskrcnn_benchmark.data.findings import ERROR, NOTE, WARNING
 from maskrcnn_benchmark.utils.errors import UserError
 
 SPLITS = ("train", "val", "test")
@@ -71,7 +72,7 @@ def _read(entry: DatasetEntry, sources: dict[Path, AnnotationSource], report: Re
     if any(not path.exists() for what, path in entry.files.items() if what != "images"):
         return None
     try:
-        sources[file] = read_source(entry)
+        sources[file] = read_source(entry, say_findings=False)
     except UserError as error:
         if str(error) not in {finding.what for finding in report.findings}:
             report.add(ERROR, str(error))

@@ -5,17 +5,18 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from maskrcnn_benchmark.data.check.report import ERROR, NOTE, Report
+from maskrcnn_benchmark.data.check.report import Report
 from maskrcnn_benchmark.data.datasets.source import AnnotationSource
-from maskrcnn_benchmark.data.image_files import ImageFileError, image_size, read_image
+from maskrcnn_benchmark.data.findings import ERROR, NOTE, WARNING
+from maskrcnn_benchmark.data.image_files import ImageFileError, ImageHeader, image_header, read_image
 from maskrcnn_benchmark.utils.progress import progress
 
-_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+_JPEG_START, _JPEG_END, _JPEG_SCAN = b"\xff\xd8", b"\xff\xd9", 0xDA
 
 
 def check_images(report: Report, sources: list[AnnotationSource], folder: Path, *, thorough: bool) -> None:
     """
-    Adds missing, extra, damaged and wrongly sized image files.
+    Adds missing, extra, damaged, turned and wrongly sized image files.
 
     Args:
         folder: of the images.
@@ -27,14 +28,23 @@ def check_images(report: Report, sources: list[AnnotationSource], folder: Path, 
     sizes = {source.file_name(i): tuple(source.sizes[i].tolist()) for source in sources for i in range(len(source.image_ids))}
     present = set(_files(folder))
     report.add(ERROR, "images whose file is missing", sorted(sizes.keys() - present))
-    report.add(NOTE, "image files that the annotations do not name", sorted(present - sizes.keys()))
+    extra = [name for name in sorted(present - sizes.keys()) if not Path(name).name.startswith(".")]
+    report.add(NOTE, "image files that the annotations do not name", extra)
     names = sorted(sizes.keys() & present)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         outcomes = pool.map(lambda name: _outcome(folder / name, thorough), names)
         found = dict(zip(names, progress(outcomes, total=len(names), desc="images", unit="image"), strict=True))
-    report.add(ERROR, "image files that are truncated or do not decode", [name for name in names if isinstance(found[name], str)])
-    differing = [name for name in names if not isinstance(found[name], str) and found[name] != sizes[name]]
-    lines = [f"{name} is {'x'.join(map(str, found[name]))}, annotated {'x'.join(map(str, sizes[name]))}" for name in differing]
+    damaged = [name for name in names if isinstance(found[name], str)]
+    report.add(ERROR, "image files that are truncated or do not decode", damaged)
+    headers = {name: found[name] for name in names if isinstance(found[name], ImageHeader)}
+    turned = [name for name, header in headers.items() if header.orientation != 1]
+    stored = [name for name in turned if headers[name].size != sizes[name] == headers[name].stored]
+    report.add(NOTE, "images that their EXIF orientation turns or mirrors; they are read upright", sorted(set(turned) - set(stored)))
+    report.add(WARNING, "images with an EXIF orientation that are annotated as stored, and are read so", stored)
+    several = [name for name, header in headers.items() if header.frames > 1]
+    report.add(NOTE, "images of several frames, of which the first is read", several)
+    differing = [name for name, header in headers.items() if header.size != sizes[name] and name not in set(stored)]
+    lines = [f"{name} is {'x'.join(map(str, headers[name].size))}, annotated {'x'.join(map(str, sizes[name]))}" for name in differing]
     report.add(ERROR, "images of another size than annotated", lines)
 
 
@@ -45,23 +55,35 @@ def _files(folder: Path) -> Iterable[str]:
         yield from (name if inside == "." else os.path.join(inside, name) for name in names)
 
 
-def _outcome(path: Path, thorough: bool) -> tuple[int, int] | str:
-    """(width, height), or what is wrong."""
+def _outcome(path: Path, thorough: bool) -> ImageHeader | str:
+    """The header, or what is wrong."""
     try:
+        header = image_header(path)
         if thorough:
-            image = read_image(path)
-            return image.size(2), image.size(1)
-        if _cut_short(path):
+            read_image(path)
+        elif _cut_short(path):
             return "truncated"
-        return image_size(path)
+        return header
     except ImageFileError as error:
         return str(error)
 
 
 def _cut_short(path: Path) -> bool:
-    """Whether a file begins as a JPEG and does not end as one (some bytes of padding allowed)."""
+    """Whether a file begins as a JPEG whose picture has no end; what a phone puts behind the end (a film, another picture) is no damage."""
     with open(path, "rb") as file:
         if file.read(2) != _JPEG_START:
             return False
         file.seek(max(os.path.getsize(path) - 64, 2))
-        return _JPEG_END not in file.read()
+        if _JPEG_END in file.read():
+            return False
+        file.seek(0)
+        data = file.read()
+    return data.find(_JPEG_END, _first_scan(data)) < 0
+
+
+def _first_scan(data: bytes) -> int:
+    """Where a JPEG's first scan begins, found by walking over its segments: previews inside them have ends of their own."""
+    place = 2
+    while place + 4 <= len(data) and data[place] == 0xFF and data[place + 1] != _JPEG_SCAN:
+        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return min(place, len(data))

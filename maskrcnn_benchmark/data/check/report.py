@@ -4,29 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-ERROR, WARNING, NOTE = "error", "warning", "note"
-_EXAMPLES = 10
-
-
-@dataclass(frozen=True)
-class Finding:
-    """
-    Args:
-        level: "error" (training or evaluation would stop, or be wrong), "warning" (worth a look) or "note".
-        what: in a sentence.
-        count: how many.
-        examples: the first few.
-    """
-
-    level: str
-    what: str
-    count: int = 1
-    examples: tuple[str, ...] = ()
-
-    def line(self) -> str:
-        """The finding in a line."""
-        shown = f": {', '.join(self.examples)}{', ...' if self.count > len(self.examples) else ''}" if self.examples else ""
-        return f"{self.level:<7} {self.count:>8}  {self.what}{shown}"
+from maskrcnn_benchmark.data.findings import ERROR, EXAMPLES, Finding
 
 
 @dataclass
@@ -64,7 +42,7 @@ class Report:
         if examples is None:
             self.findings.append(Finding(level, what, 1 if count is None else count))
         elif examples:
-            self.findings.append(Finding(level, what, len(examples) if count is None else count, tuple(examples[:_EXAMPLES])))
+            self.findings.append(Finding(level, what, len(examples) if count is None else count, tuple(examples[:EXAMPLES])))
 
     @property
     def errors(self) -> int:

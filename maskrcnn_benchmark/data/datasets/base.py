@@ -175,6 +175,10 @@ class SceneGraphDataset(Dataset):
         """(t, 3) int64 distinct (subject class, object class, predicate) of the split, sorted."""
         return self._annotations.distinct_triplets()
 
+    def relation_counts(self) -> np.ndarray:
+        """(I,) relations of each image."""
+        return self._annotations.rel_counts
+
     def predicate_counts(self) -> np.ndarray:
         """(K,) relations by predicate in this split, background 0."""
         return np.bincount(self._annotations.relations[:, 2], minlength=self.meta.num_predicates)
@@ -216,6 +220,10 @@ class SceneGraphDataset(Dataset):
         path = self.image_path(index)
         image = read_image(path)
         found, expected = (image.size(2), image.size(1)), tuple(self._source.sizes[index].tolist())
+        if found != expected and found == expected[::-1]:
+            # Some published files give size and boxes of an image as it is stored, whatever its EXIF orientation says.
+            image = read_image(path, upright=False)
+            found = (image.size(2), image.size(1))
         if found != expected:
             raise ImageFileError(f"image {path}: is {found[0]} x {found[1]}, but the annotations say {expected[0]} x {expected[1]}")
         return image

@@ -7,78 +7,229 @@ and EGTR read them.
 """
 
 from collections import defaultdict
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from maskrcnn_benchmark.config.paths_catalog import DatasetEntry
-from maskrcnn_benchmark.data.datasets.records import ImageRecord, read_json, source_from_records
-from maskrcnn_benchmark.data.datasets.source import SPLIT_MARKS, AnnotationSource, with_background
+import numpy as np
+
+from maskrcnn_benchmark.config.paths_catalog import SPLITS, DatasetEntry
+from maskrcnn_benchmark.data.datasets.records import ImageRecord, source_from_records
+from maskrcnn_benchmark.data.datasets.source import SPLIT_MARKS, AnnotationSource
+from maskrcnn_benchmark.data.findings import WARNING, Finding, found
+from maskrcnn_benchmark.data.image_ids import image_number
 from maskrcnn_benchmark.data.meta import BACKGROUND
+from maskrcnn_benchmark.data.names import clean_name, vocabulary
 from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.untrusted import ANY, IDENTIFIER, TEXT, WHOLE, fields, number_table, read_json, shown
 
 Relations = dict[int, list[tuple[int, int, int]]]
+_SAID = 3  # examples of what is left out
+
+
+@dataclass(frozen=True)
+class _Objects:
+    """Annotations by image number, in the order of the file, and where each id stands."""
+
+    items: dict[int, list[dict[str, Any]]]
+    # Id -> every (image, row) that has it. Files that were merged, or that number each image anew, have an id more than once.
+    places: dict[int | str, list[tuple[int, int]]]
+
+    def row(self, annotation: int | str, image: int, where: str) -> int:
+        """The row of an annotation among its image's. UserError if the image has none, or several, of this id."""
+        rows = [row for place, row in self.places.get(annotation, ()) if place == image]
+        if len(rows) == 1:
+            return rows[0]
+        if rows:
+            raise UserError(f"{where}: {len(rows)} annotations of image {image} have the id {shown(annotation)}")
+        others = sorted({place for place, _ in self.places.get(annotation, ())})
+        why = f"it is a box of image {others[0]}" if others else "the file has no such annotation"
+        raise UserError(f"{where}: annotation {shown(annotation)} is not one of image {image}: {why}")
 
 
 def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource:  # noqa: ARG001 (one signature for all readers)
     """
-    The annotations of a catalog entry of kind "coco". Categories are numbered from 1 in the order of their ids.
+    The annotations of a catalog entry of kind "coco". Categories are numbered from 1 in the order of their ids, images have the file's ids.
+
+    Annotations and relations of images that the file does not have are left out with a count, as are boxes marked iscrowd or ignore.
 
     Raises:
-        UserError: keys that are missing, or ids that point nowhere.
+        UserError: keys that are missing, values of a wrong type, ids that repeat or point nowhere; the message names the entry.
     """
     file = entry.files["annotations"]
     content = read_json(file, dict)
+    listed, annotations, categories = fields(content, str(file), images=list, annotations=list, categories=list)
+    label_of, objects = _numbered(categories, f"{file}, categories")
+    images = [fields(image, f"{file}, images[{i}]", id=IDENTIFIER, file_name=ANY, width=ANY, height=ANY) for i, image in enumerate(listed)]
+    numbers = [_number(image[0], f"{file}, images[{i}]") for i, image in enumerate(images)]
+    known, findings = set(numbers), []
+    boxes = _objects(file, annotations, known, findings)
+    relations, predicates = _relations(entry, content, boxes, known, findings)
+    records = []
+    for number, (_, name, width, height) in zip(numbers, images, strict=True):
+        items = boxes.items.get(number, [])
+        labels = [label_of.get(item["category_id"]) for item in items]
+        if None in labels:
+            _refuse_category(file, items[labels.index(None)], categories)
+        records.append(
+            ImageRecord(
+                name, width, height, [item["bbox"] for item in items], labels, relations.get(number, []), SPLIT_MARKS[entry.split], number
+            )
+        )
+    source = source_from_records(file, records, objects=objects, predicates=predicates, widths=True, findings=findings)
+    return _without_crowds(source, [item for number in numbers for item in boxes.items.get(number, [])])
+
+
+def _number(value: Any, where: str) -> int:
     try:
-        label_of, objects = _numbered(content["categories"])
-        annotations = defaultdict(list)
-        for item in content["annotations"]:
-            annotations[item["image_id"]].append(item)
-        row_of = {item["id"]: row for items in annotations.values() for row, item in enumerate(items)}
-        relations, predicates = _relations(entry, content, row_of)
-        records = []
-        for image in content["images"]:
-            items = annotations[image["id"]]
-            boxes = [_corners(item["bbox"]) for item in items]
-            labels = [label_of[item["category_id"]] for item in items]
-            size = image["width"], image["height"]
-            records.append(ImageRecord(image["file_name"], *size, boxes, labels, relations.get(image["id"], []), SPLIT_MARKS[entry.split]))
-    except UserError:
-        raise
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{file}: is not a COCO file with relations as expected ({type(error).__name__}: {error})") from error
-    return source_from_records(file, records, objects=objects, predicates=predicates)
+        return image_number(value)
+    except ValueError as error:
+        raise UserError(f"{where}: its image id {error}") from error
 
 
-def _corners(box: list[float]) -> tuple[float, float, float, float]:
-    """x, y, width, height -> inclusive corners (+1 convention)."""
-    x, y, width, height = box
-    return x, y, x + width - 1, y + height - 1
+def _objects(file: Path, annotations: list[Any], known: set[int], findings: list[Finding]) -> _Objects:
+    """The annotations of images that the file has."""
+    items: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    places: dict[int | str, list[tuple[int, int]]] = defaultdict(list)
+    strangers = []
+    for position, item in enumerate(annotations):
+        where = f"{file}, annotations[{position}]"
+        image_id, category, _ = fields(item, where, image_id=IDENTIFIER, category_id=WHOLE, bbox=ANY)
+        image = _number(image_id, where)
+        if image not in known:
+            strangers.append(f"{shown(item.get('id'))} of image {shown(image_id)}")
+            continue
+        identifier = item.get("id")
+        if identifier is not None:
+            identifier = fields(item, where, id=IDENTIFIER)[0]
+            places[_same(identifier)].append((image, len(items[image])))
+        items[image].append({**item, "category_id": category})
+    said = "annotations of images that the file does not have, left out"
+    findings += found(WARNING, said, strangers[:_SAID], len(strangers))
+    _check_boxes(file, items)
+    return _Objects(items, places)
 
 
-def _numbered(categories: list[Any]) -> tuple[dict[int, int], tuple[str, ...]]:
+def _check_boxes(file: Path, items: dict[int, list[dict[str, Any]]]) -> None:
+    rows = [(image, item) for image, each in items.items() for item in each]
+
+    def where(row: int) -> str:
+        image, item = rows[row]
+        return f"{file}, annotation {shown(item.get('id'))} of image {image}: 'bbox'"
+
+    number_table([item["bbox"] for _, item in rows], 4, whole=False, where=where)
+
+
+def _same(identifier: Any) -> int | str:
+    """One form of an id that may be a number or its text."""
+    return int(identifier) if not isinstance(identifier, str) or (identifier.isascii() and identifier.isdigit()) else identifier
+
+
+def _refuse_category(file: Path, item: dict[str, Any], categories: list[Any]) -> None:
+    category = item["category_id"]
+    background = any(isinstance(each, dict) and each.get("id") == category for each in categories)
+    why = f"the category {BACKGROUND}, which is no object" if background else f"category {category}, which 'categories' does not have"
+    raise UserError(f"{file}: annotation {shown(item.get('id'))} of image {shown(item['image_id'])} is of {why}")
+
+
+def _numbered(categories: Any, where: str) -> tuple[dict[int, int], tuple[str, ...]]:
     """Id in the file -> number from 1, and the names, background first. `categories`: {"id", "name"} each, or names in the order of ids."""
-    if categories and isinstance(categories[0], str):
-        named = list(enumerate(categories))
-    else:
-        named = sorted((item["id"], item["name"]) for item in categories)
-    named = [(number, name) for number, name in named if name != BACKGROUND]
-    return {number: position for position, (number, _) in enumerate(named, start=1)}, with_background([name for _, name in named])
+    if not isinstance(categories, list):
+        raise UserError(f"{where}: expected a list, found {shown(categories)}")
+    named = {}
+    for position, item in enumerate(categories):
+        if isinstance(item, str):
+            number, name = position, item
+        else:
+            number, name = fields(item, f"{where}[{position}]", id=WHOLE, name=TEXT)
+        if number in named:
+            raise UserError(f"{where}: the id {number} is there twice, for {shown(named[number])} and {shown(name)}")
+        named[number] = name
+    numbers = [number for number in sorted(named) if clean_name(named[number], where) != BACKGROUND]
+    names = vocabulary([named[number] for number in numbers], where)
+    return {number: position for position, number in enumerate(numbers, start=1)}, names
 
 
-def _relations(entry: DatasetEntry, content: dict[str, Any], row_of: dict[int, int]) -> tuple[Relations, tuple[str, ...]]:
-    """Relations by image id, predicates from 1, and the predicates' names, background first."""
+def _relations(
+    entry: DatasetEntry, content: dict[str, Any], boxes: _Objects, known: set[int], findings: list[Finding]
+) -> tuple[Relations, tuple[str, ...]]:
+    """Relations by image number, predicates from 1, and the predicates' names, background first."""
+    file = entry.files["annotations"]
     if "rel_annotations" in content:
-        number_of, predicates = _numbered(content["rel_categories"])
-        relations: Relations = defaultdict(list)
-        for item in content["rel_annotations"]:
-            ends = row_of[item["subject_id"]], row_of[item["object_id"]]
-            relations[item["image_id"]].append((*ends, number_of[item["predicate_id"]]))
-        return relations, predicates
+        return _relations_inside(file, content, boxes, known, findings)
     if "relations" not in entry.files:
-        file = entry.files["annotations"]
         raise UserError(f"{file}: holds no rel_annotations, and there is no {file.with_name('rel.json')} beside it")
-    tables = read_json(entry.files["relations"], dict)
-    number_of, predicates = _numbered(tables["rel_categories"])
-    return {
-        int(image_id): [(subject, object_, number_of[predicate]) for subject, object_, predicate in triplets]
-        for image_id, triplets in tables.get(entry.split, {}).items()
-    }, predicates
+    return _relations_beside(entry.files["relations"], entry.split, known, findings)
+
+
+def _relations_inside(
+    file: Path, content: dict[str, Any], boxes: _Objects, known: set[int], findings: list[Finding]
+) -> tuple[Relations, tuple[str, ...]]:
+    items, categories = fields(content, str(file), rel_annotations=list, rel_categories=list)
+    number_of, predicates = _numbered(categories, f"{file}, rel_categories")
+    relations: Relations = defaultdict(list)
+    strangers = []
+    for position, item in enumerate(items):
+        where = f"{file}, rel_annotations[{position}]"
+        subject, object_, predicate = fields(item, where, subject_id=IDENTIFIER, object_id=IDENTIFIER, predicate_id=WHOLE)
+        where += f" (id {shown(item['id'])})" if "id" in item else ""
+        ends = _same(subject), _same(object_)
+        image = _number(item["image_id"], where) if "image_id" in item else _only_image(boxes, ends, where)
+        if image not in known:
+            strangers.append(f"{shown(item.get('id'))} of image {shown(item['image_id'])}")
+            continue
+        if predicate not in number_of:
+            raise UserError(f"{where}, image {image}: predicate {predicate} is not in 'rel_categories', or the background")
+        rows = [boxes.row(end, image, f"{where}, image {image}") for end in ends]
+        relations[image].append((*rows, number_of[predicate]))
+    findings += found(WARNING, "relations of images that the file does not have, left out", strangers[:_SAID], len(strangers))
+    return relations, predicates
+
+
+def _only_image(boxes: _Objects, ends: tuple[int | str, int | str], where: str) -> int:
+    """The image of a relation that does not say it: both ends' only one."""
+    images = [{image for image, _ in boxes.places.get(end, ())} for end in ends]
+    if images[0] != images[1] or len(images[0]) != 1:
+        raise UserError(f"{where}: has no image_id, and its ends {shown(ends[0])} and {shown(ends[1])} do not lie in one image alone")
+    return next(iter(images[0]))
+
+
+def _relations_beside(file: Path, split: str, known: set[int], findings: list[Finding]) -> tuple[Relations, tuple[str, ...]]:
+    tables = read_json(file, dict)
+    number_of, predicates = _numbered(fields(tables, str(file), rel_categories=list)[0], f"{file}, rel_categories")
+    unknown = [key for key, value in tables.items() if isinstance(value, dict) and key not in SPLITS]
+    if unknown:
+        raise UserError(f"{file}: its splits must be named {', '.join(SPLITS)}, found {', '.join(map(shown, unknown))}")
+    by_image = fields(tables, str(file), **{split: dict})[0] if split in tables else {}
+    relations: Relations = {}
+    strangers = []
+    for image_id, triplets in by_image.items():
+        where, image = f"{file}, {split}, image {shown(image_id)}", image_number(image_id)
+        if image not in known:
+            strangers.append(shown(image_id))
+            continue
+        if not isinstance(triplets, list):
+            raise UserError(f"{where}: expected a list of [subject, object, predicate], found {shown(triplets)}")
+        table = number_table(triplets, 3, whole=True, where=lambda row, where=where: f"{where}: relation {row}").tolist()
+        bad = [predicate for _, _, predicate in table if predicate not in number_of]
+        if bad:
+            raise UserError(f"{where}: predicate {bad[0]} is not in 'rel_categories', or the background")
+        if image in relations:
+            raise UserError(f"{where}: the image is there twice")
+        relations[image] = [(subject, object_, number_of[predicate]) for subject, object_, predicate in table]
+    said = f"images of {file.name} that the annotations do not have, their relations left out"
+    findings += found(WARNING, said, strangers[:_SAID], len(strangers))
+    return relations, predicates
+
+
+def _without_crowds(source: AnnotationSource, items: list[dict[str, Any]]) -> AnnotationSource:
+    """Without the boxes (items, one a box) that stand for a crowd or are to be ignored, as COCO's own evaluation has it."""
+    left_out = np.array([bool(item.get("iscrowd")) or bool(item.get("ignore")) for item in items], dtype=bool)
+    if not left_out.any():
+        return source
+    kept = source.annotations.keep_boxes(~left_out)
+    relations = len(source.annotations.relations) - len(kept.relations)
+    said = f"boxes marked iscrowd or ignore, left out with {relations} relations"
+    names = [f"annotation {shown(items[row].get('id'))}" for row in np.flatnonzero(left_out)[:_SAID]]
+    findings = (*source.findings, *found(WARNING, said, names, int(left_out.sum())))
+    return replace(source, annotations=kept, findings=findings)

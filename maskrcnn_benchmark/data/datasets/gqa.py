@@ -1,12 +1,12 @@
 """GQA-200: 200 object classes and 100 predicates (SHA-GCL, Dong et al., CVPR 2022)."""
 
 from maskrcnn_benchmark.config.paths_catalog import DatasetEntry
-from maskrcnn_benchmark.data.datasets.records import ImageRecord, read_json, source_from_records
+from maskrcnn_benchmark.data.datasets.records import ImageRecord, source_from_records
 from maskrcnn_benchmark.data.datasets.source import TEST, TRAIN, AnnotationSource
+from maskrcnn_benchmark.data.findings import NOTE, found
+from maskrcnn_benchmark.data.names import vocabulary
 from maskrcnn_benchmark.utils.errors import UserError
-from maskrcnn_benchmark.utils.log import get_logger
-
-logger = get_logger(__name__)
+from maskrcnn_benchmark.utils.untrusted import ANY, fields, read_json, shown
 
 _LISTS = ("filenames_all", "img_info_all", "gt_boxes_all", "gt_classes_all", "relationships_all")
 
@@ -22,21 +22,25 @@ def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource: 
     """
     info_file, file = entry.files["info"], entry.files["annotations"]
     info, content = read_json(info_file, dict), read_json(file, dict)
-    for path, where, keys in ((file, content, _LISTS), (info_file, info, ("ind_to_classes", "ind_to_predicates"))):
-        if not all(isinstance(where.get(key), list) for key in keys):
-            raise UserError(f"{path}: expected the lists {', '.join(keys)}, found {', '.join(where) or 'nothing'}")
-    lengths = {key: len(content[key]) for key in _LISTS}
+    lists = fields(content, str(file), **dict.fromkeys(_LISTS, list))
+    names = fields(info, str(info_file), ind_to_classes=list, ind_to_predicates=list)
+    objects, predicates = (
+        vocabulary(values, f"{info_file}, {key}", with_background=True)
+        for key, values in zip(("ind_to_classes", "ind_to_predicates"), names, strict=True)
+    )
+    lengths = dict(zip(_LISTS, map(len, lists), strict=True))
     if len(set(lengths.values())) != 1:
         raise UserError(f"{file}: its lists must be equally long, found {lengths}")
     mark = TEST if entry.split == "test" else TRAIN
-    try:
-        records = [
-            ImageRecord(name, size["width"], size["height"], boxes, labels, relations, mark)
-            for name, size, boxes, labels, relations in zip(*(content[key] for key in _LISTS), strict=True)
-        ]
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{file}: every entry of img_info_all needs width and height ({type(error).__name__}: {error})") from error
-    usable = [record for record in records if not record.boxes or any(map(any, record.boxes))]
-    if len(usable) < len(records):
-        logger.info("%s: %d of %d entries have only boxes of zeros and are left out", file, len(records) - len(usable), len(records))
-    return source_from_records(file, usable, objects=info["ind_to_classes"], predicates=info["ind_to_predicates"])
+    records = []
+    for position, (name, size, *rows) in enumerate(zip(*lists, strict=True)):
+        width, height = fields(size, f"{file}, img_info_all[{position}] of image {shown(name)}", width=ANY, height=ANY)
+        records.append(ImageRecord(name, width, height, *rows, mark))
+    empty = [record.name for record in records if _only_zeros(record.boxes)]
+    usable = [record for record in records if not _only_zeros(record.boxes)]
+    findings = found(NOTE, "images whose boxes are all zeros, left out", map(shown, empty))
+    return source_from_records(file, usable, objects=objects, predicates=predicates, findings=findings)
+
+
+def _only_zeros(boxes: object) -> bool:
+    return isinstance(boxes, list) and len(boxes) > 0 and all(isinstance(box, list) and not any(box) for box in boxes)

@@ -1,9 +1,11 @@
 """Open Images V6 with relations, in the release of PySGG (BGNN, Li et al., CVPR 2021)."""
 
 from maskrcnn_benchmark.config.paths_catalog import DatasetEntry
-from maskrcnn_benchmark.data.datasets.records import ImageRecord, read_json, source_from_records
-from maskrcnn_benchmark.data.datasets.source import SPLIT_MARKS, AnnotationSource, with_background
+from maskrcnn_benchmark.data.datasets.records import ImageRecord, source_from_records
+from maskrcnn_benchmark.data.datasets.source import SPLIT_MARKS, AnnotationSource
+from maskrcnn_benchmark.data.names import vocabulary
 from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.untrusted import fields, read_json, shown
 
 
 def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource:  # noqa: ARG001 (one signature for all readers)
@@ -14,21 +16,13 @@ def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource: 
         UserError: entries without one of img_fn, img_size, bbox, det_labels and rel, or values that cannot be.
     """
     categories_file, file = entry.files["categories"], entry.files["annotations"]
-    categories = read_json(categories_file, dict)
-    if not all(isinstance(categories.get(key), list) for key in ("obj", "rel")):
-        raise UserError(f"{categories_file}: expected the lists 'obj' and 'rel', found {', '.join(categories) or 'nothing'}")
+    names = fields(read_json(categories_file, dict), str(categories_file), obj=list, rel=list)
+    objects, predicates = (vocabulary(values, f"{categories_file}, {key}") for key, values in zip(("obj", "rel"), names, strict=True))
     records = []
     for position, image in enumerate(read_json(file, list)):
-        try:
-            width, height = image["img_size"]
-            labels = [label + 1 for label in image["det_labels"]]
-            relations = [(subject, object_, predicate + 1) for subject, object_, predicate in image["rel"]]
-            records.append(ImageRecord(f"{image['img_fn']}.jpg", width, height, image["bbox"], labels, relations, SPLIT_MARKS[entry.split]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise UserError(
-                f"{file}, entry {position} (from 0): needs img_fn, img_size, bbox, det_labels and rel as PySGG has them "
-                f"({type(error).__name__}: {error})"
-            ) from error
-    return source_from_records(
-        file, records, objects=with_background(categories["obj"]), predicates=with_background(categories["rel"])
-    )
+        where = f"{file}, entry {position} (from 0)"
+        name, size, labels, boxes, relations = fields(image, where, img_fn=str, img_size=list, det_labels=list, bbox=list, rel=list)
+        if len(size) != 2:
+            raise UserError(f"{where}: img_size must be [width, height], found {shown(size)}")
+        records.append(ImageRecord(f"{name}.jpg", *size, boxes, labels, relations, SPLIT_MARKS[entry.split], name))
+    return source_from_records(file, records, objects=objects, predicates=predicates, first_id=0)

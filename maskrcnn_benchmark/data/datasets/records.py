@@ -1,6 +1,5 @@
-"""From one record an image, as JSON formats give them, to the flat arrays of an AnnotationSource."""
+"""From one record an image, as JSON formats give them, to the flat arrays of an AnnotationSource; the border that their numbers pass."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -10,54 +9,49 @@ from typing import Any
 import numpy as np
 
 from maskrcnn_benchmark.data.annotations import Annotations, offsets
-from maskrcnn_benchmark.data.datasets.source import AnnotationSource, ids_from_names, names_array
+from maskrcnn_benchmark.data.datasets.source import AnnotationSource, names_array
+from maskrcnn_benchmark.data.findings import WARNING, Finding, found
+from maskrcnn_benchmark.data.image_ids import check_file_name, ids_from_names, image_number
 from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.untrusted import number_table, shown
+
+_FARTHEST = 2**30  # of a coordinate from 0, in pixels
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRecord:
     """
-    One image.
+    One image, its values as the file has them.
 
     Args:
         name: file name relative to the folder of images.
         width, height: in pixels.
-        boxes: n lists x1, y1, x2, y2 in pixels.
-        labels: n object classes from 1.
-        relations: r lists subject row, object row, predicate from 1.
+        boxes: n lists of four numbers in pixels.
+        labels: n object classes.
+        relations: r lists subject row, object row, predicate.
         mark: TRAIN, VAL or TEST of source.py.
+        image_id: the file's own; None where the format has none.
     """
 
-    name: str
-    width: int
-    height: int
-    boxes: Sequence[Sequence[float]]
-    labels: Sequence[int]
-    relations: Sequence[Sequence[int]]
+    name: Any
+    width: Any
+    height: Any
+    boxes: Any
+    labels: Any
+    relations: Any
     mark: int
-
-
-def read_json(file: str | Path, kind: type, cure: str | None = None) -> Any:
-    """
-    The content of a JSON file, which must be a `kind` (dict or list); UserError that names the file otherwise.
-
-    Args:
-        cure: what to do about a file that cannot be read; by default what helps with a published one.
-    """
-    file = Path(file)
-    try:
-        content = json.loads(file.read_bytes())
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read ({error.strerror}); {cure or 'DATASET.md says where to get it'}") from error
-    except ValueError as error:
-        raise UserError(f"{file}: is not valid JSON ({error}); {cure or 'fetch it again'}") from error
-    if not isinstance(content, kind):
-        raise UserError(f"{file}: expected a JSON {'list' if kind is list else 'object'}, found {type(content).__name__}")
-    return content
+    image_id: Any = None
 
 
 def source_from_records(
-    file: Path, records: Sequence[ImageRecord], *, objects: Sequence[str], predicates: Sequence[str]
+    file: Path,
+    records: Sequence[ImageRecord],
+    *,
+    objects: Sequence[str],
+    predicates: Sequence[str],
+    first_id: int = 1,
+    widths: bool = False,
+    findings: Sequence[Finding] = (),
 ) -> AnnotationSource:
     """
     The annotations of all records, checked.
@@ -65,59 +59,127 @@ def source_from_records(
     Args:
         file: where they come from, for messages.
         objects, predicates: names, background first.
+        first_id: from where the records count classes and predicates, 0 or 1.
+        widths: boxes are x, y, width, height; False: x1, y1, x2, y2.
+        findings: what the reader left out.
     Raises:
-        UserError: boxes, labels, relations or sizes that cannot be; the message names the image.
+        UserError: values of a wrong type, or boxes, labels, relations, sizes, names or ids that cannot be; the message names the image.
     """
+    for position, record in enumerate(records):
+        known = "" if record.image_id is None else f", id {shown(record.image_id)}"
+        check_file_name(record.name, f"{file}, image {position} (from 0{known})")
+        for field in ("boxes", "labels", "relations"):
+            if not isinstance(getattr(record, field), (list, tuple)):
+                raise UserError(f"{file}, image {record.name}: {field} must be a list, found {shown(getattr(record, field))}")
+        if len(record.labels) != len(record.boxes):
+            raise UserError(f"{file}, image {record.name}: {len(record.boxes)} boxes but {len(record.labels)} labels")
     box_counts = np.array([len(record.boxes) for record in records], dtype=np.int64)
     rel_counts = np.array([len(record.relations) for record in records], dtype=np.int64)
-    boxes = _flat(file, records, "boxes", 4, np.float32)
-    labels = _flat(file, records, "labels", 1, np.int64)[:, 0]
-    relations = _flat(file, records, "relations", 3, np.int64)
     image_of_box, image_of_rel = np.repeat(np.arange(len(records)), box_counts), np.repeat(np.arange(len(records)), rel_counts)
-    if len(labels) != len(boxes):
-        bad = next(record for record in records if len(record.labels) != len(record.boxes))
-        raise UserError(f"{file}, image {bad.name}: {len(bad.boxes)} boxes but {len(bad.labels)} labels")
-    _check(file, records, "label", labels, image_of_box, 1, len(objects) - 1)
-    _check(file, records, "predicate", relations[:, 2], image_of_rel, 1, len(predicates) - 1)
+    raw = _flat(file, records, "boxes", 4, image_of_box, whole=False)
+    _check(file, records, "box coordinate", raw.ravel(), np.repeat(image_of_box, 4), -_FARTHEST, _FARTHEST)
+    labels = _flat(file, records, "labels", None, image_of_box, whole=True) - first_id + 1
+    relations = _flat(file, records, "relations", 3, image_of_rel, whole=True)
+    relations[:, 2] += 1 - first_id
+    _check(file, records, "label", labels, image_of_box, 1, len(objects) - 1, shift=first_id - 1)
+    _check(file, records, "predicate", relations[:, 2], image_of_rel, 1, len(predicates) - 1, shift=first_id - 1)
     for column, what in enumerate(("subject", "object")):
         _check(file, records, f"box row of a relation's {what}", relations[:, column], image_of_rel, 0, box_counts[image_of_rel] - 1)
-    sizes = np.array([(record.width, record.height) for record in records], dtype=np.int32).reshape(-1, 2)
-    if (sizes <= 0).any():
-        bad = records[int(np.flatnonzero((sizes <= 0).any(axis=1))[0])]
-        raise UserError(f"{file}, image {bad.name}: width and height must be above 0, found {bad.width} x {bad.height}")
-    names = [record.name for record in records]
+    boxes = np.concatenate([raw[:, :2], raw[:, :2] + raw[:, 2:] - 1], axis=1) if widths else raw
     return AnnotationSource(
         file=file,
         objects=tuple(objects),
         predicates=tuple(predicates),
         attributes=(),
-        annotations=Annotations(boxes, labels.astype(np.int32), offsets(box_counts), relations.astype(np.int32), offsets(rel_counts)),
+        annotations=Annotations(
+            boxes.astype(np.float32), labels.astype(np.int32), offsets(box_counts), relations.astype(np.int32), offsets(rel_counts)
+        ),
         marks=np.array([record.mark for record in records], dtype=np.int8),
-        image_ids=ids_from_names(names),
-        sizes=sizes,
-        file_names=names_array(names),
+        image_ids=_image_ids(file, records),
+        sizes=_sizes(file, records),
+        file_names=names_array([record.name for record in records]),
+        findings=(*findings, *_odd_boxes(records, raw, image_of_box, widths=widths)),
     )
 
 
-def _flat(file: Path, records: Sequence[ImageRecord], field: str, width: int, dtype: type) -> np.ndarray:
-    """One field of all records as an array (rows, width)."""
-    try:
-        return np.array(list(chain.from_iterable(getattr(record, field) for record in records)), dtype=dtype).reshape(-1, width)
-    except (TypeError, ValueError, OverflowError):
-        for record in records:  # which one it is
-            try:
-                np.array(list(getattr(record, field)), dtype=dtype).reshape(-1, width)
-            except (TypeError, ValueError, OverflowError) as error:
-                wanted = f"lists of {width} numbers" if width > 1 else "numbers"
-                raise UserError(f"{file}, image {record.name}: {field} must be {wanted} ({error})") from error
-        raise
+def _flat(
+    file: Path, records: Sequence[ImageRecord], field: str, width: int | None, image_of_row: np.ndarray, *, whole: bool
+) -> np.ndarray:
+    """One field of all records as an array, a row a box or relation."""
+    rows = list(chain.from_iterable(getattr(record, field) for record in records))
+    return number_table(rows, width, whole=whole, where=lambda row: f"{file}, image {records[image_of_row[row]].name}: each of {field}")
 
 
-def _check(file: Path, records: Sequence[ImageRecord], what: str, values: np.ndarray, images: np.ndarray, low: int, high: Any) -> None:
+def _sizes(file: Path, records: Sequence[ImageRecord]) -> np.ndarray:
+    """(I, 2) int32 width and height."""
+    rows = [(record.width, record.height) for record in records]
+    sizes = number_table(rows, 2, whole=True, where=lambda row: f"{file}, image {records[row].name}: width and height")
+    check_sizes(sizes, lambda row: f"{file}, image {records[row].name}")
+    return sizes.astype(np.int32).reshape(-1, 2)
+
+
+def check_sizes(sizes: np.ndarray, where: Any) -> None:
+    """UserError unless all widths and heights (n, 2) lie between 1 and 2^30; where(row) begins the message."""
+    bad = ((sizes <= 0) | (sizes > 2**30)).any(axis=1)
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise UserError(f"{where(row)}: width and height must be above 0, found {sizes[row, 0]} x {sizes[row, 1]}")
+
+
+def _image_ids(file: Path, records: Sequence[ImageRecord]) -> np.ndarray:
+    """(I,) int64, all different, as are the files."""
+    names = [record.name for record in records]
+    if len(set(names)) < len(names):
+        twice = shown(_first_repeated(names))
+        raise UserError(f"{file}: the image file {twice} is listed twice; its boxes and relations would count twice")
+    if not any(record.image_id is not None for record in records):
+        return ids_from_names(names)
+    ids = []
+    for record in records:
+        try:
+            ids.append(image_number(record.image_id))
+        except ValueError as error:
+            raise UserError(f"{file}, image {record.name}: its id {error}") from error
+    check_distinct(file, ids)
+    return np.array(ids, dtype=np.int64)
+
+
+def check_distinct(file: Path, ids: Sequence[int]) -> None:
+    """UserError if an image id stands there twice."""
+    if len(set(ids)) < len(ids):
+        raise UserError(f"{file}: the image {_first_repeated(ids)} is listed twice; its boxes and relations would count twice")
+
+
+def _first_repeated(values: Sequence[Any]) -> Any:
+    seen: set[Any] = set()
+    return next(value for value in values if value in seen or seen.add(value))
+
+
+def _odd_boxes(records: Sequence[ImageRecord], raw: np.ndarray, images: np.ndarray, *, widths: bool) -> list[Finding]:
+    """Boxes of negative size, and boxes that are given in parts of the image."""
+
+    def examples(bad: np.ndarray) -> list[str]:
+        return [f"{records[images[row]].name} {np.round(raw[row], 3).tolist()}" for row in np.flatnonzero(bad)[:3]]
+
+    sides = raw[:, 2:] if widths else raw[:, 2:] - raw[:, :2]
+    negative = (sides < 0).any(axis=1)
+    parts = ((raw >= 0) & (raw <= 1)).all(axis=1) & (raw != np.rint(raw)).any(axis=1)
+    percent = 100 * parts.mean() if len(raw) else 0
+    share = f"of {len(raw)} boxes ({percent:.1f} %) lie between 0 and 1: pixels are expected, not parts of the image"
+    return [
+        *found(WARNING, "boxes of negative width or height", examples(negative), int(negative.sum())),
+        *found(WARNING, share, examples(parts), int(parts.sum())),
+    ]
+
+
+def _check(
+    file: Path, records: Sequence[ImageRecord], what: str, values: np.ndarray, images: np.ndarray, low: int, high: Any, shift: int = 0
+) -> None:
+    """UserError unless low <= values <= high; `shift` is added to what the message shows, to speak as the file does."""
     bad = np.flatnonzero((values < low) | (values > high))
     if len(bad):
         limit = np.broadcast_to(high, values.shape)[bad[0]]
         raise UserError(
-            f"{file}, image {records[images[bad[0]]].name}: {what} must lie between {low} and {limit}, found {values[bad[0]]}, "
-            f"and {len(bad) - 1} more such"
+            f"{file}, image {records[images[bad[0]]].name}: {what} must lie between {low + shift} and {limit + shift}, "
+            f"found {values[bad[0]] + shift}, and {len(bad) - 1} more such"
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from maskrcnn_benchmark.data.annotations import Annotations
-from maskrcnn_benchmark.data.meta import BACKGROUND
+from maskrcnn_benchmark.data.findings import Finding
 from maskrcnn_benchmark.utils.errors import UserError
 
 TRAIN, VAL, TEST = 0, 1, 2
@@ -29,7 +29,8 @@ class AnnotationSource:
         file_names: (I,) bytes relative to the folder of images; None: <image id>.jpg.
         box_scale: length of the longer side of the image that boxes are drawn on; None: pixels.
         overlapping_statistics: training statistics count only relations between overlapping boxes.
-        predicate_totals: (K,) relations by predicate that the files state, 0 for the background; None where they state none.
+    predicate_totals: np.ndarray | None = None
+    findings: tuple[Finding, ...] = ()
     """
 
     file: Path
@@ -44,6 +45,7 @@ class AnnotationSource:
     box_scale: int | None = None
     overlapping_statistics: bool = False
     predicate_totals: np.ndarray | None = None
+    findings: tuple[Finding, ...] = ()
 
     def pixel_boxes(self) -> np.ndarray:
         """(B, 4) float32 boxes in pixels of their image, not clipped."""
@@ -83,11 +85,6 @@ def clip_boxes(boxes: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.nda
     return np.clip(boxes, 0, last), beyond
 
 
-def with_background(names: Sequence[str]) -> tuple[str, ...]:
-    """Names with the background first."""
-    return (BACKGROUND, *names)
-
-
 def split_rows(
     source: AnnotationSource, split: str, *, num_val: int | None, with_relations: bool, may_be_empty: bool = False
 ) -> np.ndarray:
@@ -120,14 +117,6 @@ def _cut_val(marks: np.ndarray, usable: np.ndarray, num_val: int) -> np.ndarray:
     marks = marks.copy()
     marks[np.flatnonzero(usable & (marks == TRAIN))[:num_val]] = VAL
     return marks
-
-
-def ids_from_names(names: Sequence[str]) -> np.ndarray:
-    """Image ids (I,) int64: the numbers that are the file names, where all are numbers and differ; else positions from 1."""
-    stems = [Path(name).stem for name in names]
-    if all(stem.isdecimal() and len(stem) < 19 for stem in stems) and len(set(stems)) == len(stems):
-        return np.array([int(stem) for stem in stems], dtype=np.int64)
-    return np.arange(1, len(names) + 1, dtype=np.int64)
 
 
 def names_array(names: Sequence[str]) -> np.ndarray:

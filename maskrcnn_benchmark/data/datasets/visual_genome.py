@@ -7,19 +7,26 @@ The h5 file is read once into flat arrays and closed: worker processes share the
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from maskrcnn_benchmark.config.paths_catalog import DatasetEntry
 from maskrcnn_benchmark.data.annotations import Annotations, expand_ranges, offsets
 from maskrcnn_benchmark.data.datasets.base import SceneGraphDataset
-from maskrcnn_benchmark.data.datasets.records import read_json
-from maskrcnn_benchmark.data.datasets.source import AnnotationSource, check_ids, names_array, with_background
+from maskrcnn_benchmark.data.datasets.records import check_distinct, check_sizes
+from maskrcnn_benchmark.data.datasets.source import SPLIT_MARKS, AnnotationSource, check_ids, names_array
+from maskrcnn_benchmark.data.findings import WARNING, Finding, found
+from maskrcnn_benchmark.data.image_ids import check_file_name, image_number
+from maskrcnn_benchmark.data.names import clean_name, vocabulary
+from maskrcnn_benchmark.utils.arrays import check_array, read_h5
 from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.untrusted import ANY, IDENTIFIER, fields, is_whole, number_table, read_json, shown
 
 BOX_SCALE = 1024
 _REQUIRED = ("split", "img_to_first_box", "img_to_last_box", "img_to_first_rel", "img_to_last_rel", "labels", f"boxes_{BOX_SCALE}",
              "relationships", "predicates")  # fmt: skip
+
+# Sizes of numbers that the arrays in memory take.
+_LARGEST, _LARGEST_OTHER = {"attributes": 2**15 - 1}, 2**30
 
 
 class VGDataset(SceneGraphDataset):
@@ -70,9 +77,11 @@ def read_vg(
     check_ids(annotations.labels, objects, "labels", annotation_file, dict_file)
     check_ids(annotations.relations[:, 2], predicates, "predicates", annotation_file, dict_file)
     if annotations.attributes is not None:
-        largest, named = int(annotations.attributes.max(initial=0)), max(len(attributes) - 1, 0)
-        if largest > named:
-            raise UserError(f"{annotation_file}: attribute {largest} found, but {dict_file} names {named} attributes")
+        least, largest = int(annotations.attributes.min(initial=0)), int(annotations.attributes.max(initial=0))
+        named = max(len(attributes) - 1, 0)
+        if least < 0 or largest > named:
+            odd = least if least < 0 else largest
+            raise UserError(f"{annotation_file}: attribute {odd} found, but {dict_file} names {named} attributes")
     image_ids = sizes = file_names = None
     if image_data_file is not None:
         image_ids, sizes, file_names = _read_image_data(Path(image_data_file), exclude_images)
@@ -84,78 +93,107 @@ def read_vg(
     return AnnotationSource(
         annotation_file, objects, predicates, attributes, annotations, marks, image_ids, sizes, file_names,
         box_scale=BOX_SCALE, overlapping_statistics=True, predicate_totals=_read_totals(dict_file, predicates),
+        findings=_negative_boxes(annotations),
     )  # fmt: skip
+
+
+def _negative_boxes(annotations: Annotations) -> tuple[Finding, ...]:
+    negative = (annotations.boxes[:, 2:] < annotations.boxes[:, :2]).any(axis=1)
+    rows = [f"row {row}" for row in np.flatnonzero(negative)[:3]]
+    return tuple(found(WARNING, "boxes of negative width or height", rows, int(negative.sum())))
 
 
 def read_vg_names(dict_file: str | Path) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """Names of objects, predicates and attributes, background first; attributes are empty where the file has none."""
     tables = read_json(Path(dict_file), dict)
-    return tuple(_names(tables, key, Path(dict_file), required) for key, required in
-                 (("label_to_idx", True), ("predicate_to_idx", True), ("attribute_to_idx", False)))  # fmt: skip
+    kinds = (("label", True), ("predicate", True), ("attribute", False))
+    return tuple(_names(tables, kind, Path(dict_file), required) for kind, required in kinds)
 
 
-def _names(tables: dict[str, Any], key: str, file: Path, required: bool) -> tuple[str, ...]:
-    if key not in tables and required:
-        raise UserError(f"{file}: no table '{key}'; found {', '.join(tables) or 'none'}")
-    if not tables.get(key):
+def _names(tables: dict[str, Any], kind: str, file: Path, required: bool) -> tuple[str, ...]:
+    """The names of `<kind>_to_idx`, which `idx_to_<kind>` must not contradict."""
+    key, back = f"{kind}_to_idx", f"idx_to_{kind}"
+    if not required and not tables.get(key):
         return ()
-    by_id = sorted((index, name) for name, index in tables[key].items())
+    table = fields(tables, str(file), **{key: dict})[0]
+    number_table(list(table.values()), None, whole=True, where=lambda row: f"{file}, {key}: the id of {shown(list(table)[row])}")
+    by_id = sorted((int(index), name) for name, index in table.items())
     if [index for index, _ in by_id] != list(range(1, len(by_id) + 1)):
-        found = [index for index, _ in by_id]
-        raise UserError(f"{file}: the ids in '{key}' must run from 1 to {len(by_id)} without gaps, found {found[:5]} ... {found[-1]}")
-    return with_background([name for _, name in by_id])
+        ids = [index for index, _ in by_id]
+        raise UserError(f"{file}: the ids in '{key}' must run from 1 to {len(by_id)} without gaps, found {ids[:5]} ... {ids[-1:]}")
+    names = vocabulary([name for _, name in by_id], f"{file}, {key}")
+    if back in tables:
+        inverse = fields(tables, str(file), **{back: dict})[0]
+        for index, name in by_id:
+            other = inverse.get(str(index), name)
+            if clean_name(other, f"{file}, {back}['{index}']") != names[index]:
+                raise UserError(f"{file}: {key} gives {shown(name)} the id {index}, {back} says that {index} is {shown(other)}")
+    return names
 
 
 def _read_totals(dict_file: Path, predicates: tuple[str, ...]) -> np.ndarray | None:
     """`predicate_count` of the dictionary as (K,) int64, 0 for the background; None where it has no such table."""
-    table = read_json(dict_file, dict).get("predicate_count")
-    if not table:
+    tables = read_json(dict_file, dict)
+    if not tables.get("predicate_count"):
         return None
-    wrong = [name for name in predicates[1:] if type(table.get(name)) is not int or table[name] < 0]
+    given = fields(tables, str(dict_file), predicate_count=dict)[0]
+    table = {clean_name(name, f"{dict_file}, predicate_count"): count for name, count in given.items()}
+    wrong = [name for name in predicates[1:] if not is_whole(table.get(name)) or not 0 <= table[name] < 2**53]
     if wrong:
-        found = f"{table.get(wrong[0])!r} for {wrong[0]!r}"
-        raise UserError(f"{dict_file}: 'predicate_count' must give every predicate a whole number, found {found}")
+        said = f"{shown(table.get(wrong[0]))} for {shown(wrong[0])}"
+        raise UserError(f"{dict_file}: 'predicate_count' must give every predicate a whole number, found {said}")
     return np.array([0, *(table[name] for name in predicates[1:])], dtype=np.int64)
 
 
 def _read_image_data(file: Path, exclude: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Ids (I,), sizes (I, 2) width and height, and file names (I,) where an entry gives one."""
-    entries = read_json(file, list)
     left_out = set(exclude)
-    try:
-        entries = [entry for entry in entries if entry["image_id"] not in left_out]
-        ids = np.array([entry["image_id"] for entry in entries], dtype=np.int64)
-        sizes = np.array([(entry["width"], entry["height"]) for entry in entries], dtype=np.int32).reshape(-1, 2)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise UserError(f"{file}: every entry needs the numbers image_id, width and height ({type(error).__name__}: {error})") from error
-    if (sizes <= 0).any():
-        row = int(np.flatnonzero((sizes <= 0).any(axis=1))[0])
-        raise UserError(f"{file}: image {ids[row]} has width and height {tuple(sizes[row].tolist())}; both must be above 0")
-    if not any("file_name" in entry for entry in entries):
-        return ids, sizes, None
-    return ids, sizes, names_array([entry.get("file_name", f"{entry['image_id']}.jpg") for entry in entries])
+    ids, sides, names, named = [], [], [], False
+    for position, entry in enumerate(read_json(file, list)):
+        where = f"{file}, entry {position} (from 0)"
+        image_id, width, height = fields(entry, where, image_id=IDENTIFIER, width=ANY, height=ANY)
+        try:
+            number = image_number(image_id)
+        except ValueError as error:
+            raise UserError(f"{where}: image_id {error}") from error
+        if number in left_out:
+            continue
+        usual = f"{number}.jpg"
+        name = entry.get("file_name") or (f"{image_id}.jpg" if isinstance(image_id, str) else usual)
+        if name != usual:
+            check_file_name(name, f"{where} (image_id {shown(image_id)}): file_name")
+            named = True
+        ids.append(number)
+        sides.append((width, height))
+        names.append(name)
+    sizes = number_table(sides, 2, whole=True, where=lambda row: f"{file}, image {ids[row]}: width and height")
+    check_sizes(sizes, lambda row: f"{file}, image {ids[row]}")
+    check_distinct(file, ids)
+    return np.array(ids, dtype=np.int64), sizes.astype(np.int32).reshape(-1, 2), names_array(names) if named else None
 
 
 def _read_h5(file: Path, *, with_attributes: bool) -> tuple[Annotations, np.ndarray]:
     """Annotations in the order of the file, and the split marks (I,)."""
-    if not file.exists():
-        raise UserError(f"{file}: no such file; DATASET.md says where to get it")
-    try:
-        with h5py.File(file, "r") as content:
-            missing = [key for key in _REQUIRED if key not in content]
-            if missing:
-                raise UserError(f"{file}: no array {', '.join(missing)}; found {', '.join(content) or 'none'}")
-            optional = ["attributes"] if with_attributes and "attributes" in content else []
-            arrays = {key: content[key][()] for key in (*_REQUIRED, *optional)}
-    except OSError as error:
-        raise UserError(f"{file}: is not a readable HDF5 file ({error}); fetch it again") from error
-    return _annotations(arrays, file), arrays["split"].reshape(-1).astype(np.int8)
+    arrays = read_h5(file, _REQUIRED, ("attributes",) if with_attributes else ())
+    for key, array in arrays.items():
+        columns = {f"boxes_{BOX_SCALE}": 4, "relationships": 2, "attributes": array.shape[-1] if array.ndim else 0}.get(key)
+        if array.size == 0 and columns is not None:
+            array = array.reshape(-1, max(columns, 1))
+        arrays[key] = array = check_array(array, f"{file}: '{key}'", columns, whole=True)
+        largest, limit = int(np.abs(array).max(initial=0)), _LARGEST.get(key, _LARGEST_OTHER)
+        if largest > limit:
+            raise UserError(f"{file}: '{key}' must hold numbers up to {limit}, found one of size {largest}; the file is damaged")
+    marks = arrays["split"]
+    if not np.isin(marks, list(SPLIT_MARKS.values())).all():
+        image = int(np.flatnonzero(~np.isin(marks, list(SPLIT_MARKS.values())))[0])
+        raise UserError(f"{file}: 'split' must be 0 (train), 1 (val) or 2 (test), found {marks[image]} at image {image} (from 0)")
+    return _annotations(arrays, file), marks.astype(np.int8)
 
 
 def _annotations(arrays: dict[str, np.ndarray], file: Path) -> Annotations:
-    images = len(arrays["split"].reshape(-1))
-    boxes, labels = arrays[f"boxes_{BOX_SCALE}"].reshape(-1, 4), arrays["labels"].reshape(-1)
-    relationships, predicates = arrays["relationships"].reshape(-1, 2), arrays["predicates"].reshape(-1)
+    images = len(arrays["split"])
+    boxes, labels = arrays[f"boxes_{BOX_SCALE}"], arrays["labels"]
+    relationships, predicates = arrays["relationships"], arrays["predicates"]
     attributes = arrays.get("attributes")
     for key, rows, expected in (("labels", len(labels), len(boxes)), ("predicates", len(predicates), len(relationships)),
                                 ("attributes", len(boxes) if attributes is None else len(attributes), len(boxes))):  # fmt: skip
@@ -190,14 +228,14 @@ def _rows(array: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 def _ranges(arrays: dict[str, np.ndarray], what: str, images: int, rows: int, file: Path) -> tuple[np.ndarray, np.ndarray]:
     """First row and number of rows (I,) of each image, from the inclusive ranges of the file, where -1 is none."""
-    first = arrays[f"img_to_first_{what}"].reshape(-1).astype(np.int64)
-    last = arrays[f"img_to_last_{what}"].reshape(-1).astype(np.int64)
+    first = arrays[f"img_to_first_{what}"].astype(np.int64)
+    last = arrays[f"img_to_last_{what}"].astype(np.int64)
     if len(first) != images or len(last) != images:
         raise UserError(
             f"{file}: img_to_first_{what} and img_to_last_{what} must have {images} rows as 'split' has, found {len(first)} and {len(last)}"
         )
-    none = first < 0
-    bad = np.where(none, last >= 0, (last < first) | (last >= rows))
+    none = (first == -1) & (last == -1)
+    bad = ~none & ((first < 0) | (last < first) | (last >= rows))
     if bad.any():
         image = int(np.flatnonzero(bad)[0])
         raise UserError(

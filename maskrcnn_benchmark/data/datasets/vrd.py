@@ -1,15 +1,17 @@
 """VRD, Visual Relationship Detection (Lu et al., ECCV 2016): 100 object classes and 70 predicates."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from maskrcnn_benchmark.config.paths_catalog import DatasetEntry
-from maskrcnn_benchmark.data.datasets.records import ImageRecord, read_json, source_from_records
-from maskrcnn_benchmark.data.datasets.source import TEST, TRAIN, AnnotationSource, with_background
+from maskrcnn_benchmark.data.datasets.records import ImageRecord, source_from_records
+from maskrcnn_benchmark.data.datasets.source import TEST, TRAIN, AnnotationSource
 from maskrcnn_benchmark.data.image_files import image_size
+from maskrcnn_benchmark.data.image_ids import check_file_name
+from maskrcnn_benchmark.data.names import vocabulary
 from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.untrusted import WHOLE, fields, number_table, read_json, shown
 
 
 def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource:
@@ -25,38 +27,34 @@ def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource:
     file = entry.files["annotations"]
     records = []
     for name, relations in read_json(file, dict).items():
-        try:
-            boxes, labels, triplets = _objects(relations)
-        except (KeyError, TypeError, ValueError) as error:
-            raise UserError(
-                f"{file}, image {name}: needs a list of relations with predicate, subject and object, these with category and bbox "
-                f"({type(error).__name__}: {error})"
-            ) from error
+        boxes, labels, triplets = _objects(relations, f"{file}, image {shown(name)}")
+        check_file_name(name, str(file))
         path = entry.files["images"] / name
         width, height = _extent(boxes) if statistics_only or not path.is_file() else image_size(path)
         records.append(ImageRecord(name, width, height, boxes, labels, triplets, TEST if entry.split == "test" else TRAIN))
-    objects, predicates = (_names(entry.files[what]) for what in ("objects", "predicates"))
-    return source_from_records(file, records, objects=objects, predicates=predicates)
+    objects, predicates = (vocabulary(read_json(entry.files[what], list), str(entry.files[what])) for what in ("objects", "predicates"))
+    return source_from_records(file, records, objects=objects, predicates=predicates, first_id=0)
 
 
-def _names(file: Path) -> tuple[str, ...]:
-    return with_background(read_json(file, list))
-
-
-def _objects(relations: list[dict[str, Any]]) -> tuple[list[tuple[int, ...]], list[int], list[tuple[int, int, int]]]:
-    """Distinct boxes xyxy with their classes from 1, and relations between their rows."""
-    rows: dict[tuple[tuple[int, ...], int], int] = {}
+def _objects(relations: Any, where: str) -> tuple[list[tuple[float, ...]], list[int], list[tuple[int, int, int]]]:
+    """Distinct boxes xyxy with their classes, and relations between their rows."""
+    if not isinstance(relations, list):
+        raise UserError(f"{where}: needs a list of relations with predicate, subject and object, found {shown(relations)}")
+    rows: dict[tuple[tuple[float, ...], int], int] = {}
     triplets = []
-    for relation in relations:
-        ends = []
-        for what in ("subject", "object"):
-            y1, y2, x1, x2 = relation[what]["bbox"]
-            ends.append(rows.setdefault(((x1, y1, x2, y2), relation[what]["category"] + 1), len(rows)))
-        triplets.append((ends[0], ends[1], relation["predicate"] + 1))
+    for position, relation in enumerate(relations):
+        place = f"{where}, relation {position} (from 0)"
+        predicate, *ends = fields(relation, place, predicate=WHOLE, subject=dict, object=dict)
+        found = []
+        for what, end in zip(("subject", "object"), ends, strict=True):
+            label, box = fields(end, f"{place}, {what}", category=WHOLE, bbox=list)
+            y1, y2, x1, x2 = number_table([box], 4, whole=False, where=lambda _, at=f"{place}, {what}": f"{at}: 'bbox'")[0].tolist()
+            found.append(rows.setdefault(((x1, y1, x2, y2), label), len(rows)))
+        triplets.append((*found, predicate))
     return [box for box, _ in rows], [label for _, label in rows], triplets
 
 
-def _extent(boxes: list[tuple[int, ...]]) -> tuple[int, int]:
+def _extent(boxes: list[tuple[float, ...]]) -> tuple[int, int]:
     """The smallest (width, height) that holds all boxes."""
     if not boxes:
         return 1, 1

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from maskrcnn_benchmark import data
-from maskrcnn_benchmark.data.datasets.records import read_json
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger
+from maskrcnn_benchmark.utils.untrusted import read_json
 
 logger = get_logger(__name__)
 

@@ -1,0 +1,57 @@
+"""Names of classes, predicates and attributes as files give them: text, one spelling each, the background first."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+from maskrcnn_benchmark.data.meta import BACKGROUND
+from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.untrusted import shown
+
+# Control characters and lone surrogates, which no terminal and no file should get.
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def clean_name(value: Any, where: str) -> str:
+    """
+    A name in its one spelling: Unicode's composed form, single blanks between words, none around.
+
+    Raises:
+        UserError: no text, nothing but blanks, or control characters in it; `where` begins the message.
+    """
+    if not isinstance(value, str):
+        raise UserError(f"{where}: a name must be text, found {shown(value)}")
+    name = " ".join(unicodedata.normalize("NFC", value).split())
+    if not name:
+        raise UserError(f"{where}: a name must have a letter, found {shown(value)}")
+    if CONTROL.search(name):
+        raise UserError(f"{where}: a name must hold no control characters, found {shown(value)}")
+    return name
+
+
+def vocabulary(values: Sequence[Any], where: str, *, with_background: bool = False) -> tuple[str, ...]:
+    """
+    Clean names, the background first.
+
+    Args:
+        values: as the file has them, in the order of their ids.
+        with_background: the first of them is the background; False: it is put before them.
+    Raises:
+        UserError: what is no name, a name twice (also where only blanks or the Unicode form differ), or the background where it is not.
+    """
+    names = [clean_name(value, f"{where}[{position}]") for position, value in enumerate(values)]
+    if with_background and (not names or names[0] != BACKGROUND):
+        raise UserError(f"{where}: the first name must be {BACKGROUND}, found {shown(names[0]) if names else 'none'}")
+    names = names[1:] if with_background else names
+    first: dict[str, int] = {BACKGROUND: -1}
+    for position, name in enumerate(names):
+        if name == BACKGROUND:
+            raise UserError(f"{where}: {BACKGROUND} is the name of class 0 and can be no other's")
+        if name in first:
+            given = [shown(values[p + with_background]) for p in (first[name], position)]
+            alike = f"{given[0]} and {given[1]} differ by blanks or Unicode form alone"
+            why = f"{given[0]} stands there twice" if given[0] == given[1] else alike
+            raise UserError(f"{where}: {why}, and no name would tell the two apart")
+        first[name] = position
+    return (BACKGROUND, *names)

@@ -1,0 +1,169 @@
+"""The border that arrays in h5, npz and npy files pass: size from the header, before memory is taken; shape, type and numbers after."""
+
+import errno
+import math
+import struct
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import h5py
+import numpy as np
+
+from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.limits import ALLOW_OUTSIDE, ARRAY_BYTES, outside_allowed
+
+# What damaged files make the libraries raise.
+DAMAGE = (OSError, ValueError, EOFError, KeyError, IndexError, TypeError, OverflowError, MemoryError, NotImplementedError, RuntimeError,
+          SyntaxError, struct.error, zipfile.BadZipFile, zlib.error)  # fmt: skip
+
+
+class ArrayFile:
+    """
+    The arrays of an .npz file, read one by one: `with ArrayFile(path, "predictions p.npz") as file: file.read("boxes")`.
+
+    Args:
+        what: to call the file in messages.
+    Raises:
+        UserError: no such file, or no zip file.
+    """
+
+    def __init__(self, path: str | Path, what: str) -> None:
+        self.what = what
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except DAMAGE as error:
+            why = error.strerror if isinstance(error, OSError) and error.strerror else error
+            raise UserError(f"{what}: cannot be read as .npz ({why})") from error
+        self.names = [name.removesuffix(".npy") for name in self._zip.namelist() if name.endswith(".npy")]
+
+    def __enter__(self) -> "ArrayFile":
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._zip.close()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.names
+
+    def read(self, name: str) -> np.ndarray:
+        """An array. UserError if the file has none of this name, or it is damaged, too large or made of Python objects."""
+        if name not in self.names:
+            raise UserError(f"{self.what}: no array {name}; found {', '.join(self.names[:12]) or 'none'}")
+        try:
+            with self._zip.open(f"{name}.npy") as stream:
+                return _read_npy(stream, f"{self.what}: array {name}")
+        except UserError:
+            raise
+        except DAMAGE as error:
+            raise UserError(f"{self.what}: array {name} is damaged ({error})") from error
+
+
+def map_npy(path: Path, what: str) -> np.ndarray:
+    """An .npy file, mapped into memory and read where it is used. UserError if it is damaged."""
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except DAMAGE as error:
+        raise UserError(f"{what}: {path.name} is damaged or no .npy file ({error})") from error
+
+
+def read_npy(path: Path, what: str) -> np.ndarray:
+    """An .npy file. UserError if it is missing, damaged, too large or made of Python objects."""
+    try:
+        with open(path, "rb") as stream:
+            return _read_npy(stream, what)
+    except UserError:
+        raise
+    except DAMAGE as error:
+        raise UserError(f"{what}: is damaged or no .npy file ({error})") from error
+
+
+def _read_npy(stream: IO[bytes], what: str) -> np.ndarray:
+    version = np.lib.format.read_magic(stream)
+    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = header(stream)
+    if dtype.hasobject:
+        raise UserError(f"{what} holds Python objects, which are not read; store numbers or text")
+    ARRAY_BYTES.check(math.prod(shape) * dtype.itemsize, what)
+    stream.seek(0)
+    array = np.lib.format.read_array(stream, allow_pickle=False)
+    if stream.read(1):  # at the end a zip file compares its checksum
+        raise UserError(f"{what} is damaged (more bytes than its header says)")
+    return array
+
+
+def read_h5(file: Path, required: Sequence[str], optional: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """
+    Arrays of an HDF5 file.
+
+    Raises:
+        UserError: no such file, one that is locked or damaged; an array that is missing, no array, too large, or lies in another file.
+    """
+    if not file.exists():
+        raise UserError(f"{file}: no such file; DATASET.md says where to get it")
+    try:
+        with h5py.File(file, "r") as content:
+            missing = [key for key in required if content.get(key, getlink=True) is None]
+            if missing:
+                raise UserError(f"{file}: no array {', '.join(missing)}; found {', '.join(content) or 'none'}")
+            present = [*required, *(key for key in optional if content.get(key, getlink=True) is not None)]
+            for key in present:
+                _check_dataset(content, key, file)
+            return {key: content[key][()] for key in present}
+    except UserError:
+        raise
+    except DAMAGE as error:
+        if isinstance(error, OSError) and (error.errno in (errno.EAGAIN, errno.EACCES) or "unable to lock file" in str(error)):
+            raise UserError(
+                f"{file}: is locked or may not be read: another program has it open for writing; wait until that is done, or, on a file "
+                "system without locks, set the environment variable HDF5_USE_FILE_LOCKING=FALSE"
+            ) from error
+        raise UserError(f"{file}: is not a readable HDF5 file ({error}); fetch it again") from error
+
+
+def _check_dataset(content: h5py.File, key: str, file: Path) -> None:
+    where = f"{file}: '{key}'"
+    allowed = outside_allowed()
+    outside = f"{where} lies in another file, which is not opened; the environment variable {ALLOW_OUTSIDE}=1 allows it"
+    if isinstance(content.get(key, getlink=True), h5py.ExternalLink) and not allowed:
+        raise UserError(outside)
+    dataset = content[key]
+    if not isinstance(dataset, h5py.Dataset):
+        raise UserError(f"{where} must be an array, found a {type(dataset).__name__.lower()}")
+    if not allowed and (dataset.is_virtual or dataset.external or dataset.file.filename != content.filename):
+        raise UserError(outside)
+    if dataset.shape is None or dataset.dtype.hasobject:
+        raise UserError(f"{where} must be an array of numbers, found {dataset.dtype if dataset.shape is not None else 'nothing'}")
+    ARRAY_BYTES.check(max(math.prod(dataset.shape), math.prod(dataset.chunks or (0,))) * dataset.dtype.itemsize, where)
+
+
+def check_array(array: np.ndarray, where: str, columns: int | None = None, *, whole: bool = False) -> np.ndarray:
+    """
+    An array of numbers as (n,), or (n, columns).
+
+    Args:
+        array: (n,) or (n, 1) without `columns`.
+        whole: the numbers must be whole; floats that are become int64.
+    Raises:
+        UserError: another shape or type, numbers that are not finite or have a fraction; `where` begins the message.
+    """
+    if columns is None and array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != (1 if columns is None else 2) or (columns is not None and array.shape[1] != columns):
+        raise UserError(f"{where} must be {'(n,)' if columns is None else f'(n, {columns})'}, found {array.shape}")
+    wanted = "whole numbers" if whole else "finite numbers"
+    if array.dtype.kind not in "iuf":
+        raise UserError(f"{where} must hold {wanted}, found {array.dtype}")
+    if array.dtype.kind == "u" and array.dtype.itemsize == 8:
+        if array.size and array.max() > np.iinfo(np.int64).max:
+            raise UserError(f"{where} must hold {wanted} below 2^63, found {array.max()}")
+        return array.astype(np.int64)
+    if array.dtype.kind == "f":
+        bad = ~np.isfinite(array) if not whole else ~(np.abs(array) < 2**53) | (array != np.rint(array))
+        if bad.any():
+            place = np.argwhere(bad)[0]
+            raise UserError(f"{where} must hold {wanted}, found {array[tuple(place)]} in row {place[0]} and {int(bad.sum()) - 1} more such")
+        return array.astype(np.int64) if whole else array
+    return array

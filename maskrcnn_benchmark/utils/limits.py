@@ -1,0 +1,51 @@
+"""Limits on what a file may ask for, looked at before memory is taken. An environment variable of a limit's name sets another value."""
+
+import os
+from dataclasses import dataclass
+
+from maskrcnn_benchmark.utils.errors import UserError
+
+ALLOW_OUTSIDE = "DATA_ALLOW_OUTSIDE"
+
+
+@dataclass(frozen=True)
+class Limit:
+    """
+    Args:
+        name: of the environment variable that sets another value.
+        default: without it.
+        unit: of both, in the plural.
+    """
+
+    name: str
+    default: int
+    unit: str
+
+    @property
+    def value(self) -> int:
+        """The limit in force. UserError if the variable is no whole number above 0."""
+        text = os.environ.get(self.name) or str(self.default)
+        if not (text.isascii() and text.isdigit() and int(text) > 0):
+            raise UserError(f"environment variable {self.name}: expected a whole number of {self.unit} above 0, found {text!r}")
+        return int(text)
+
+    def check(self, found: int, what: str) -> None:
+        """UserError that names `what`, the limit and the variable, if `found` is beyond the limit."""
+        if found > self.value:
+            raise UserError(
+                f"{what}: {found:,} {self.unit}, more than the {self.value:,} that are allowed; if it is meant to be so large, set the "
+                f"environment variable {self.name}"
+            )
+
+
+# Of one image: 100 megapixels are 300 MB once decoded.
+PIXELS = Limit("DATA_MAX_PIXELS", 100_000_000, "pixels")
+# Of one array in an h5, npz or zip file, unpacked.
+ARRAY_BYTES = Limit("DATA_MAX_ARRAY_BYTES", 2 << 30, "bytes")
+# Of one line of a text file.
+LINE_BYTES = Limit("DATA_MAX_LINE_BYTES", 1 << 20, "bytes")
+
+
+def outside_allowed() -> bool:
+    """Whether annotation files may point at files outside their data set's folder (environment variable DATA_ALLOW_OUTSIDE)."""
+    return os.environ.get(ALLOW_OUTSIDE, "") not in ("", "0")

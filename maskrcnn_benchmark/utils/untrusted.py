@@ -1,0 +1,172 @@
+"""
+The border that JSON from outside passes: what is wrong is one UserError that names the file, the entry and the field.
+
+`read_json` gives plain Python values, `fields` takes the values of one object, `number_table` the numbers of many rows at once.
+"""
+
+import json
+import math
+import reprlib
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from maskrcnn_benchmark.utils.errors import UserError
+
+_LARGEST = 2**53  # whole numbers up to here are exact as floats
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = 60
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a value must be: in words, as a test, and as which Python value it goes on."""
+
+    words: str
+    holds: Callable[[Any], bool]
+    convert: Callable[[Any], Any] = lambda value: value
+
+
+def is_number(value: Any) -> bool:
+    """A finite number; true and false are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and (isinstance(value, int) or math.isfinite(value))
+
+
+def is_whole(value: Any) -> bool:
+    """A whole number, also one that is written as 3.0."""
+    return is_number(value) and value == int(value)
+
+
+ANY = Kind("there", lambda _: True)  # checked later, with others of its kind
+TEXT = Kind("text", lambda value: isinstance(value, str))
+NUMBER = Kind("a finite number", is_number)
+WHOLE = Kind("a whole number", is_whole, int)
+LIST = Kind("a list", lambda value: isinstance(value, list))
+OBJECT = Kind("an object", lambda value: isinstance(value, dict))
+# What images and annotations are known by.
+IDENTIFIER = Kind("a whole number or text", lambda value: is_whole(value) or isinstance(value, str))
+_KINDS = {list: LIST, dict: OBJECT, str: TEXT}
+_NAMING = ("id", "image_id", "file_name", "img_fn", "file", "name")
+
+
+def shown(value: Any) -> str:
+    """A value for a message: short, control characters escaped."""
+    return "null" if value is None else _short.repr(value)
+
+
+def read_json(file: str | Path, kind: type, cure: str | None = None) -> Any:
+    """
+    The content of a JSON file, which must be a `kind` (dict or list).
+
+    Args:
+        cure: what to do about a file that cannot be read; by default what helps with a published one.
+    Raises:
+        UserError: no such file, no UTF-8, no JSON, nested too deeply, a key twice in one object, or another kind.
+    """
+    try:
+        text = Path(file).read_bytes()
+    except OSError as error:
+        why = error.strerror or error
+        raise UserError(f"{file}: cannot be read ({why}); {cure or 'DATASET.md says where to get it'}") from error
+    return parse_json(text, kind, str(file), cure)
+
+
+def parse_json(text: bytes | str, kind: type, where: str, cure: str | None = None) -> Any:
+    """The same of JSON that is at hand; `where` begins the message."""
+    try:
+        content = json.loads(text, object_pairs_hook=_unique)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{where}: byte {error.start} is not UTF-8; save the file as UTF-8, or fetch it again") from error
+    except _TwiceError as error:
+        raise UserError(f"{where}: the key {shown(error.args[0])} stands twice in one object; one of its values would be lost") from error
+    except (ValueError, RecursionError) as error:
+        why = "nested too deeply" if isinstance(error, RecursionError) else error
+        raise UserError(f"{where}: is not valid JSON ({why}); {cure or 'fetch it again'}") from error
+    if not isinstance(content, kind):
+        raise UserError(f"{where}: expected a JSON {'list' if kind is list else 'object'}, found {type(content).__name__}")
+    return content
+
+
+class _TwiceError(ValueError):
+    """A key that an object has twice."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    entry = dict(pairs)
+    if len(entry) < len(pairs):
+        seen: set[str] = set()
+        raise _TwiceError(next(key for key, _ in pairs if key in seen or seen.add(key)))
+    return entry
+
+
+def fields(entry: Any, where: str, **kinds: Kind | type) -> list[Any]:
+    """
+    Values of a JSON object's fields.
+
+    Args:
+        entry: what should be an object.
+        where: file and place, such as "train.json, annotations[3]".
+        kinds: what each field must be: a Kind, or list, dict or str.
+    Returns:
+        The values in the order of `kinds`.
+    Raises:
+        UserError: no object, a field that is missing or of another kind.
+    """
+    if not isinstance(entry, dict):
+        raise UserError(f"{where}: expected an object with {', '.join(kinds)}, found {shown(entry)}")
+    values = []
+    for key, kind in kinds.items():
+        kind = _KINDS.get(kind, kind)
+        if key not in entry:
+            raise UserError(f"{where}{_naming(entry)}: has no '{key}', which must be {kind.words}; it holds {shown(list(entry))}")
+        value = entry[key]
+        if not kind.holds(value):
+            raise UserError(f"{where}{_naming(entry)}: '{key}' must be {kind.words}, found {shown(value)}")
+        values.append(kind.convert(value))
+    return values
+
+
+def _naming(entry: dict[str, Any]) -> str:
+    """What tells one of thousands of entries apart."""
+    known = [f"{key} {shown(entry[key])}" for key in _NAMING if isinstance(entry.get(key), (int, float, str))]
+    return f" ({', '.join(known)})" if known else ""
+
+
+def number_table(rows: Sequence[Any], width: int | None, *, whole: bool, where: Callable[[int], str]) -> np.ndarray:
+    """
+    Numbers of many rows, checked at once.
+
+    Args:
+        rows: n lists of `width` numbers, or with width None n numbers.
+        whole: they must be whole numbers.
+        where: what to call row i in a message, field included, such as "train.json, annotations[3]: 'bbox'".
+    Returns:
+        (n, width) or (n,), int64 with `whole`, else float64.
+    Raises:
+        UserError: a row that is no list of so many numbers, or numbers that are not finite or have a fraction.
+    """
+    shape = (len(rows),) if width is None else (len(rows), width)
+    lists = width is None or (set(map(type, rows)) <= {list, tuple} and set(map(len, rows)) <= {width})
+    flat = (rows if width is None else list(chain.from_iterable(rows))) if lists else []
+    if lists and set(map(type, flat)) <= {int, float}:
+        try:
+            table = np.array(flat, dtype=np.float64).reshape(shape)
+        except OverflowError:  # a whole number beyond any float
+            table = np.full(1, np.inf)
+        if np.isfinite(table).all() and not (whole and (np.abs(table) > _LARGEST).any() or whole and (table != np.rint(table)).any()):
+            return table.astype(np.int64) if whole else table
+    bad = next(i for i, row in enumerate(rows) if not _is_row(row, width, whole))
+    wanted = f"{'whole' if whole else 'finite'} number"
+    expected = f"a {wanted}" if width is None else f"a list of {width} {wanted}s"
+    raise UserError(f"{where(bad)} must be {expected}, found {shown(rows[bad])}")
+
+
+def _is_row(row: Any, width: int | None, whole: bool) -> bool:
+    if width is None:
+        return is_number(row) and abs(row) <= (_LARGEST if whole else sys.float_info.max) and (not whole or is_whole(row))
+    return isinstance(row, (list, tuple)) and len(row) == width and all(_is_row(value, None, whole) for value in row)

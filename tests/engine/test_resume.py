@@ -72,10 +72,11 @@ def stop_in_iteration(monkeypatch, at):
 @pytest.mark.parametrize(
     "kind, overrides",
     [
-        ("relation", ["DATALOADER.NUM_WORKERS", "2", "SOLVER.SCHEDULE.TYPE", "WarmupReduceLROnPlateau", "SOLVER.SCHEDULE.PATIENCE", "1"]),
+        ("relation", ["DATALOADER.NUM_WORKERS", "2", "SOLVER.SCHEDULE.TYPE", "WarmupReduceLROnPlateau", "SOLVER.SCHEDULE.PATIENCE", "1",
+                      "MODEL.USE_REWEIGHT", "PENET", "MODEL.REWEIGHT_CURRICULUM", "10"]),
         ("detector", ["DTYPE", "bfloat16"]),
     ],
-)
+)  # fmt: skip
 def test_a_killed_run_goes_on_bit_by_bit(kind, overrides, world, monkeypatch):
     train(world, "straight/out", *overrides, kind=kind)
     with monkeypatch.context() as patch:
@@ -87,6 +88,9 @@ def test_a_killed_run_goes_on_bit_by_bit(kind, overrides, world, monkeypatch):
     assert_same(final(world, "straight/out"), final(world, "stopped/out"))
     assert lines(world, "straight/out") == lines(world, "stopped/out")
     assert lines(world, "straight/out", "validation.jsonl") == lines(world, "stopped/out", "validation.jsonl")
+    if kind == "relation":  # the curriculum goes on, too
+        factors = [1 - i / 10 for i in range(1, 7)]
+        assert [line["reweight_factor"] for line in lines(world, "stopped/out")] == pytest.approx(factors)
 
 
 def test_kill_9_and_the_same_command_again(world):

@@ -12,6 +12,7 @@ import h5py
 import pytest
 import torch
 
+from benchmarks.published_spln import published_words
 from maskrcnn_benchmark.config import Task, load_config
 from maskrcnn_benchmark.modeling.detector import build_detection_model
 
@@ -253,12 +254,14 @@ def test_the_published_llama_command_trains_from_a_published_detector(call, worl
 
 
 def test_scripts_hold_the_published_words(shared):
-    """Every KEY VALUE of the two published commands, in its full spelling, reaches the tool."""
+    """Every KEY VALUE of the two published commands, in its full spelling, reaches the tool; the benchmark keeps their spelling."""
     text = (shared / "reference/seed-readme.md").read_text()
     block = re.search(r"## Train.*?```(.*?)```", text, re.S).group(1)
     for name, part in zip(("spln-llama", "spln-clip"), block.split("python3")[1:], strict=True):
         words = shlex.split(re.sub(r"\\[ \t]*\n", " ", part.split("# For")[0]))
         words = words[words.index("--config-file") + 2 :]
+        benchmarked = published_words(name.removeprefix("spln-").upper())
+        assert dict(zip(benchmarked[::2], benchmarked[1::2], strict=True)) == dict(zip(words[::2], words[1::2], strict=True))
         published = load_config(RELATION, [*words, "OUTPUT_DIR", "x"])
         assert load_config(RELATION, [*script_words("train.sh", name, "predcls"), "OUTPUT_DIR", "x"]).dump() == published.dump()
 

@@ -113,10 +113,11 @@ def test_the_relation_loss_takes_the_weights_of_its_iteration(toy_meta):
     meta = replace(toy_meta, predicates=toy_meta.predicates[:4], fg_matrix=None, bg_matrix=None, predicate_totals=np.array([0, 50, 5, 2]))
     cfg = config(CURRICULUM=10)
     loss = RelationLoss(weights=configured_weights(cfg, meta), refine_labels=False)
-    for iteration in (1, 5, 9, 20):
+    for iteration, factor in ((1, 0.9), (5, 0.5), (9, 0.2), (20, 0.2)):
         loss.set_iteration(iteration)
         expected = F.cross_entropy(LOGITS, LABELS, predicate_weights(cfg, meta, iteration))
         torch.testing.assert_close(loss(LOGITS, LABELS, LOGITS, LABELS)["loss_rel"], expected)
+        assert loss.logged["reweight_factor"].item() == pytest.approx(factor)
     assert not loss.state_dict()
 
 

@@ -55,12 +55,13 @@ class PredicateWeights(nn.Module):
         self.register_buffer("falling", falling, persistent=False)
         self.iterations, self.floor = iterations, floor
 
+    def factor(self, iteration: int) -> float:
+        """What the falling weights are multiplied by in an iteration, from 1."""
+        return max(1.0 - iteration / self.iterations, self.floor)
+
     def at(self, iteration: int) -> Tensor:
         """(K,) weights in an iteration, from 1."""
-        if self.falling is None:
-            return self.start
-        factor = max(1.0 - iteration / self.iterations, self.floor)
-        return torch.where(self.falling, self.start * factor, self.start)
+        return self.start if self.falling is None else torch.where(self.falling, self.start * self.factor(iteration), self.start)
 
 
 def effective_number_weights(counts: np.ndarray, beta: float) -> Tensor:
@@ -143,14 +144,17 @@ class RelationLoss(nn.Module):
         self.smoothing = smoothing
         self.refine_labels = refine_labels
         self.iteration = 1
+        self.logged: dict[str, Tensor] = {}
 
     def set_iteration(self, iteration: int) -> None:
         """Says which training iteration, from 1, the next losses belong to: weights may fall in the course of a training."""
         self.iteration = iteration
 
     def forward(self, relation_logits: Tensor, rel_labels: Tensor, entity_logits: Tensor, object_labels: Tensor) -> dict[str, Tensor]:
-        """(P, K), (P,), (N, O), (N,) -> the losses by name."""
+        """(P, K), (P,), (N, O), (N,) -> the losses by name. `logged` then says how far a curriculum has come."""
         class_weights = None if self.weights is None else self.weights.at(self.iteration)
+        if self.weights is not None and self.weights.falling is not None:
+            self.logged = {"reweight_factor": torch.tensor(self.weights.factor(self.iteration))}
         losses = {"loss_rel": cross_entropy(relation_logits, rel_labels, class_weights, self.smoothing)}
         if self.refine_labels:
             losses["loss_refine_obj"] = cross_entropy(entity_logits, object_labels, smoothing=self.smoothing)

@@ -112,6 +112,7 @@ class ROIRelationHead(nn.Module):
             per_image = [s.pairs.to(output.relation_logits.device, non_blocking=True) for s in sampled]
             return self.post_processor(output.entity_logits, output.relation_logits, per_image, proposals), {}
         losses = self.loss(output.relation_logits, pairs.rel_labels, output.entity_logits, pairs.object_labels)
+        self.logged |= self.loss.logged
         return proposals, {**losses, **output.losses}
 
     def select_pairs(self, proposals: Sequence[BoxList], targets: Sequence[BoxList] | None) -> list[SampledPairs]:

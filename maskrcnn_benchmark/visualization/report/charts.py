@@ -14,12 +14,12 @@ from matplotlib.figure import Figure
 INK, FAINT, BLUE, AMBER = "#26262b", "#9a9aa2", "#2f6fb3", "#d08a1d"
 GROUP_COLORS = {"head": "#2f6fb3", "body": "#4aa08a", "tail": "#d08a1d"}
 LINES = ["#2f6fb3", "#d08a1d", "#4aa08a", "#a3487d", "#6b5fb5", "#b3572f", "#5c8a2f", "#777780"]
-# Entries of a metrics.jsonl line that are no losses.
-# What SPLN logs beside its losses: each branch's mean weight.
+# What SPLN logs beside its losses: each term's mean weight.
 FUSION_WEIGHT = "fusion_"
 # A second and third round of the lines' colours.
 DASHES = ("-", "--", ":")
-NOT_LOSSES = {"iteration", "lr", "gradient_norm", "seconds", "data_seconds", "peak_memory_mib"}
+# Entries of a metrics.jsonl line that are no losses.
+NOT_LOSSES = {"reweight_factor", "iteration", "lr", "gradient_norm", "seconds", "data_seconds", "peak_memory_mib"}
 STYLE = {
     "svg.fonttype": "none",  # text stays text, which the browser draws in any script
     "svg.hashsalt": "report",  # the same figures give the same bytes

@@ -2,6 +2,7 @@
 
 import atexit
 import multiprocessing
+import os
 import re
 import shutil
 import signal
@@ -50,6 +51,10 @@ def _end(workers: set[Any]) -> None:
         worker.join()
     if handler is not None:
         signal.signal(signal.SIGCHLD, handler)
+
+
+# A forked process has no workers of its parent's.
+os.register_at_fork(after_in_child=_started.clear)
 
 
 @atexit.register

@@ -1,64 +1,53 @@
 """Faults of the surroundings while a training runs: signals to all of its processes, killed and stalled workers, a lost standard error."""
 
 import json
-import multiprocessing
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-import traceback
 from pathlib import Path
 
 import pytest
-import torch
 
-from maskrcnn_benchmark.config import load_config
-from maskrcnn_benchmark.data import workers
-from maskrcnn_benchmark.data.datasets.base import SceneGraphDataset
 from maskrcnn_benchmark.data.workers import worker_failure
-from maskrcnn_benchmark.engine.commands import run_training
 from maskrcnn_benchmark.utils.checkpoint import Checkpointer
-from maskrcnn_benchmark.utils.errors import run_tool
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG = ["SOLVER.MAX_ITER", "100000", "SOLVER.CHECKPOINT_PERIOD", "100000", "SOLVER.TO_VAL", "False", "DATALOADER.NUM_WORKERS", "2"]
 
 
-class Training:
-    """A training in a process group of its own: a fork of this process, which has imported everything."""
+TRAIN = """
+import sys
+exec(sys.argv[1])
+from maskrcnn_benchmark.config import load_config
+from maskrcnn_benchmark.engine.commands import run_training
+from maskrcnn_benchmark.utils.errors import run_tool
+sys.exit(run_tool(lambda: len(run_training(load_config("relation.yaml", sys.argv[2:]), skip_test=True))))
+"""
 
-    def __init__(self, world, *overrides, before=lambda: None, output="err.txt"):
-        if torch.cuda.is_initialized():
-            pytest.skip("a process that uses a GPU cannot be forked")
-        self.world, self.output = world, world / output
-        self.pid = os.fork()
-        if self.pid:
-            return
-        status = 1
-        try:
-            os.setsid()
-            for number in (1, 2):
-                os.dup2(os.open(self.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
-            sys.stdout = sys.stderr = os.fdopen(2, "w", closefd=False)
-            before()
-            cfg = load_config(world / "relation.yaml", [*LONG, *overrides])
-            status = run_tool(lambda: len(run_training(cfg, skip_test=True)))
-        except BaseException:  # noqa: BLE001 (nothing of pytest may run in this process)
-            traceback.print_exc()
-        finally:
-            workers._end_stalled()
-            multiprocessing.util._exit_function()  # what the interpreter does at its end
-            os._exit(status)
+
+class Training:
+    """A training in a process group of its own, after the statements `before`; `stderr` takes the place of a file."""
+
+    def __init__(self, world, *overrides, before="", stderr=None):
+        self.world, self.output = world, world / "err.txt"
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        with open(self.output, "wb") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", TRAIN, before, *LONG, *overrides],
+                cwd=world, env=environment, stdout=file, stderr=stderr or file, start_new_session=True,
+            )  # fmt: skip
+        self.pid = self.process.pid
 
     def iterations(self):
         path = self.world / "out/metrics.jsonl"
         return len(path.read_text().splitlines()) if path.exists() else 0
 
     def wait_for(self, iterations):
-        deadline = time.monotonic() + 60
-        while self.iterations() < iterations and time.monotonic() < deadline and os.waitpid(self.pid, os.WNOHANG)[0] == 0:
+        deadline = time.monotonic() + 120
+        while self.iterations() < iterations and time.monotonic() < deadline and self.process.poll() is None:
             time.sleep(0.02)
         assert self.iterations() >= iterations, self.output.read_text()
 
@@ -68,17 +57,14 @@ class Training:
 
     def end(self):
         """(status, what was said); all processes of the group are gone then."""
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            done, status = os.waitpid(self.pid, os.WNOHANG)
-            if done:
-                with pytest.raises(ProcessLookupError):
-                    os.killpg(self.pid, 0)
-                return os.waitstatus_to_exitcode(status), self.output.read_text() if self.output.exists() else ""
-            time.sleep(0.02)
-        os.killpg(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
-        pytest.fail(f"no end after a minute: {self.output.read_text()}")
+        try:
+            status = self.process.wait(timeout=120)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.pid, signal.SIGKILL)
+            pytest.fail(f"no end after two minutes: {self.output.read_text()}")
+        with pytest.raises(ProcessLookupError):
+            os.killpg(self.pid, 0)
+        return status, self.output.read_text()
 
 
 def saved_iteration(world):
@@ -108,7 +94,7 @@ def test_a_killed_worker_is_one_line_and_the_last_iteration_is_saved(world):
 
 def test_a_standard_error_that_goes_away_stops_nothing(world):
     reading, writing = os.pipe()
-    training = Training(world, "SOLVER.MAX_ITER", "6", before=lambda: os.dup2(writing, 2), output="none.txt")
+    training = Training(world, "SOLVER.MAX_ITER", "6", stderr=writing)
     os.close(writing)
     os.close(reading)
     status, _ = training.end()
@@ -116,20 +102,21 @@ def test_a_standard_error_that_goes_away_stops_nothing(world):
     assert "iteration 6 of 6" in (world / "out/log.txt").read_text()
 
 
-def stall():
-    """Makes reading an image take for ever once the first few are read."""
-    read = SceneGraphDataset.__getitem__
-
-    def stalling(self, item):
-        if multiprocessing.parent_process() is not None and item[0] >= 1:
-            time.sleep(1000)
-        return read(self, item)
-
-    SceneGraphDataset.__getitem__ = stalling
+# Reading an image takes for ever once the first few are read.
+STALL = """
+import multiprocessing, time
+from maskrcnn_benchmark.data.datasets.base import SceneGraphDataset
+read = SceneGraphDataset.__getitem__
+def stalling(self, item):
+    if multiprocessing.parent_process() is not None and item[0] >= 1:
+        time.sleep(1000)
+    return read(self, item)
+SceneGraphDataset.__getitem__ = stalling
+"""
 
 
 def test_a_stalled_worker_is_an_error_after_the_timeout_and_the_last_iteration_is_saved(world):
-    training = Training(world, "DATALOADER.TIMEOUT", "2", before=stall)
+    training = Training(world, "DATALOADER.TIMEOUT", "2", before=STALL)
     status, said = training.end()
     last = said.strip().splitlines()[-1]
     assert status == 2 and last.startswith("error: no batch came for 2 seconds (DATALOADER.TIMEOUT): the workers (processes ")
@@ -137,7 +124,7 @@ def test_a_stalled_worker_is_an_error_after_the_timeout_and_the_last_iteration_i
 
 
 def test_ctrl_c_twice_ends_a_run_that_waits_for_a_stalled_worker(world):
-    training = Training(world, before=stall)
+    training = Training(world, before=STALL)
     training.wait_for(2)
     time.sleep(0.5)
     for _ in range(2):
@@ -183,7 +170,7 @@ def test_other_errors_are_none_of_the_workers(error):
 
 
 def test_a_signal_that_is_ignored_from_the_start_stays_so(world):
-    training = Training(world, before=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    training = Training(world, before="import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)")
     training.wait_for(2)
     os.killpg(training.pid, signal.SIGHUP)
     training.wait_for(training.iterations() + 2)

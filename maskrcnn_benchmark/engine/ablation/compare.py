@@ -42,18 +42,21 @@ def compare(
     setup_logging()
     results: dict[Model, dict[int, Result]] = {model: {} for model in models}
     sgdet: dict[Model, dict[int, Result]] = {}
-    noisy: list[dict[str, Any]] | None = None
+    noisy: list[dict[str, Any]] = []
     plan: list[tuple[Work, Model, int]] = [(Workshop.compare, model, seed) for seed in scale.seeds for model in models]
+    if scale.noise_seeds:
+        plan.append((Workshop.test_with_noise, models[-1], scale.seeds[0]))
     if scale.sgdet_iterations:
         plan += [(Workshop.compare_sgdet, model, scale.seeds[0]) for model in workshop.sgdet_models(models)]
     for (work, model, seed), folder in zip(plan, _in_processes(workshop, plan, jobs), strict=True):
         logger.info(f"{folder}: done")
-        into = results[model] if work is Workshop.compare else sgdet.setdefault(model, {})
-        into[seed] = workshop.result(folder)
+        if work is Workshop.test_with_noise:
+            noisy = workshop.noisy_metrics(folder)
+        else:
+            into = results[model] if work is Workshop.compare else sgdet.setdefault(model, {})
+            into[seed] = workshop.result(folder)
         if work is Workshop.compare and model != models[-1]:
             continue  # until a seed is whole
-        if noisy is None:
-            noisy = workshop.with_noise(models[-1], seed)
         minutes = (time.monotonic() - started) / 60 if fresh else None
         write_page(page, scale, results, sgdet, noisy, iterations=scale.head_iterations, batch=HEAD_BATCH, minutes=minutes)
         logger.info(f"{page}: written")

@@ -121,21 +121,29 @@ class Workshop:
         """PE-Net and SPLN whole."""
         return [PENET, models[-1]]
 
-    def with_noise(self, model: Model, seed: int) -> list[dict[str, Any]]:
-        """Figures of a trained SPLN that draws from its VAEs at test, too, as released: one dict for each of the scale's noise_seeds."""
-        found = []
+    def test_with_noise(self, model: Model, seed: int) -> Path:
+        """Tests a trained SPLN that draws from its VAEs at test, too, as released: once with each of the scale's noise_seeds."""
+        weights, folder = self.output / f"{model.folder}/{seed}/model_final.pth", self.output / f"{model.folder}/{seed}-noise"
         for noise in self.scale.noise_seeds:
-            folder = self.output / f"{model.folder}/{seed}-noise-{noise}"
-            weight = ["MODEL.WEIGHT", str(self.output / f"{model.folder}/{seed}/model_final.pth")]
-            keys = [*self._head_keys(1), *model.keys, *weight, HEAD + "VAE_NOISE_AT_TEST", "True", "SEED", str(noise)]
-            found += run_test(self.config("predcls.yaml", [*keys, "OUTPUT_DIR", str(folder)]), weight_named=True).values()
-        return found
+            metrics = self._metrics(folder / str(noise))
+            if metrics.exists() and metrics.stat().st_mtime_ns >= weights.stat().st_mtime_ns:
+                continue
+            keys = [*self._head_keys(1), *model.keys, "MODEL.WEIGHT", str(weights), HEAD + "VAE_NOISE_AT_TEST", "True", "SEED", str(noise)]
+            run_test(self.config("predcls.yaml", [*keys, "OUTPUT_DIR", str(folder / str(noise))]), weight_named=True)
+        return folder
+
+    def noisy_metrics(self, folder: Path) -> list[dict[str, Any]]:
+        """metrics.json's dict of each test with noise."""
+        return [json.loads(self._metrics(folder / str(noise)).read_text(encoding="utf-8")) for noise in self.scale.noise_seeds]
+
+    def _metrics(self, folder: Path) -> Path:
+        return folder / "inference" / f"{self.scale.data}_test" / "metrics.json"
 
     def result(self, folder: Path) -> Result:
         """What a finished run left."""
-        tested = folder / "inference" / f"{self.scale.data}_test"
-        metrics = json.loads((tested / "metrics.json").read_text(encoding="utf-8"))
-        state = torch.load(tested / SCORES_FILE, weights_only=True)
+        file = self._metrics(folder)
+        metrics = json.loads(file.read_text(encoding="utf-8"))
+        state = torch.load(file.with_name(SCORES_FILE), weights_only=True)
         evaluator = SceneGraphEvaluator(**state["settings"])
         evaluator.load_state_dict(state)
         return Result(metrics, evaluator)

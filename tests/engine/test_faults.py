@@ -39,6 +39,8 @@ class Training:
         status = 1
         try:
             os.setsid()
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
             for number in (1, 2):
                 os.dup2(os.open(self.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
             sys.stdout = sys.stderr = os.fdopen(2, "w", closefd=False)
@@ -139,10 +141,11 @@ def test_a_stalled_worker_is_an_error_after_the_timeout_and_the_last_iteration_i
 def test_ctrl_c_twice_ends_a_run_that_waits_for_a_stalled_worker(world):
     training = Training(world, before=stall)
     training.wait_for(2)
-    time.sleep(0.5)
-    for _ in range(2):
-        os.killpg(training.pid, signal.SIGINT)
-        time.sleep(0.3)
+    os.killpg(training.pid, signal.SIGINT)
+    deadline = time.monotonic() + 30
+    while "SIGINT: stopping" not in training.output.read_text() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(training.pid, signal.SIGINT)
     status, said = training.end()
     assert status == 130 and "Traceback" not in said and saved_iteration(world) == training.iterations()
 

@@ -120,10 +120,10 @@ def _cut(path: Path, last: int) -> None:
     if not path.exists():
         return
     kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             if json.loads(line)["iteration"] <= last:
                 kept.append(line)
-        except (json.JSONDecodeError, KeyError, TypeError):
+        except (json.JSONDecodeError, KeyError, TypeError, RecursionError):
             logger.warning(f"{path}: left out a line that is no metrics: {line[:60]!r}")
     write_text(path, "".join(line + "\n" for line in kept))

@@ -49,10 +49,13 @@ def _faults(state: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
         yield f"{where}.params", "as long as names", len(numbers) == len(names)
         for key in ("initial_lr", "weight_decay", "momentum"):
             yield f"{where}.{key}", "a number of at least 0", _is_number(group.get(key)) and group[key] >= 0
-    yield "schedule.type", "a name", isinstance(state["schedule"].get("type"), str)
-    for key, value in state["schedule"].items():
-        plain = value is None or isinstance(value, str) or _is_number(value) or (isinstance(value, list) and all(map(_is_number, value)))
-        yield f"schedule.{key}", "a number or a list of numbers", plain
+    for key, value in ({"type": None} | dict(state["schedule"])).items():
+        if key in ("type", "warmup_method"):
+            yield f"schedule.{key}", "a name", isinstance(value, str)
+        elif key == "milestones":
+            yield f"schedule.{key}", "a list of numbers", isinstance(value, list) and all(map(_is_number, value))
+        else:
+            yield f"schedule.{key}", "a number", _is_number(value) or (key == "best" and value is None)
     for key, value in state["scaler"].items():
         yield f"scaler.{key}", "a number", _is_number(value)
     best = state["best"]

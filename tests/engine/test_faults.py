@@ -19,7 +19,9 @@ LONG = ["SOLVER.MAX_ITER", "100000", "SOLVER.CHECKPOINT_PERIOD", "100000", "SOLV
 
 
 TRAIN = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, nohup's SIGHUP
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 exec(sys.argv[1])
 from maskrcnn_benchmark.config import load_config
 from maskrcnn_benchmark.engine.commands import run_training
@@ -126,10 +128,11 @@ def test_a_stalled_worker_is_an_error_after_the_timeout_and_the_last_iteration_i
 def test_ctrl_c_twice_ends_a_run_that_waits_for_a_stalled_worker(world):
     training = Training(world, before=STALL)
     training.wait_for(2)
-    time.sleep(0.5)
-    for _ in range(2):
-        os.killpg(training.pid, signal.SIGINT)
-        time.sleep(0.3)
+    os.killpg(training.pid, signal.SIGINT)
+    deadline = time.monotonic() + 30
+    while "SIGINT: stopping" not in training.output.read_text() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(training.pid, signal.SIGINT)
     status, said = training.end()
     assert status == 130 and "Traceback" not in said and saved_iteration(world) == training.iterations()
 
@@ -170,7 +173,7 @@ def test_other_errors_are_none_of_the_workers(error):
 
 
 def test_a_signal_that_is_ignored_from_the_start_stays_so(world):
-    training = Training(world, before="import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)")
+    training = Training(world, before="signal.signal(signal.SIGHUP, signal.SIG_IGN)")
     training.wait_for(2)
     os.killpg(training.pid, signal.SIGHUP)
     training.wait_for(training.iterations() + 2)

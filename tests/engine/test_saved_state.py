@@ -76,6 +76,8 @@ def test_a_whole_state_passes(saved):
         (["schedule", "type"], None, "schedule.type"),
         (["schedule", "factor"], {"a": 1}, "schedule.factor"),
         (["schedule"], 3, "schedule"),
+        (["schedule", "best"], "x", "schedule.best"),
+        (["schedule", "patience"], None, "schedule.patience"),
         (["best", "value"], "0.5", "best.value"),
         (["best", "more"], 1, "best"),
         (["sampler", "batch"], -2, "sampler.batch"),

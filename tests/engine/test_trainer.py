@@ -225,7 +225,8 @@ def test_a_request_to_stop_in_the_last_iteration_is_granted_once_the_model_is_sa
 
 
 def test_a_log_drops_what_comes_after_the_start_and_what_a_kill_left_half_written(tmp_path):
-    (tmp_path / "metrics.jsonl").write_text('{"iteration": 1, "loss": 2.0}\n{"iteration": 3, "loss": 1.0}\n{"iterat')
+    written = b'{"iteration": 1, "loss": 2.0}\n{"iteration": 3, "loss": 1.0}\n\xff\n' + b"[" * 5000 + b'\n{"iterat'
+    (tmp_path / "metrics.jsonl").write_bytes(written)
     MetricLog(tmp_path, device=CPU, period=1, start=2, max_iter=4).close()
     assert lines(tmp_path) == [{"iteration": 1, "loss": 2.0}]
 

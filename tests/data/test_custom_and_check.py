@@ -102,6 +102,9 @@ BAD = {
     "a box upside down": (entry(objects=[{**OBJECT, "box": [9, 9, 3, 20]}], relations=[]), "x2 > x1"),
     "a box that is not finite": (entry(objects=[{**OBJECT, "box": [1, 2, float("nan"), 4]}], relations=[]), "object 0: \"box\" must be"),
     "a box outside": (entry(objects=[{**OBJECT, "box": [70, 2, 90, 4]}], relations=[]), "outside the image, which is 60 x 50"),
+    "parts of the image": (entry(objects=[{**OBJECT, "box": [0.1, 0.1, 0.4, 1]}], relations=[]), "in pixels, not in parts of the image"),
+    "the background": (entry(objects=[{**OBJECT, "label": "__background__"}], relations=[]), "name of class 0"),
+    "a label with an escape": (entry(objects=[{**OBJECT, "label": "\x1b[31m"}], relations=[]), "no control characters"),
     "an empty label": (entry(objects=[{**OBJECT, "label": " "}], relations=[]), '"label"'),
     "too many attributes": (entry(objects=[{**OBJECT, "attributes": ["x"] * 11}], relations=[]), "at most 10"),
     "a relation to nowhere": (entry(relations=[[0, "on", 2]]), "relation 0: .*positions from 0 to 1"),
@@ -197,6 +200,66 @@ def test_everything_odd_is_found(data_dir):
     write_page(report, data_dir / "page.html")
     page = (data_dir / "page.html").read_text()
     assert "<svg" in page and "5.jpg" in page and "head" in page and "Errors: 3" in page
+
+
+def test_turned_pictures_films_behind_them_and_animations_are_told_apart_from_damage(data_dir):
+    images = [{"image_id": i, "width": 60, "height": 50, "split": "train", "boxes": [[0, 0, 9, 9]], "labels": [1], "relations": [[0, 0, 1]]}
+              for i in range(1, 6)]  # fmt: skip
+    images[0] |= {"width": 50, "height": 60}
+    images[4]["file_name"] = "5.gif"
+    folder = data_dir / "phone"
+    write_vg_layout(folder, images, OBJECTS, PREDICATES)
+    write_images(folder, [{**image, "width": 60, "height": 50} for image in images])
+    exif, pictures = Image.Exif(), folder / "VG_100K"
+    exif[0x0112] = 6
+    for name in ("1.jpg", "2.jpg"):  # annotated upright, and as stored
+        Image.new("RGB", (60, 50)).save(pictures / name, exif=exif)
+    whole = (pictures / "3.jpg").read_bytes()
+    (pictures / "3.jpg").write_bytes(whole + b"MotionPhoto" + bytes(500))
+    preview = Image.Exif()
+    preview[0x010E] = "\xff\xd9"  # an end inside the header
+    Image.new("RGB", (60, 50)).save(pictures / "4.jpg", exif=preview)
+    (pictures / "4.jpg").write_bytes((pictures / "4.jpg").read_bytes()[:-60])
+    Image.new("RGB", (60, 50)).save(pictures / "5.gif", save_all=True, append_images=[Image.new("RGB", (60, 50), "red")])
+    for thorough in (False, True):
+        found = {what: finding.examples for what, finding in findings(check_dataset("phone", thorough=thorough)).items()}
+        assert found["images that their EXIF orientation turns or mirrors; they are read upright"] == ("1.jpg",)
+        assert found["images with an EXIF orientation that are annotated as stored, and are read so"] == ("2.jpg",)
+        assert found["image files that are truncated or do not decode"] == ("4.jpg",)
+        assert found["images of several frames, of which the first is read"] == ("5.gif",)
+        assert "images of another size than annotated" not in found
+
+
+@pytest.mark.parametrize("name", ["vrd", "birds,cats", "scenes", "birds_train", "GQA_200", "my birds", ".birds"])
+def test_a_folder_that_could_not_be_found_again_is_refused(photos, tmp_path, name):
+    folder, write = photos
+    with pytest.raises(UserError, match=re.escape(name)):
+        make_dataset([write([entry()])], folder, tmp_path / name)
+    assert not (tmp_path / name).exists()
+
+
+def test_names_in_two_spellings_are_one(photos, tmp_path):
+    folder, write = photos
+    objects = [{"box": [5, 6, 30, 40], "label": " caf\u00e9"}, {"box": [5, 6, 30, 40], "label": "cafe\u0301"}]
+    entries = [entry(objects=objects, relations=[[0, "on ", 1], [1, "on", 0]])]
+    made = make_dataset([write(entries)], folder, tmp_path / "birds", val=0, test=0)
+    assert (made["objects"], made["predicates"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"objects": ["cup", "cup"], "predicates": ["on"]}, "objects: 'cup' stands there twice"),
+        ({"objects": ["cup", 7], "predicates": ["on"]}, r"objects\[1\]: a name must be text, found 7"),
+        ({"objects": [{"id": 1, "name": "cup"}], "predicates": ["on"]}, r"objects\[0\]: a name must be text"),
+        ({"objects": ["__background__"], "predicates": ["on"]}, "name of class 0"),
+        ({"objects": ["cup"]}, "has no 'predicates'"),
+    ],
+)
+def test_a_vocabulary_that_is_none_is_named(tmp_path, content, message):
+    (tmp_path / "words.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match=f"words.json.*{message}"):
+        Vocabulary.from_file(tmp_path / "words.json")
 
 
 def test_what_cannot_be_read_is_a_finding(toy):

@@ -1,11 +1,13 @@
 """VGDataset: what the files say, what training leaves out, and one readable error for each kind of bad input."""
 
+import fcntl
 import json
 
 import h5py
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from vg_folders import OBJECTS, PREDICATES, random_images, vg_files, write_images
 
 from maskrcnn_benchmark.data.datasets import VGDataset
@@ -187,6 +189,13 @@ BAD = {
     "fewer labels than boxes": ({"labels": [[1], [1]]}, "'labels' has 2 rows, expected 3"),
     "an array that is missing": ({"predicates": None}, "no array predicates"),
     "ranges for another number of images": ({"img_to_first_rel": [0]}, "must have 2 rows"),
+    "labels with a fraction": ({"labels": [[1.0], [1.5], [1.0]]}, "'labels' must hold whole numbers, found 1.5 in row 1"),
+    "a label that no small number holds": ({"labels": [[1], [2**32 + 1], [1]]}, "'labels' must hold numbers up to"),
+    "boxes of three numbers": ({"boxes_1024": [[1, 2, 3]] * 4}, r"'boxes_1024' must be \(n, 4\), found \(4, 3\)"),
+    "boxes that are not finite": ({"boxes_1024": [[1, 2, np.nan, 3]] * 3}, "'boxes_1024' must hold whole numbers, found nan"),
+    "names for labels": ({"labels": [[b"man"]] * 3}, "'labels' must hold whole numbers, found .S3"),
+    "a split that is none": ({"split": [0, 3]}, r"'split' must be 0 .* found 3 at image 1"),
+    "a range below none": ({"img_to_first_box": [-5, 2], "img_to_last_box": [-7, 2]}, "image 0 .* rows -5 to -7"),
     "an attribute without a name": ({"attributes": [[5]] * 3}, "attribute 5 found, but .*dicts.* names 0"),
 }
 
@@ -198,6 +207,75 @@ def test_damage_in_the_h5_is_named(case, tmp_path):
     edit(files["annotation_file"], **{name: None if value is None else np.array(value) for name, value in arrays.items()})
     with pytest.raises(UserError, match=f"VG-SGG-with-attri.h5.*{message}|{message}"):
         VGDataset("train", **files)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"label_to_idx": ["man"]}, "'label_to_idx' must be an object"),
+        ({"label_to_idx": {"man": 1, "hat": 1}}, "ids in 'label_to_idx' must run from 1 to 2 without gaps"),
+        ({"label_to_idx": {"man": 1, "man ": 2}}, "label_to_idx: 'man' and 'man ' differ by blanks"),
+        ({"label_to_idx": {"man": "1"}}, "the id of 'man' must be a whole number, found '1'"),
+        ({"idx_to_label": {"1": "hat", "2": "man", "3": "horse"}}, "label_to_idx gives 'man' the id 1, idx_to_label says that 1 is 'hat'"),
+        ({"predicate_count": {"on": 1}}, "'predicate_count' must give every predicate a whole number, found null for 'near'"),
+        ({"predicate_count": [1]}, "'predicate_count' must be an object"),
+    ],
+)
+def test_dictionaries_that_cannot_be_are_named(change, message, tmp_path):
+    files = layout(tmp_path, [image([[0, 0, 9, 9]], [(0, 0, 1)])])
+    tables = json.loads(files["dict_file"].read_text()) | change
+    files["dict_file"].write_text(json.dumps(tables))
+    with pytest.raises(UserError, match=f"dicts.*{message}"):
+        VGDataset("train", **files)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"image_id": 1.5}, "entry 0 .from 0. .image_id 1.5.: 'image_id' must be a whole number or text"),
+        ({"image_id": 2}, "the image 2 is listed twice"),
+        ({"width": None}, "image 1: width and height must be a list of 2 whole numbers"),
+        ({"file_name": "/etc/1.jpg"}, "file_name: must be relative to the folder of images"),
+        ({"file_name": 7}, "file_name: the name of the image file must be text"),
+    ],
+)
+def test_image_data_that_cannot_be_is_named(change, message, tmp_path):
+    files = layout(tmp_path, [image([[0, 0, 9, 9]], [(0, 0, 1)])] * 2)
+    entries = json.loads(files["image_data_file"].read_text())
+    files["image_data_file"].write_text(json.dumps([entries[0] | change, entries[1]]))
+    with pytest.raises(UserError, match=f"image_data.json.*{message}"):
+        VGDataset("train", **files)
+
+
+def test_a_file_name_of_null_is_none(tmp_path):
+    files = layout(tmp_path, [image([[0, 0, 9, 9]], [(0, 0, 1)])])
+    files["image_data_file"].write_text(json.dumps([{"image_id": "1", "width": 100, "height": 50, "file_name": None}]))
+    assert VGDataset("train", **files).get_img_info(0) == {"image_id": 1, "width": 100, "height": 50, "file_name": "1.jpg"}
+
+
+def test_a_locked_h5_says_so(tmp_path):
+    files = layout(tmp_path, [image([[0, 0, 9, 9]], [(0, 0, 1)])])
+    with open(files["annotation_file"], "r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="with-attri.h5: is locked .*HDF5_USE_FILE_LOCKING"):
+            VGDataset("train", **files)
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_boxes_meet_turned_photographs_as_they_were_annotated(stored, tmp_path):
+    """A photograph that EXIF turns is read upright, or, where its annotated size is that of the stored pixels, as it is stored."""
+    upright = np.full((40, 30, 3), 90, np.uint8)
+    upright[5:20, 3:12] = (255, 0, 0)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    box, (width, height) = ([5, 17, 20, 26], (40, 30)) if stored else ([3, 5, 12, 20], (30, 40))
+    files = layout(tmp_path, [image([box], [(0, 0, 1)], width=width, height=height)])
+    files["image_dir"].mkdir()
+    Image.fromarray(upright).transpose(Image.Transpose.ROTATE_90).save(files["image_dir"] / "1.jpg", exif=exif, quality=95)
+    pixels, target, _ = VGDataset("train", **files)[0]
+    x1, y1, x2, y2 = (int(value) for value in target.bbox[0])
+    red, green, _ = pixels[:, y1 + 2 : y2 - 2, x1 + 2 : x2 - 2].float().mean((1, 2)).tolist()
+    assert target.size == (width, height) and red > 200 and green < 60
 
 
 def test_missing_and_broken_files_are_named(tmp_path):

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from maskrcnn_benchmark.config import load_config
 from maskrcnn_benchmark.config.paths_catalog import dataset_entry
 from maskrcnn_benchmark.data.build import read_source
 from maskrcnn_benchmark.data.custom import Vocabulary, make_dataset
@@ -24,6 +25,7 @@ from maskrcnn_benchmark.evaluation.predictions import PredictionFile
 from maskrcnn_benchmark.evaluation.saved import Setting, evaluate_saved
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.weight_files import read_weights
 from tests.fuzz import plain
 
 OBJECTS, PREDICATES = ["cup", "table", "cat"], ["on", "under"]
@@ -226,6 +228,14 @@ def _custom(folder: Path) -> list[tuple]:
     return _graph("made_train")(folder) and None
 
 
+def _weights(folder: Path) -> None:
+    read_weights(folder / "w.pth")
+
+
+def _config(folder: Path) -> None:
+    load_config(str(folder / "c.yaml"), [])
+
+
 def _torch(content: Any) -> bytes:
     stream = io.BytesIO()
     torch.save(content, stream)
@@ -272,6 +282,8 @@ def all_readers(scratch: Path) -> dict[str, Reader]:
         "make_dataset": Reader(
             {"list.json": _dump([entry]), "words.json": _dump({"objects": OBJECTS, "predicates": PREDICATES, "attributes": []})}, _custom
         ),
+        "weights": Reader({"w.pth": _torch({"model": {"rpn.fc.weight": torch.ones(2, 3)}, "iteration": 7})}, _weights),
+        "config": Reader({"c.yaml": b"SOLVER:\n  BASE_LR: 0.01\n  STEPS: (2, 4)\nDATASETS:\n  TRAIN: (\"scenes_train\",)\n"}, _config),
         "jpeg": Reader({"a.jpg": _picture("JPEG")}, _image),
         "png": Reader({"a.png": _picture("PNG")}, _image),
         "webp": Reader({"a.webp": _picture("WEBP")}, _image),

@@ -15,6 +15,8 @@ from maskrcnn_benchmark.utils.weight_files import named_tensors, read_file
 
 logger = get_logger(__name__)
 
+_PREDICTOR = "roi_heads.relation.predictor."
+
 
 def load_start(cfg: Config, model: nn.Module) -> set[str]:
     """
@@ -66,6 +68,12 @@ def load_tested(cfg: Config, model: nn.Module, path: Path, meta: DatasetMeta) ->
     if untested:
         raise UserError(f"{path} lacks weights of this model: {_modules(untested)}. Is it a file of the model that the config describes?")
     require_filled(model)
+    without_place = [name for name in report.unused if name.startswith(_PREDICTOR)]
+    if without_place:
+        logger.warning(
+            f"{path}: the model of this config has no place for {len(without_place)} weights of the file's relation predictor, such as "
+            f"{without_place[0]}; an SPLN, for one, is none without the keys that name its prototype files"
+        )
 
 
 def _trained_on(state: dict, path: Path) -> DatasetMeta:

@@ -1,7 +1,7 @@
 """Errors that a user can mend, and how the command lines show them."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from maskrcnn_benchmark.utils.console import hold_standard_streams, printable, stderr
 
@@ -10,6 +10,12 @@ logger = logging.getLogger(__name__)
 
 class UserError(ValueError):
     """Something the user gave is wrong. The message names the thing, what was expected, what was found and what to do."""
+
+
+def some(names: Sequence[str], limit: int = 6) -> str:
+    """The first of many names for a message, quoted, and how many more there are."""
+    first = ", ".join(f"'{name}'" for name in names[:limit])
+    return first + (f" and {len(names) - limit} more" if len(names) > limit else "")
 
 
 def run_tool(main: Callable[[], int]) -> int:

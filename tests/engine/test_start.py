@@ -137,6 +137,15 @@ def test_a_published_file_without_gates_is_tested_with_them_named(spln, world, c
     assert "lacks roi_heads.relation.predictor.logit_wt1 (gate of the structural term)" in caplog.text
 
 
+def test_a_test_of_splns_weights_as_penet_is_warned_of(spln, world, caplog):
+    _, model = spln()
+    torch.save({"model": model.state_dict()}, world / "spln.pth")
+    cfg, penet = relation(world)
+    load_tested(cfg, penet, world / "spln.pth", load_dataset_meta(cfg))
+    assert "has no place for 30 weights of the file's relation predictor" in caplog.text
+    assert "is none without the keys that name its prototype files" in caplog.text
+
+
 def test_a_trunk_is_no_detector(world, trunk_file):
     cfg, model = relation(world, "MODEL.PRETRAINED_DETECTOR_CKPT", str(trunk_file))
     with pytest.raises(UserError, match="PRETRAINED_DETECTOR_CKPT .*no detector"):

@@ -237,7 +237,7 @@ def shrunk(world) -> list[str]:
 
 
 def test_the_published_llama_command_trains_from_a_published_detector(call, world):
-    """Without its two prototype branches, on the CPU, two images a batch, in small."""
+    """Without its prototype files, on the CPU, two images a batch, in small."""
     cfg = load_config(ROOT / "configs/e2e_relation_detector_X_101_32_8_FPN_1x.yaml", shrunk(world))
     weights = {f"module.{name}": value for name, value in build_detection_model(cfg).state_dict().items()}
     torch.save({"model": weights, "optimizer": {}, "iteration": 180000}, world / "detector.pth")

@@ -102,6 +102,11 @@ def test_a_predicate_without_example_counts_as_one(toy_meta):
     torch.testing.assert_close(predicate_weights(config("CLASS_BALANCED"), meta, 1), by_hand([900, 1, 30, 400, 20], 0.99999))
 
 
+def test_predicates_that_all_lack_examples_weigh_alike(toy_meta):
+    meta = replace(toy_meta, predicate_totals=np.zeros(6, dtype=np.int64))
+    torch.testing.assert_close(predicate_weights(config("CLASS_BALANCED"), meta, 1), by_hand([1] * 5, 0.99999))
+
+
 @pytest.mark.parametrize(("beta", "warned"), [(0.99999, True), (0.99, False)])
 def test_a_beta_for_far_more_examples_is_named_with_a_fitting_one(toy_meta, beta, warned, caplog):
     meta = replace(toy_meta, predicate_totals=np.array([0, 200 + warned, 1, 30, 100, 20]))

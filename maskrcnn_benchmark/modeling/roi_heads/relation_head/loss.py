@@ -111,7 +111,7 @@ def configured_weights(cfg: Config, meta: DatasetMeta) -> PredicateWeights | Non
         )
     start = effective_number_weights(counts, model.REWEIGHT_BETA)
     if start[0] < 0.1 * start[1:].min():
-        most = int(counts[1:].max())
+        most = max(int(counts[1:].max()), 1)
         warn_once(
             logger,
             f"MODEL.REWEIGHT_BETA {model.REWEIGHT_BETA} is for more examples than there are: the most frequent predicate has {most}, and "

@@ -38,7 +38,7 @@ def source(path, dim=4):
     "content",
     [
         ROWS,
-        ROWS.half(),
+        ROWS.half().requires_grad_(),
         {"prototypes": ROWS, "predicates": list(NAMES)},
         {name: ROWS[i] for i, name in enumerate(NAMES)},
         dict(enumerate(ROWS)),
@@ -48,7 +48,7 @@ def source(path, dim=4):
 )
 def test_every_layout_gives_the_same_bank(read, content):
     found = read(content)
-    assert torch.equal(found, ROWS) and found.dtype == torch.float32
+    assert torch.equal(found, ROWS) and found.dtype == torch.float32 and not found.requires_grad
 
 
 def test_what_is_written_is_read_and_says_where_it_comes_from(tmp_path):
@@ -75,6 +75,9 @@ def test_what_is_written_is_read_and_says_where_it_comes_from(tmp_path):
         (dict(enumerate(ROWS[1:], start=1)), "no row for '__background__'"),
         ({**dict.fromkeys(NAMES[:3], ROWS[0]), "under": torch.rand(3)}, r"different widths: \[3, 4\]"),
         (dict.fromkeys(NAMES, "text"), "the row of '__background__' is no vector but str"),
+        ({"prototypes": ROWS, "predicates": 7}, "its predicates must be a list of names, found 7"),
+        ({"prototypes": ROWS, "predicates": [["on"]]}, "its predicates must be a list of names"),
+        (ROWS.to(torch.complex64), "expected numbers in single or half precision, found torch.complex64"),
         ({"prototypes": "rows"}, "expected a tensor or a dict of vectors, found str"),
         ([1, 2], "expected a tensor or a dict of vectors, found list"),
         (ROWS.clone().fill_(float("nan")), "not finite"),
@@ -115,7 +118,7 @@ def test_one_changed_bit_is_an_error_that_names_the_file(tmp_path):
 def test_code_in_a_file_is_not_run(tmp_path, save):
     path = tmp_path / "protos.pt"
     save({"prototypes": Harmful(tmp_path / "made")}, path)
-    with pytest.raises(UserError, match="without running code"):
+    with pytest.raises(UserError, match="holds Python objects|damaged or no PyTorch file"):
         read_prototypes(source(path), NAMES)
     assert not (tmp_path / "made").exists()
 
@@ -123,5 +126,5 @@ def test_code_in_a_file_is_not_run(tmp_path, save):
 def test_a_file_of_noise_is_one_error(tmp_path):
     path = tmp_path / "protos.pt"
     path.write_bytes(b"not a file of torch")
-    with pytest.raises(UserError, match="not a prototype file"):
+    with pytest.raises(UserError, match="VIS_PRO_PATH: .*protos.pt is damaged.*tools/extract_visual_prototypes.py makes such files"):
         read_prototypes(source(path), NAMES)

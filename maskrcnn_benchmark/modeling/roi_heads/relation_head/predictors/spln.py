@@ -123,14 +123,15 @@ class SPLN(PENet):
         """
         entity_logits, labels = self.refine_labels(pairs)
         scores, losses = self.terms(self.settle(self.intersection(pairs, labels)), pairs.union_features)
-        return RelationOutput(entity_logits, self.fuse(scores), losses if self.training else {})
+        return RelationOutput(entity_logits, self.fuse(scores), losses)
 
     def terms(self, relation: Tensor, union_features: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """
         Args:
             relation: (P, D) representations r of the pairs. union_features: (P, F).
         Returns:
-            Standardised logits (P, K) by term, 'base', 'structural', and 'visual' and 'conceptual' with their banks; the losses by name.
+            Standardised logits (P, K) by term, 'base', 'structural', and 'visual' and 'conceptual' with their banks; the losses by name,
+            none in evaluation: theirs are means over all processes, which then have different numbers of batches.
         """
         scores, losses = {"base": standardise(self.pred_classifier(relation))}, {}
         parts = {"structural": self._structural(relation)}
@@ -155,25 +156,26 @@ class SPLN(PENet):
 
     def _structural(self, relation: Tensor) -> Term:
         rows, prototypes = self.project_head(self.activate(relation)), self.predicate_prototypes()
-        return scaled_cosine(rows, prototypes, self.logit_scale), {"sem_simi_loss": mean_similarity(prototypes)}
+        losses = {"sem_simi_loss": mean_similarity(prototypes)} if self.training else {}
+        return scaled_cosine(rows, prototypes, self.logit_scale), losses
 
     def _visual(self, relation: Tensor, union_features: Tensor) -> Term:
         """Residual-driven representation enhancement: a pair's row takes what the VAE cannot restore of the pair's own union feature."""
         restored, mean, log_variance = self.vis_vae(union_features)
         rows = self.vis_project_head(self.activate(relation)) + self.vis_post_embedding(union_features - restored)
         prototypes = self.vis_project_head(self.activate(self.vis_W_pred(self.vis_protos)))
-        losses = {
-            "vis_simi_loss": mean_similarity(prototypes),
-            "vis_vae_loss": self.vae_weight * vae_loss(union_features, restored, mean, log_variance),
-        }
+        losses = {}
+        if self.training:
+            losses["vis_simi_loss"] = mean_similarity(prototypes)
+            losses["vis_vae_loss"] = self.vae_weight * vae_loss(union_features, restored, mean, log_variance)
         return scaled_cosine(rows, prototypes, self.vis_logit_scale), losses
 
     def _conceptual(self, relation: Tensor) -> Term:
         """Essence-driven prototype enhancement: prototypes are what the VAE keeps of the concepts."""
         restored, mean, log_variance = self.con_vae(self.con_protos)
         rows, prototypes = self.con_project_head(self.activate(relation)), self.con_W_pred(restored)
-        losses = {
-            "con_simi_loss": mean_similarity(prototypes),
-            "con_vae_loss": self.vae_weight * vae_loss(self.con_protos, restored, mean, log_variance),
-        }
+        losses = {}
+        if self.training:
+            losses["con_simi_loss"] = mean_similarity(prototypes)
+            losses["con_vae_loss"] = self.vae_weight * vae_loss(self.con_protos, restored, mean, log_variance)
         return scaled_cosine(rows, prototypes, self.con_logit_scale), losses

@@ -1,1 +1,1 @@
-"""Prototype learning: branches that compare pairs with one prototype a predicate, their losses, and the files of prototypes."""
+"""Prototype learning: the parts of PE-Net and SPLN, their losses, and the files of prototypes."""

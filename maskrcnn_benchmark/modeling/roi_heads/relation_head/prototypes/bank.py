@@ -14,9 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.errors import UserError, some
 from maskrcnn_benchmark.utils.files import atomic_path
-from maskrcnn_benchmark.utils.weight_files import verify_checksums
+from maskrcnn_benchmark.utils.untrusted import shown
+from maskrcnn_benchmark.utils.weight_files import read_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,21 +77,22 @@ def _load(source: PrototypeSource) -> Any:
     if not Path(source.path).is_file():
         raise source.error("no such file", "make it with")
     try:
-        verify_checksums(source.path)
-        return torch.load(source.path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise source.error(f"not a prototype file that can be read without running code ({' '.join(str(error).split())[:160]})") from error
+        return read_file(source.path)
+    except UserError as error:
+        raise UserError(f"{source.key}: {error}; {source.tool} makes such files") from error
 
 
-def _check_names(source: PrototypeSource, names: Sequence[str] | None, predicates: Sequence[str]) -> None:
+def _check_names(source: PrototypeSource, names: Any, predicates: Sequence[str]) -> None:
     if names is None:
         return
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        raise source.error(f"its predicates must be a list of names, found {shown(names)}")
     names, wanted = list(names), list(predicates)
     missing = [n for n in wanted if n not in set(names)]
     if missing:
-        raise source.error(f"has no row for {_some(missing)}; its predicates are those of another data set ({_some(names)})")
+        raise source.error(f"has no row for {some(missing)}; its predicates are those of another data set ({some(names)})")
     if names != wanted:
-        raise source.error(f"its predicates are others, or in another order: found {_some(names)}, expected {_some(wanted)}")
+        raise source.error(f"its predicates are others, or in another order: found {some(names)}, expected {some(wanted)}")
 
 
 def _stack_named_rows(source: PrototypeSource, rows: dict, predicates: Sequence[str]) -> Tensor:
@@ -103,7 +105,7 @@ def _stack_named_rows(source: PrototypeSource, rows: dict, predicates: Sequence[
         else:
             missing.append(name)
     if missing:
-        raise source.error(f"has no row for {_some(missing)}; its entries are {_some([str(k) for k in rows])}")
+        raise source.error(f"has no row for {some(missing)}; its entries are {some([str(k) for k in rows])}")
     widths = sorted({len(row) for row in found})
     if len(widths) > 1:
         raise source.error(f"its rows have different widths: {widths}")
@@ -122,11 +124,8 @@ def _check_bank(source: PrototypeSource, bank: Tensor, num_predicates: int) -> T
         raise source.error(f"expected {num_predicates} rows, the background's first, found a tensor {tuple(bank.shape)}")
     if bank.size(1) != source.dim:
         raise source.error(f"prototypes are {bank.size(1)} wide, {source.dim_key} is {source.dim}", "set the key, or rerun")
+    if not bank.is_floating_point():
+        raise source.error(f"expected numbers in single or half precision, found {bank.dtype}")
     if not torch.isfinite(bank).all():
         raise source.error("holds numbers that are not finite")
-    return bank.float()
-
-
-def _some(names: Sequence[str], limit: int = 6) -> str:
-    shown = ", ".join(f"'{n}'" for n in list(names)[:limit])
-    return shown + (f" and {len(names) - limit} more" if len(names) > limit else "")
+    return bank.detach().float()  # published rows may have been saved with their gradient's flag

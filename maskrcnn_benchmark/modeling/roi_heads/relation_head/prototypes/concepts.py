@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from maskrcnn_benchmark import data
-from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.errors import UserError, some
 from maskrcnn_benchmark.utils.log import get_logger
 from maskrcnn_benchmark.utils.untrusted import read_json
 
@@ -37,12 +37,12 @@ def read_descriptions(file: str | Path, predicates: Sequence[str]) -> list[tuple
     missing = [name for name in predicates if name not in content]
     if missing:
         raise UserError(
-            f"{file}: has no description of {_some(missing)}; expected {_FORM} for each of the data set's {len(predicates)} names, "
-            f"found {_some(list(content)) or 'none'}"
+            f"{file}: has no description of {some(missing)}; expected {_FORM} for each of the data set's {len(predicates)} names, "
+            f"found {some(list(content)) or 'none'}"
         )
     unused = [name for name in content if name not in set(predicates)]
     if unused and Path(file).parent != SHIPPED:
-        logger.warning(f"{file}: the data set has no predicate {_some(unused)}; what describes it is not used")
+        logger.warning(f"{file}: the data set has no predicate {some(unused)}; what describes it is not used")
     return [_three_texts(file, name, content[name]) for name in predicates]
 
 
@@ -60,7 +60,7 @@ def shipped_descriptions(predicates: Sequence[str]) -> Path:
     if lacking:
         raise UserError(
             f"the package describes the predicates of {', '.join(file.stem for file in files)}, and the closest to this data set, "
-            f"{closest.stem}, lacks {_some(lacking)}; write descriptions of all {len(predicates)}, {_FORM}, and name them: "
+            f"{closest.stem}, lacks {some(lacking)}; write descriptions of all {len(predicates)}, {_FORM}, and name them: "
             "--descriptions FILE.json"
         )
     return closest
@@ -86,8 +86,3 @@ def _three_texts(file: str | Path, name: str, texts: Any) -> tuple[str, ...]:
     if twice:
         raise error(f"one of them twice ('{twice[0]}')")
     return cleaned
-
-
-def _some(names: Sequence[str], limit: int = 6) -> str:
-    shown = ", ".join(f"'{name}'" for name in names[:limit])
-    return shown + (f" and {len(names) - limit} more" if len(names) > limit else "")

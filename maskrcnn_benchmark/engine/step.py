@@ -143,7 +143,8 @@ class TrainingStep:
             self.scaler.update(self.scaler.get_scale())
         self.skipped_in_a_row += 1
         found = [f"{name} = {float(loss)}" for name, loss in result.losses.items() if not torch.isfinite(loss)]
-        require_finite(self.model, self.optimizer, f"before iteration {iteration}")
+        # Not the buffers: this very forward may have carried its images' numbers into running statistics.
+        require_finite(self.model, self.optimizer, f"before iteration {iteration}", buffers=False)
         if not found and not torch.isfinite(result.gradient_norm):
             found = [f"gradient norm = {float(result.gradient_norm)}"]
         found, ids = (list(dict.fromkeys(sum(lists, []))) for lists in zip(*all_gather_objects((found, image_ids)), strict=True))
@@ -153,6 +154,7 @@ class TrainingStep:
                 f"{what}. Stopped; a lower SOLVER.BASE_LR, a longer SOLVER.WARMUP_ITERS or DTYPE bfloat16 instead of float16 may help, "
                 f"SOLVER.SKIP_NONFINITE N skips up to N in a row (now {self.skip_nonfinite})"
             )
+        require_finite(self.model, self.optimizer, f"{what}. Not to be skipped")
         logger.warning(f"{what}. Skipped ({self.skipped_in_a_row} in a row, SOLVER.SKIP_NONFINITE {self.skip_nonfinite})")
 
 

@@ -18,6 +18,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,7 @@ def run(work: Callable[[Path], None], folder: Path, kill_after: float | None) ->
     if pid == 0:
         status = 1
         try:
-            os.setsid()
+            os.setpgid(0, 0)
             log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             os.dup2(log, 1), os.dup2(log, 2)
             sys.stderr = os.fdopen(2, "w", closefd=False)
@@ -135,6 +136,8 @@ def run(work: Callable[[Path], None], folder: Path, kill_after: float | None) ->
             traceback.print_exc()
         finally:
             os._exit(status)
+    with suppress(OSError):
+        os.setpgid(pid, pid)  # whichever of the two comes first
     if kill_after is not None:
         end = time.monotonic() + kill_after
         while time.monotonic() < end:

@@ -2,12 +2,14 @@
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
 from maskrcnn_benchmark.config import Config, Task
 from maskrcnn_benchmark.config.paths_catalog import IMAGENET_PREFIX, weights_path
 from maskrcnn_benchmark.data.meta import DatasetMeta
+from maskrcnn_benchmark.engine.description import described_meta
 from maskrcnn_benchmark.utils.checkpoint import holds_detector, holds_trunk_only, load_weights, optional, read_weights, require_filled
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger
@@ -16,6 +18,7 @@ from maskrcnn_benchmark.utils.weight_files import named_tensors, read_file
 logger = get_logger(__name__)
 
 _PREDICTOR = "roi_heads.relation.predictor."
+DETECTOR_PARTS = ("rpn.", "roi_heads.box.")
 
 
 def load_start(cfg: Config, model: nn.Module) -> set[str]:
@@ -46,41 +49,44 @@ def load_start(cfg: Config, model: nn.Module) -> set[str]:
 
 
 def load_tested(cfg: Config, model: nn.Module, path: Path, meta: DatasetMeta) -> None:
+    """As load_content, from a file."""
+    load_content(cfg, model, read_file(path), str(path), meta)
+
+
+def load_content(cfg: Config, model: nn.Module, content: Any, source: str, meta: DatasetMeta) -> None:
     """
-    Loads the weights that a test is about.
+    Loads the weights that a test or a prediction is about.
 
     Args:
+        content: what the checkpoint holds. source: its name in messages.
         meta: vocabulary that the model was built for.
     Raises:
         UserError: the file holds only a trunk, leaves parts of the model without weights, or says that it was trained on other names.
     """
-    content = read_file(path)
-    weights = named_tensors(content, str(path))
+    weights = named_tensors(content, source)
     if holds_trunk_only(weights, model.state_dict()):
         kind = "relation model" if cfg.MODEL.RELATION_ON else "detector"
-        raise UserError(f"{path} holds only a trunk, no {kind} to test; name one with MODEL.WEIGHT, or train one into OUTPUT_DIR")
+        raise UserError(f"{source} holds only a trunk, no {kind} to test; name one with MODEL.WEIGHT, or train one into OUTPUT_DIR")
     if isinstance(content.get("meta"), dict):
-        trained = _trained_on(content["meta"], path)
+        trained = described_meta(content["meta"], source)
         if trained.objects != meta.objects or (cfg.MODEL.RELATION_ON and trained.predicates != meta.predicates):
-            raise UserError(f"{path} was trained on other object or predicate names than those of DATASETS.TRAIN {cfg.DATASETS.TRAIN[0]}")
-    report = load_weights(model, weights, ignore=cfg.MODEL.IGNORE_WEIGHTS, name=str(path))
+            raise UserError(f"{source} was trained on other object or predicate names than those of DATASETS.TRAIN {cfg.DATASETS.TRAIN[0]}")
+    report = load_weights(model, weights, ignore=cfg.MODEL.IGNORE_WEIGHTS, name=source)
     untested = (set(report.initial) | set(report.copied)) & _used(cfg, model) - optional(model).keys()
     if untested:
-        raise UserError(f"{path} lacks weights of this model: {_modules(untested)}. Is it a file of the model that the config describes?")
+        raise UserError(f"{source} lacks weights of this model: {_modules(untested)}. Is it a file of the model that the config describes?")
     require_filled(model)
     without_place = [name for name in report.unused if name.startswith(_PREDICTOR)]
     if without_place:
         logger.warning(
-            f"{path}: the model of this config has no place for {len(without_place)} weights of the file's relation predictor, such as "
+            f"{source}: the model of this config has no place for {len(without_place)} weights of the file's relation predictor, such as "
             f"{without_place[0]}; an SPLN, for one, is none without the keys that name its prototype files"
         )
 
 
-def _trained_on(state: dict, path: Path) -> DatasetMeta:
-    try:
-        return DatasetMeta.from_state(state)
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{path}: its entry meta, the names it was trained on, is damaged ({type(error).__name__}: {error})") from error
+def detector_is_among(names: Collection[str], model: nn.Module) -> bool:
+    """Whether all weights of RPN and box head are among the names."""
+    return {name for name, _ in model.named_parameters() if name.startswith(DETECTOR_PARTS)} <= set(names)
 
 
 def _load_detector(cfg: Config, model: nn.Module, path: str) -> set[str]:

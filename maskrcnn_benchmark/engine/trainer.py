@@ -27,7 +27,7 @@ from maskrcnn_benchmark.engine.resume import Best, TrainingState, load_last, ran
 from maskrcnn_benchmark.engine.run import Run
 from maskrcnn_benchmark.engine.same_run import check_iterations, check_same_data
 from maskrcnn_benchmark.engine.signals import StopRequest, stop_on_signals
-from maskrcnn_benchmark.engine.start import load_start
+from maskrcnn_benchmark.engine.start import detector_is_among, load_start
 from maskrcnn_benchmark.engine.step import TrainingStep, make_scaler
 from maskrcnn_benchmark.solver import make_optimizer, make_schedule
 from maskrcnn_benchmark.utils.checkpoint import Checkpointer, require_filled
@@ -85,14 +85,18 @@ def train(cfg: Config, model: nn.Module, run: Run, meta: DatasetMeta) -> nn.Modu
         check_iterations(saved["iteration"], plan.max_iter)
     freeze(cfg, model)
     if saved is None:
-        load_start(cfg, model)
+        loaded = load_start(cfg, model)
+        detector = model.task is None or detector_is_among(loaded, model)
+    else:
+        detector = saved.get("detector")
     broadcast_model(model)
     seed_everything(mix(cfg.SEED, rank()))
     loader = make_data_loader(cfg, "train", task=model.task, sampler_state=None if saved is None else saved["sampler"])
     optimizer, scaler = make_optimizer(cfg, model), make_scaler(run.device, cfg.DTYPE)
     schedule = make_schedule(cfg, optimizer)
     data = {"name": training_name(cfg), "images": len(loader.dataset), "annotations": loader.dataset.digest()}
-    described = describe(cfg, meta) | {"data": data}
+    # Whether the file can find objects by itself: relation training leaves the detector as it starts, at random where no file gave one.
+    described = describe(cfg, meta) | {"data": data, "detector": detector}
     state = TrainingState(model, optimizer, schedule, scaler, loader.batch_sampler, Best(plan.best_metric), described)
     if saved is not None:
         check_same_data(saved.get("data"), data)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 # Fields that belong to the image, not to one box each: they travel unchanged when boxes are chosen.
-IMAGE_FIELDS = frozenset({"relation_tuple", "image_id", "epoch", "rel_pair_idxs", "pred_rel_scores", "pred_rel_labels"})
+IMAGE_FIELDS = frozenset({"relation_tuple", "image_id", "epoch", "rel_pair_idxs", "pred_rel_scores", "pred_rel_labels", "pred_rel_terms"})
 MODES = ("xyxy", "xywh")
 
 

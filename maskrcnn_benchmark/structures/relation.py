@@ -81,6 +81,7 @@ class RelationOutput:
         entity_logits: (N, O), refined or as they came.
         relation_logits: (P, K), background first.
         losses: the predictor's own weighted losses by name; empty outside training.
+        terms: (P, K) scores by the name of what relation_logits are made of, where a predictor tells it (SPLN); else empty.
     Raises:
         ValueError: logits that are not two-dimensional, or a loss that is not a single number.
     """
@@ -88,6 +89,7 @@ class RelationOutput:
     entity_logits: Tensor
     relation_logits: Tensor
     losses: dict[str, Tensor] = field(default_factory=dict)
+    terms: dict[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("entity_logits", "relation_logits"):

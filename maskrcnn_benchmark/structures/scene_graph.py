@@ -1,12 +1,22 @@
 """A scene graph with names: what prediction, pictures and exports show of a result."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 from torch import Tensor
 
 from maskrcnn_benchmark.structures.bounding_box import BoxList
+from maskrcnn_benchmark.utils.errors import UserError
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+# Of the JSON form; a reader refuses another number. docs/predict.md describes it.
+SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -20,21 +30,31 @@ class SceneObject:
 
 @dataclass(frozen=True)
 class SceneRelation:
-    """One relation: `subject` and `object` are rows of the graph's objects, `score` is the triplet's."""
+    """
+    One relation: `subject` and `object` are rows of the graph's objects, `score` is the triplet's.
+
+    `terms` holds by name what the predicate's logit is made of, standardised over the predicates, where prediction was asked for it.
+    """
 
     subject: int
     object: int
     predicate: str
     score: float = 1.0
+    terms: Mapping[str, float] | None = field(default=None, hash=False)
 
 
 @dataclass(frozen=True)
 class SceneGraph:
-    """Objects and relations of one image of (width, height) `size`; relations by falling score."""
+    """
+    Objects and relations of one image of (width, height) `size`; relations by falling score.
+
+    `image` is the picture, where there is one: the path of its file, or (h, w, 3) uint8 RGB. It takes no part in comparisons.
+    """
 
     size: tuple[int, int]
     objects: list[SceneObject] = field(default_factory=list)
     relations: list[SceneRelation] = field(default_factory=list)
+    image: str | np.ndarray | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def from_result(
@@ -46,17 +66,19 @@ class SceneGraph:
         size: tuple[int, int] | None = None,
         max_relations: int | None = None,
         min_score: float = 0.0,
-    ) -> "SceneGraph":
+        image: str | np.ndarray | None = None,
+    ) -> SceneGraph:
         """
         The graph of a model's result.
 
         Args:
             result: BoxList with `pred_labels` (n,), `pred_scores` (n,) and, of a relation model, `rel_pair_idxs` (m, 2),
-                `pred_rel_scores` (m, K), `pred_rel_labels` (m,).
+                `pred_rel_scores` (m, K), `pred_rel_labels` (m,), and perhaps `pred_rel_terms`, (m,) by name.
             objects, predicates: names, background first (DatasetMeta has them).
             size: (width, height) of the frame to express boxes in; by default the result's own.
             max_relations: keep that many of the best.
             min_score: leave out relations with a lower triplet score (predicate x subject x object).
+            image: the picture, to be drawn on.
         """
         frame = result if size is None else result.resize(size)
         scores = result.get_field("pred_scores").detach().float().cpu()
@@ -68,15 +90,18 @@ class SceneGraph:
             predicate_scores = result.get_field("pred_rel_scores").detach().float().cpu().gather(1, labels[:, None])[:, 0]
             triplet_scores = predicate_scores * scores[pairs[:, 0]] * scores[pairs[:, 1]]
             order = triplet_scores.argsort(descending=True, stable=True)[:max_relations]
+            order = order[triplet_scores[order] >= min_score]
+            told = result.get_field("pred_rel_terms") if result.has_field("pred_rel_terms") else {}
+            terms = {name: values.detach().float().cpu()[order].tolist() for name, values in told.items()}
+            rows = zip(pairs[order].tolist(), labels[order].tolist(), triplet_scores[order].tolist(), strict=True)
             relations = [
-                SceneRelation(int(pairs[row, 0]), int(pairs[row, 1]), predicates[int(labels[row])], float(triplet_scores[row]))
-                for row in order.tolist()
-                if triplet_scores[row] >= min_score
+                SceneRelation(subject, object_, predicates[label], score, {name: values[i] for name, values in terms.items()} or None)
+                for i, ((subject, object_), label, score) in enumerate(rows)
             ]
-        return cls(frame.size, found, relations)
+        return cls(frame.size, found, relations, image)
 
     @classmethod
-    def from_groundtruth(cls, target: BoxList, objects: Sequence[str], predicates: Sequence[str]) -> "SceneGraph":
+    def from_groundtruth(cls, target: BoxList, objects: Sequence[str], predicates: Sequence[str]) -> SceneGraph:
         """The graph of an annotation: BoxList with `labels` (n,) and `relation_tuple` (r, 3) subject, object, predicate."""
         found = _objects(target, target.get_field("labels"), [1.0] * len(target), objects)
         triplets = target.get_field("relation_tuple").tolist() if target.has_field("relation_tuple") else []
@@ -86,24 +111,102 @@ class SceneGraph:
         """The relations as (subject label, predicate, object label), in their order."""
         return [(self.objects[r.subject].label, r.predicate, self.objects[r.object].label) for r in self.relations]
 
+    def filtered(
+        self,
+        *,
+        subjects: Collection[str] = (),
+        predicates: Collection[str] = (),
+        objects: Collection[str] = (),
+        min_score: float = 0.0,
+        min_object_score: float = 0.0,
+        max_relations: int | None = None,
+    ) -> SceneGraph:
+        """
+        The graph with some of its relations.
+
+        Args:
+            subjects, predicates, objects: keep relations with one of these names in that place; empty: any.
+            min_score: smallest triplet score of a relation.
+            min_object_score: smallest score of an object; objects below it go, and their relations with them.
+            max_relations: that many of the first of what is left; None: all.
+        """
+        rows = [row for row, item in enumerate(self.objects) if item.score >= min_object_score]
+        place = {row: i for i, row in enumerate(rows)}
+        kept = [
+            replace(one, subject=place[one.subject], object=place[one.object])
+            for one, (subject, predicate, object_) in zip(self.relations, self.triplets(), strict=True)
+            if one.score >= min_score
+            and one.subject in place
+            and one.object in place
+            and (not subjects or subject in subjects)
+            and (not predicates or predicate in predicates)
+            and (not objects or object_ in objects)
+        ]
+        return replace(self, objects=[self.objects[row] for row in rows], relations=kept[:max_relations])
+
     def to_dict(self) -> dict[str, Any]:
         """
-        Plain values for JSON: {"width", "height", "objects": [{"box", "label", "score"}],
-        "relations": [{"subject", "object", "predicate", "score"}]}.
+        Plain values for JSON: {"schema_version", "image", "width", "height", "objects": [{"box", "label", "score"}],
+        "relations": [{"subject", "object", "predicate", "score"}]}; "image" is the path of the file or None, and relations have "terms"
+        where prediction was asked for them.
         """
         return {
+            "schema_version": SCHEMA_VERSION,
+            "image": self.image if isinstance(self.image, str) else None,
             "width": self.size[0],
             "height": self.size[1],
             "objects": [{**asdict(item), "box": list(item.box)} for item in self.objects],
-            "relations": [asdict(item) for item in self.relations],
+            "relations": [{key: value for key, value in asdict(item).items() if value is not None} for item in self.relations],
         }
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "SceneGraph":
-        """The inverse of to_dict."""
+    def from_dict(cls, values: dict[str, Any]) -> SceneGraph:
+        """The inverse of to_dict. UserError for a form of another version."""
+        version = values.get("schema_version")
+        if version != SCHEMA_VERSION:
+            raise UserError(f"scene graph: schema_version {SCHEMA_VERSION} is read here, found {version}: predict it again")
         objects = [SceneObject(tuple(item["box"]), item["label"], item.get("score", 1.0)) for item in values["objects"]]
         relations = [SceneRelation(**item) for item in values["relations"]]
-        return cls((values["width"], values["height"]), objects, relations)
+        return cls((values["width"], values["height"]), objects, relations, values.get("image"))
+
+    # Shortcuts to visualization/, which builds on this module: imported when called.
+
+    def to_json(self) -> str:
+        """As text: to_dict, which from_dict reads."""
+        from maskrcnn_benchmark.visualization.graph import to_json
+
+        return to_json(self)
+
+    def to_networkx(self) -> nx.MultiDiGraph:
+        """A node an object, an edge a relation, as visualization.to_networkx has it."""
+        from maskrcnn_benchmark.visualization.graph import to_networkx
+
+        return to_networkx(self)
+
+    def draw(self, image: np.ndarray | None = None, *, max_relations: int = 12) -> np.ndarray:
+        """
+        The picture with boxes, and the best relations as arrows.
+
+        Args:
+            image: (h, w, 3) uint8 RGB; None: the graph's own, read from its file again where it came from one.
+            max_relations: that many of the first, for more cannot be read.
+        Returns:
+            (h, w, 3) uint8 RGB, a new one.
+        Raises:
+            UserError: there is no picture, or its file is gone.
+        """
+        from maskrcnn_benchmark.visualization.draw import draw_graph
+
+        return draw_graph(self._picture() if image is None else image, self, max_relations=max_relations)
+
+    def _picture(self) -> np.ndarray:
+        if self.image is None:
+            raise UserError("scene graph: it knows no picture; give one, draw(image), (h, w, 3) uint8 RGB")
+        if not isinstance(self.image, str):
+            return self.image
+        from maskrcnn_benchmark.data.image_files import read_image
+
+        return read_image(self.image, upright=True).permute(1, 2, 0).contiguous().numpy()
 
 
 def _objects(frame: BoxList, labels: Tensor, scores: list[float], names: Sequence[str]) -> list[SceneObject]:

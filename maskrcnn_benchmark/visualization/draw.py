@@ -1,11 +1,13 @@
 """Draws a scene graph on its image: boxes with labels, and the relations as arrows. Nothing is changed in place."""
 
 from collections import Counter
+from pathlib import Path
 
 import cv2
 import numpy as np
 
 from maskrcnn_benchmark.structures.scene_graph import SceneGraph
+from maskrcnn_benchmark.utils.files import atomic_path
 from maskrcnn_benchmark.visualization.text import Rectangle, color_of, place, put_label, text_size
 
 LABEL_SCALE = 0.42
@@ -57,7 +59,7 @@ def draw_graph(image: np.ndarray, graph: SceneGraph, *, max_relations: int = 12,
     arrows = []
     for relation in graph.relations:
         start, end = _between(centres[relation.subject], centres[relation.object])
-        _arrow(canvas, start, end, color_of(relation.subject))
+        arrow(canvas, start, end, color_of(relation.subject))
         arrows.append((relation, start, end))
     for relation, start, end in arrows:
         size = text_size(relation.predicate, LABEL_SCALE)
@@ -73,6 +75,14 @@ def scaled_boxes(image: np.ndarray, graph: SceneGraph) -> np.ndarray:
     """(n, 4) xyxy boxes of a graph in the pixels of an image."""
     scale = np.array([image.shape[1] / graph.size[0], image.shape[0] / graph.size[1]] * 2)
     return np.array([item.box for item in graph.objects], dtype=np.float64).reshape(-1, 4) * scale
+
+
+def write_picture(path: str | Path, picture: np.ndarray) -> None:
+    """Writes (h, w, 3) uint8 RGB as its suffix, .jpg or .png, says; whole or not at all."""
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 92] if Path(path).suffix == ".jpg" else []
+    encoded = cv2.imencode(Path(path).suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), quality)[1]
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(encoded.tobytes())
 
 
 def _with_boxes(image: np.ndarray, graph: SceneGraph, only_related: bool, scores: bool) -> tuple[np.ndarray, list[Rectangle]]:
@@ -106,7 +116,8 @@ def _between(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return start + 0.06 * (end - start), end - 0.06 * (end - start)
 
 
-def _arrow(canvas: np.ndarray, start: np.ndarray, end: np.ndarray, color: tuple[int, int, int]) -> None:
+def arrow(canvas: np.ndarray, start: np.ndarray, end: np.ndarray, color: tuple[int, int, int]) -> None:
+    """Draws an arrow on the canvas between two (x, y) points in pixels."""
     points = [tuple(np.round(point).astype(int).tolist()) for point in (start, end)]
     tip = min(0.25, 9 / max(1.0, float(np.linalg.norm(end - start))))
     cv2.arrowedLine(canvas, *points, ARROW, 4, cv2.LINE_AA, tipLength=tip)

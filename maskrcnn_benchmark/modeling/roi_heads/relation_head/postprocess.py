@@ -1,6 +1,6 @@
 """From logits to scene graphs: labels, scores and boxes of the entities, predicates sorted by triplet score."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -25,22 +25,35 @@ class RelationPostProcessor(nn.Module):
         self.nms_threshold = nms_threshold
 
     def forward(
-        self, entity_logits: Tensor, relation_logits: Tensor, pairs: Sequence[Tensor], proposals: Sequence[BoxList]
+        self,
+        entity_logits: Tensor,
+        relation_logits: Tensor,
+        pairs: Sequence[Tensor],
+        proposals: Sequence[BoxList],
+        terms: Mapping[str, Tensor] | None = None,
     ) -> list[BoxList]:
         """
         Args:
             entity_logits: (N, O). relation_logits: (P, K).
             pairs: (p, 2) of each image, rows of its own entities.
             proposals: the entities of each image; in SGDet with field `boxes_per_cls` (n, O, 4).
+            terms: (P, K) by name, what the relation logits are made of.
         Returns:
             A BoxList an image: pred_labels (n,), pred_scores (n,), rel_pair_idxs (p, 2), pred_rel_scores (p, K) with background,
-            pred_rel_labels (p,), the last three by descending product of predicate, subject and object score.
+            pred_rel_labels (p,), the last three by descending product of predicate, subject and object score. With terms also
+            pred_rel_terms: by name (p,) the term of the predicate in pred_rel_labels, in the same order.
         """
         entities = entity_logits.float().softmax(dim=1).split([len(p) for p in proposals])
         predicates = relation_logits.float().softmax(dim=1).split([len(p) for p in pairs])
-        return [self._one_image(*parts) for parts in zip(entities, predicates, pairs, proposals, strict=True)]
+        by_image: list[dict[str, Tensor]] = [{} for _ in pairs]
+        for name, values in (terms or {}).items():
+            for own, part in zip(by_image, values.float().split([len(p) for p in pairs]), strict=True):
+                own[name] = part
+        return [self._one_image(*parts) for parts in zip(entities, predicates, pairs, proposals, by_image, strict=True)]
 
-    def _one_image(self, entities: Tensor, predicates: Tensor, pairs: Tensor, proposals: BoxList) -> BoxList:
+    def _one_image(
+        self, entities: Tensor, predicates: Tensor, pairs: Tensor, proposals: BoxList, terms: Mapping[str, Tensor]
+    ) -> BoxList:
         boxes = proposals.bbox
         if self.task.uses_gt_boxes:
             labels = best_foreground(entities)
@@ -59,4 +72,7 @@ class RelationPostProcessor(nn.Module):
         result.add_field("rel_pair_idxs", pairs[order])
         result.add_field("pred_rel_scores", predicates[order])
         result.add_field("pred_rel_labels", predicate[order] + 1)
+        if terms:
+            of_predicate = {name: values.gather(1, predicate[:, None] + 1)[:, 0] for name, values in terms.items()}
+            result.add_field("pred_rel_terms", {name: values[order] for name, values in of_predicate.items()})
         return result

@@ -29,6 +29,9 @@ class ROIRelationHead(nn.Module):
     Pairs up the entities of each image and predicts what relates them.
 
     Between sampling and post-processing everything is one flat `PairBatch` for all images together: N entities, P pairs.
+
+    Attributes:
+        shows_terms: results have `pred_rel_terms`, the terms of each relation's score (RelationPostProcessor); off unless asked for.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class ROIRelationHead(nn.Module):
         self.sampling = dict(sampling or {})
         self.test_requires_overlap = test_requires_overlap
         self.logged: dict[str, Tensor] = {}
+        self.shows_terms = False
         self._union_means: UnionMeans | None = None
         self._frozen = [part for part in self.extractors if part is not None] if freeze_extractors else []
         for part in self._frozen:
@@ -110,7 +114,8 @@ class ROIRelationHead(nn.Module):
         self.logged = dict(getattr(self.predictor, "logged", {}))
         if not self.training:
             per_image = [s.pairs.to(output.relation_logits.device, non_blocking=True) for s in sampled]
-            return self.post_processor(output.entity_logits, output.relation_logits, per_image, proposals), {}
+            terms = output.terms if self.shows_terms else None
+            return self.post_processor(output.entity_logits, output.relation_logits, per_image, proposals, terms), {}
         losses = self.loss(output.relation_logits, pairs.rel_labels, output.entity_logits, pairs.object_labels)
         self.logged |= self.loss.logged
         return proposals, {**losses, **output.losses}

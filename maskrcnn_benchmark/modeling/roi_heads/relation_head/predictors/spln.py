@@ -81,6 +81,11 @@ class SPLN(PENet):
             # The released code moves its gates to the GPU in a way that takes them out of its parameters, and so of its files.
             mark_optional(self, gate, f"gate of the {term} term")
 
+    @property
+    def term_names(self) -> tuple[str, ...]:
+        """Of the terms that a relation logit is made of."""
+        return "base", *self.gates
+
     @classmethod
     def _arguments(cls, cfg: Config, meta: DatasetMeta, in_channels: int) -> tuple[dict[str, Any], dict[str, str]]:
         """PENet's, and what the VIS_*, CON_*, VAE_* and TRAIN_GATES keys say, the banks of their files among it, where these are there."""
@@ -119,11 +124,11 @@ class SPLN(PENet):
         Args:
             pairs: as PENet.forward has them.
         Returns:
-            entity_logits (N, O) refined (PredCls: certain), relation_logits (P, K) fused, the losses in training.
+            entity_logits (N, O) refined (PredCls: certain), relation_logits (P, K) fused, the losses in training, the terms.
         """
         entity_logits, labels = self.refine_labels(pairs)
         scores, losses = self.terms(self.settle(self.intersection(pairs, labels)), pairs.union_features)
-        return RelationOutput(entity_logits, self.fuse(scores), losses)
+        return RelationOutput(entity_logits, self.fuse(scores), losses, terms=scores)
 
     def terms(self, relation: Tensor, union_features: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """

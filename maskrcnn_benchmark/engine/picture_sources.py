@@ -1,0 +1,158 @@
+"""The pictures that a command line names: files, folders, globs, frames of videos and of webcams, each with a name for its results."""
+
+import glob
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from maskrcnn_benchmark.utils.errors import UserError
+
+VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """
+    Attributes:
+        name: the file's path; of a frame the source's with `#<number from 0>`.
+        stem: of the files that are to be written.
+        image: path of the file, (h, w, 3) uint8 RGB of a frame, or the error that stands for a source that gives nothing.
+    """
+
+    name: str
+    stem: str
+    image: Path | np.ndarray | UserError
+
+
+@dataclass(frozen=True)
+class Frames:
+    """
+    Which frames of a video are taken.
+
+    Attributes:
+        every: that many lie between two that are taken, the latter counted.
+        most: of one source; None: all. A webcam has no end.
+    """
+
+    every: int = 1
+    most: int | None = None
+
+
+def find_sources(words: Sequence[str]) -> list[Path | int]:
+    """
+    Files and webcams behind the words of a command line, in their order; what a folder or glob holds, by name.
+
+    A word is a file, a folder (its files, without hidden ones and subfolders), the number of a webcam, or a glob (`**` for subfolders).
+    One that is none of them stays, as a file that is not there.
+    """
+    sources: list[Path | int] = []
+    for word in words:
+        path = Path(word).expanduser()
+        if path.is_dir():
+            sources += sorted(entry for entry in path.iterdir() if entry.is_file() and not entry.name.startswith("."))
+        elif path.exists():
+            sources.append(path)
+        elif word.isascii() and word.isdigit():
+            sources.append(int(word))
+        else:
+            matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))
+            sources += [match for match in matches if match.is_file()] or [path]
+    return sources
+
+
+def count_pictures(sources: Iterable[Path | int], frames: Frames) -> int | None:
+    """How many pictures there will be; None where nobody knows."""
+    total = 0
+    for source in sources:
+        if not _is_film(source):
+            total += 1
+            continue
+        film = cv2.VideoCapture(str(source)) if isinstance(source, Path) else None
+        known = int(film.get(cv2.CAP_PROP_FRAME_COUNT)) if film is not None else 0
+        if film is not None:
+            film.release()
+        taken = -(-known // frames.every) if known > 0 else frames.most
+        if taken is None:
+            return None
+        total += taken if frames.most is None else min(taken, frames.most)
+    return total
+
+
+def pictures(sources: Iterable[Path | int], frames: Frames) -> Iterator[Picture]:
+    """All pictures of the sources; stems that repeat get a number (`photo`, `photo_2`)."""
+    # A missing camera is told in one line of ours.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    taken: set[str] = set()
+    for source in sources:
+        if not _is_film(source):
+            yield Picture(str(source), _free(source.stem, taken), source)
+            continue
+        stem = _free(source.stem if isinstance(source, Path) else f"webcam{source}", taken)
+        name, count = str(source) if isinstance(source, Path) else f"webcam {source}", 0
+        for number, image in _frames(source, frames):
+            count += 1
+            yield Picture(f"{name}#{number}", _free(f"{stem}_{number:06d}", taken), image)
+        if count == 0:
+            there = isinstance(source, int) or source.exists()
+            why = "cannot be opened, or gives no picture" if there else "no such file"
+            yield Picture(name, stem, UserError(f"{'video ' if isinstance(source, Path) else ''}{name}: {why}"))
+
+
+def read_given_boxes(file: str | Path) -> dict[str, dict[str, list]]:
+    """
+    Boxes of images from a JSON file: {"photo.jpg": {"boxes": [[x1, y1, x2, y2], ...], "labels": ["cat", ...]}, ...}, labels for all images
+    or for none.
+
+    Raises:
+        UserError: the file is missing, or of another form.
+    """
+    form = 'expected {"photo.jpg": {"boxes": [[x1, y1, x2, y2], ...], "labels": ["cat", ...]}}, labels for all images or for none'
+    try:
+        content = json.loads(Path(file).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{file}: no JSON file that can be read ({error}); {form}") from error
+    if not isinstance(content, dict) or not content:
+        raise UserError(f"{file}: found a {type(content).__name__} of {len(content) if isinstance(content, (dict, list)) else 1}; {form}")
+    labelled = set()
+    for name, entry in content.items():
+        lists = isinstance(entry, dict) and isinstance(entry.get("boxes"), list) and isinstance(entry.get("labels", []), list)
+        if not lists:
+            raise UserError(f"{file}: its entry '{name}' is not of that form; {form}")
+        labelled.add("labels" in entry)
+    if len(labelled) > 1:
+        raise UserError(f"{file}: some images have labels, some have none; {form}")
+    return content
+
+
+def _is_film(source: Path | int) -> bool:
+    return isinstance(source, int) or source.suffix.lower() in VIDEO_SUFFIXES
+
+
+def _frames(source: Path | int, frames: Frames) -> Iterator[tuple[int, np.ndarray]]:
+    """(number, (h, w, 3) uint8 RGB) of the frames to be taken."""
+    film = cv2.VideoCapture(source if isinstance(source, int) else str(source))
+    try:
+        number = taken = 0
+        while (frames.most is None or taken < frames.most) and film.grab():
+            if number % frames.every == 0:
+                good, image = film.retrieve()
+                if good:
+                    taken += 1
+                    yield number, cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+            number += 1
+    finally:
+        film.release()
+
+
+def _free(stem: str, taken: set[str]) -> str:
+    """The stem, numbered if it was given before; file systems that know no case count."""
+    name, number = stem, 1
+    while name.casefold() in taken:
+        number += 1
+        name = f"{stem}_{number}"
+    taken.add(name.casefold())
+    return name

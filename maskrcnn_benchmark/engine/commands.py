@@ -6,6 +6,7 @@ from typing import Any
 from maskrcnn_benchmark.config import Config
 from maskrcnn_benchmark.config.paths_catalog import weights_path
 from maskrcnn_benchmark.data.build import load_dataset_meta
+from maskrcnn_benchmark.engine.custom import run_custom
 from maskrcnn_benchmark.engine.inference import evaluate
 from maskrcnn_benchmark.engine.run import setup_run
 from maskrcnn_benchmark.engine.start import load_tested
@@ -48,9 +49,12 @@ def run_test(cfg: Config, *, weight_named: bool) -> Results:
     Args:
         weight_named: MODEL.WEIGHT was given on the command line, and so goes before OUTPUT_DIR's last checkpoint.
     Returns:
-        metrics.json's dict by data set.
+        metrics.json's dict by data set; empty with TEST.CUSTUM_EVAL, which predicts a folder of images instead.
     """
     path = weights_to_test(cfg, weight_named=weight_named)
+    if cfg.MODEL.RELATION_ON and cfg.TEST.CUSTUM_EVAL:
+        run_custom(cfg, path)
+        return {}
     with setup_run(cfg) as run:
         meta = load_dataset_meta(cfg)
         model = build_detection_model(cfg, meta).to(run.device)

@@ -71,9 +71,10 @@ def count_pictures(sources: Iterable[Path | int], frames: Frames) -> int | None:
         if not _is_film(source):
             total += 1
             continue
-        film = cv2.VideoCapture(str(source)) if isinstance(source, Path) else None
-        known = int(film.get(cv2.CAP_PROP_FRAME_COUNT)) if film is not None else 0
-        if film is not None:
+        known = 0
+        if isinstance(source, Path):
+            film = _open(source)
+            known = int(film.get(cv2.CAP_PROP_FRAME_COUNT))
             film.release()
         taken = -(-known // frames.every) if known > 0 else frames.most
         if taken is None:
@@ -84,8 +85,6 @@ def count_pictures(sources: Iterable[Path | int], frames: Frames) -> int | None:
 
 def pictures(sources: Iterable[Path | int], frames: Frames) -> Iterator[Picture]:
     """All pictures of the sources; stems that repeat get a number (`photo`, `photo_2`)."""
-    # A missing camera is told in one line of ours.
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     taken: set[str] = set()
     for source in sources:
         if not _is_film(source):
@@ -132,9 +131,15 @@ def _is_film(source: Path | int) -> bool:
     return isinstance(source, int) or source.suffix.lower() in VIDEO_SUFFIXES
 
 
+def _open(source: Path | int) -> cv2.VideoCapture:
+    # What does not open is told in one line of ours.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    return cv2.VideoCapture(source if isinstance(source, int) else str(source))
+
+
 def _frames(source: Path | int, frames: Frames) -> Iterator[tuple[int, np.ndarray]]:
     """(number, (h, w, 3) uint8 RGB) of the frames to be taken."""
-    film = cv2.VideoCapture(source if isinstance(source, int) else str(source))
+    film = _open(source)
     try:
         number = taken = 0
         while (frames.most is None or taken < frames.most) and film.grab():

@@ -9,10 +9,9 @@ from typing import Any
 
 from torch import Tensor
 
-from maskrcnn_benchmark.data.image_files import ImageFileError
 from maskrcnn_benchmark.engine.picture_sources import Picture
 from maskrcnn_benchmark.engine.prediction import SceneGraphModel
-from maskrcnn_benchmark.engine.prediction_input import as_boxes, as_image
+from maskrcnn_benchmark.engine.prediction_input import as_boxes, as_image, why_left_out
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 from maskrcnn_benchmark.structures.scene_graph import SceneGraph
 from maskrcnn_benchmark.utils.errors import UserError
@@ -78,9 +77,7 @@ class Prediction:
             pixels = as_image(picture.image, f"image {picture.name}")
             return picture, pixels, None if self.given is None else self._given(picture, (pixels.size(2), pixels.size(1)))
         except UserError as error:
-            # The cure that readers of data sets name, behind the last semicolon, is none here.
-            reason = str(error).rpartition("; ")[0] if isinstance(error, ImageFileError) else str(error)
-            logger.warning(f"left out: {reason}")
+            logger.warning(f"left out: {why_left_out(error)}")
             return None
 
     def _given(self, picture: Picture, size: tuple[int, int]) -> BoxList:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from maskrcnn_benchmark.data.image_files import read_image
+from maskrcnn_benchmark.data.image_files import ImageFileError, read_image
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 from maskrcnn_benchmark.utils.errors import UserError
 
@@ -83,6 +83,11 @@ def as_boxes(boxes: Any, labels: Any, size: tuple[int, int], objects: Sequence[s
     if labels is not None:
         given.add_field("labels", _class_numbers(labels, len(given), objects, name))
     return given
+
+
+def why_left_out(error: UserError) -> str:
+    """The message without the cure that readers of data sets name, behind the last semicolon, which is none outside of training."""
+    return str(error).rpartition("; ")[0] if isinstance(error, ImageFileError) else str(error)
 
 
 def require_known(names: Sequence[str], vocabulary: Sequence[str], what: str) -> None:

@@ -9,6 +9,7 @@ from maskrcnn_benchmark.visualization.text import Rectangle, color_of, place, pu
 
 PAPER, INK = (252, 252, 250), (40, 40, 44)
 NODE_SCALE = 0.5
+ASIDE = 4  # pixels
 # Pixels of the picture a side: for few nodes, and more for each.
 SIDE, SIDE_PER_NODE, BORDER = 480, 36, 60
 
@@ -35,14 +36,20 @@ def draw_nodes(graph: SceneGraph, *, max_relations: int = 20) -> np.ndarray:
     names, taken = object_names(graph), []
     for subject, object_ in pairs:
         way = points[object_] - points[subject]
-        arrow(canvas, points[subject] + 0.1 * way, points[object_] - 0.1 * way, color_of(subject))
+        arrow(canvas, points[subject] + 0.1 * way + _aside(way), points[object_] - 0.1 * way + _aside(way), color_of(subject))
     for row, at in points.items():
         taken.append(_centred(canvas, names[row], at, NODE_SCALE, color_of(row), taken))
     for (subject, object_), predicates in pairs.items():
         # Off the middle, towards the object: pairs related both ways have two labels.
-        at = points[subject] + 0.58 * (points[object_] - points[subject])
+        way = points[object_] - points[subject]
+        at = points[subject] + 0.58 * way + _aside(way)
         taken.append(_centred(canvas, ", ".join(dict.fromkeys(predicates)), at, LABEL_SCALE, (255, 255, 255), taken))
     return canvas
+
+
+def _aside(way: np.ndarray) -> np.ndarray:
+    """What a step to the side of a (x, y) way is, so that arrows of both directions lie beside one another."""
+    return ASIDE * np.array([-way[1], way[0]]) / max(1.0, float(np.linalg.norm(way)))
 
 
 def _centred(

@@ -4,9 +4,15 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 import yaml
 
+from maskrcnn_benchmark.config import load_config
 from maskrcnn_benchmark.data.datasets.vg_layout import IMAGE_DIR, write_vg_layout
+from maskrcnn_benchmark.data.meta import BACKGROUND, DatasetMeta
+from maskrcnn_benchmark.engine.description import describe
+from maskrcnn_benchmark.modeling.detector import build_detection_model
+from maskrcnn_benchmark.utils.checkpoint import Checkpointer
 
 OBJECTS = ("cat", "dog", "table", "hat")
 PREDICATES = ("on", "under", "wearing")
@@ -118,3 +124,25 @@ def write_config(path: Path, keys: dict) -> Path:
     keys = {"OUTPUT_DIR": str(path.parent / "out"), "GLOVE_DIR": str(path.parent), **keys}
     path.write_text(yaml.safe_dump(keys))
     return path
+
+
+def spln_overrides() -> list:
+    """Keys and values that make SPLN of relation_keys; the prototype files need not be there."""
+    values = {"VIS_PRO_PATH": "visual.pt", "VIS_PRO_DIM": 16, "VIS_VAE_INPUT_DIM": 16, "VIS_VAE_LATENT_DIM": 4, "CON_PRO_TYPE": "LLAMA"}
+    values |= {"CON_PRO_LLAMA_PATH": "conceptual.pt", "CON_PRO_DIM": 24, "CON_VAE_INPUT_DIM": 24, "CON_VAE_LATENT_DIM": 4}
+    return [word for key, value in values.items() for word in (HEAD + key, value)]
+
+
+def mode_overrides(mode: str) -> list:
+    """Keys and values of "predcls", "sgcls" or "sgdet"."""
+    return [HEAD + "USE_GT_BOX", mode != "sgdet", HEAD + "USE_GT_OBJECT_LABEL", mode == "predcls"]
+
+
+def write_checkpoint(folder: Path, name: str, overrides: list, **entries) -> Path:
+    """A checkpoint as a training of relation_keys writes it, but with seeded weights, in folder/<name>.pth; entries beside a training's."""
+    config = write_config(folder / f"{name}.yaml", relation_keys())
+    cfg = load_config(config, overrides)
+    meta = DatasetMeta((BACKGROUND, *OBJECTS), (BACKGROUND, *PREDICATES))
+    torch.manual_seed(7)
+    model = build_detection_model(cfg, meta)
+    return Checkpointer(folder).save(name, {"model": model.state_dict()} | describe(cfg, meta) | entries)

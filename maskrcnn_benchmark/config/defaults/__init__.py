@@ -26,7 +26,7 @@ _C.SEED = 19991001
 _C.DTYPE = "float32"
 # Folder with GloVe word vectors, glove.6B.<width>d.txt, .zip or .pt; or packaged: the 50-wide table of the [demo] extra.
 _C.GLOVE_DIR = "."
-# Published: where scene graphs of one's own images go. Accepted; tools/predict.py has --output.
+# With TEST.CUSTUM_EVAL, where custom_prediction.json and custom_data_info.json go.
 _C.DETECTED_SGG_DIR = "."
 
 

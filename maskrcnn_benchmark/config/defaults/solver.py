@@ -84,9 +84,9 @@ TEST.SAVE_PROPOSALS = False
 TEST.SAVE_PREDICTIONS = False
 # Published switch to read predictions of an earlier evaluation. Accepted, without effect: tools/evaluate.py evaluates saved ones.
 TEST.ALLOW_LOAD_FROM_CACHE = True
-# Published switch for graphs of one's own images. Accepted; tools/predict.py does that.
+# relation_test_net.py predicts the images in CUSTUM_PATH instead of a data set (docs/predict.md).
 TEST.CUSTUM_EVAL = False
-# Published folder of one's own images. Accepted; tools/predict.py takes images and folders.
+# Folder of one's own images.
 TEST.CUSTUM_PATH = "."
 
 TEST.BBOX_AUG = Config()

@@ -1,7 +1,6 @@
 """The pictures that a command line names: files, folders, globs, frames of videos and of webcams, each with a name for its results."""
 
 import glob
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +9,10 @@ import cv2
 import numpy as np
 
 from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.untrusted import read_json, shown
 
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
+_FORM = '{"photo.jpg": {"boxes": [[x1, y1, x2, y2], ...], "labels": ["cat", ...]}, ...}, labels for all images or for none'
 
 
 @dataclass(frozen=True)
@@ -103,27 +104,17 @@ def pictures(sources: Iterable[Path | int], frames: Frames) -> Iterator[Picture]
 
 def read_given_boxes(file: str | Path) -> dict[str, dict[str, list]]:
     """
-    Boxes of images from a JSON file: {"photo.jpg": {"boxes": [[x1, y1, x2, y2], ...], "labels": ["cat", ...]}, ...}, labels for all images
-    or for none.
+    Boxes of images, and perhaps their labels, from a JSON file by path or file name of an image.
 
     Raises:
         UserError: the file is missing, or of another form.
     """
-    form = 'expected {"photo.jpg": {"boxes": [[x1, y1, x2, y2], ...], "labels": ["cat", ...]}}, labels for all images or for none'
-    try:
-        content = json.loads(Path(file).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{file}: no JSON file that can be read ({error}); {form}") from error
-    if not isinstance(content, dict) or not content:
-        raise UserError(f"{file}: found a {type(content).__name__} of {len(content) if isinstance(content, (dict, list)) else 1}; {form}")
-    labelled = set()
+    content = read_json(file, dict, f"expected {_FORM}")
     for name, entry in content.items():
-        lists = isinstance(entry, dict) and isinstance(entry.get("boxes"), list) and isinstance(entry.get("labels", []), list)
-        if not lists:
-            raise UserError(f"{file}: its entry '{name}' is not of that form; {form}")
-        labelled.add("labels" in entry)
-    if len(labelled) > 1:
-        raise UserError(f"{file}: some images have labels, some have none; {form}")
+        if not isinstance(entry, dict) or not isinstance(entry.get("boxes"), list) or not isinstance(entry.get("labels", []), list):
+            raise UserError(f"{file}: its entry {shown(name)} is {shown(entry)}; expected {_FORM}")
+    if not content or len({"labels" in entry for entry in content.values()}) > 1:
+        raise UserError(f"{file}: {'some images have labels, some have none' if content else 'no image in it'}; expected {_FORM}")
     return content
 
 

@@ -92,7 +92,7 @@ def test_boxes_and_labels_can_be_given(trained, call):
     status, said = call("predict", *words)
     assert status == 0 and "image in/2.jpg: box 0 is" in said and "image in/3.jpg: no boxes are given for it" in said
     assert [item["label"] for item in json.loads(Path("out/1.json").read_text())["objects"]] == ["hat", "dog"]
-    for text, why in (("no", "no JSON file"), ("[1]", "found a list"), ('{"1.jpg": 3}', "entry '1.jpg'")):
+    for text, why in (("no", "is not valid JSON"), ("[1]", "expected a JSON object"), ('{"1.jpg": 3}', "its entry '1.jpg' is 3")):
         Path("boxes.json").write_text(text)
         status, said = call("predict", *words)
         assert status == 2 and why in said.splitlines()[-1] and "Traceback" not in said

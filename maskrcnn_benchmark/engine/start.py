@@ -4,7 +4,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from maskrcnn_benchmark.config import Config, Task
 from maskrcnn_benchmark.config.paths_catalog import IMAGENET_PREFIX, weights_path
@@ -90,7 +90,7 @@ def detector_is_among(names: Collection[str], model: nn.Module) -> bool:
 
 
 def _load_detector(cfg: Config, model: nn.Module, path: str) -> set[str]:
-    weights = read_weights(path)
+    weights = _trained_weights(path)
     if not holds_detector(weights):
         raise UserError(f"MODEL.PRETRAINED_DETECTOR_CKPT {path} lacks rpn.* or roi_heads.box.*: no detector. MODEL.WEIGHT takes trunks")
     report = load_weights(model, weights, ignore=cfg.MODEL.IGNORE_WEIGHTS, name=f"MODEL.PRETRAINED_DETECTOR_CKPT {path}")
@@ -99,8 +99,17 @@ def _load_detector(cfg: Config, model: nn.Module, path: str) -> set[str]:
 
 def _load(cfg: Config, model: nn.Module, weight: str, key: str) -> set[str]:
     path = weights_path(weight)
-    report = load_weights(model, read_weights(path), ignore=cfg.MODEL.IGNORE_WEIGHTS, name=f"{key} {path}")
+    report = load_weights(model, _trained_weights(path), ignore=cfg.MODEL.IGNORE_WEIGHTS, name=f"{key} {path}")
     return set(report.loaded)
+
+
+def _trained_weights(path: str | Path) -> dict[str, Tensor]:
+    """A file's weights, without a detector that is at random: one of a relation training that had none, as its checkpoints say."""
+    content = read_file(path)
+    weights = named_tensors(content, str(path))
+    if isinstance(content, dict) and content.get("detector") is False:
+        return {name: value for name, value in weights.items() if not name.startswith(DETECTOR_PARTS)}
+    return weights
 
 
 def _is_trunk(weight: str, model: nn.Module) -> bool:

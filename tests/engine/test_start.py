@@ -51,6 +51,16 @@ def test_a_detector_fills_the_model_and_the_relation_heads_extractors(world, det
     assert "roi_heads.relation.predictor.out_obj.weight" not in loaded
 
 
+def test_a_relation_model_trained_without_a_detector_gives_none(world, detector_file):
+    torch.save({"model": relation(world)[1].state_dict(), "detector": False}, world / "relation.pth")
+    cfg, model = relation(world, "MODEL.PRETRAINED_DETECTOR_CKPT", str(detector_file[0]), "MODEL.WEIGHT", str(world / "relation.pth"))
+    load_start(cfg, model)
+    assert torch.equal(model.state_dict()[BOX_FC6], detector_file[1][BOX_FC6])
+    cfg, model = relation(world, *SGDET, "MODEL.WEIGHT", str(world / "relation.pth"))
+    with pytest.raises(UserError, match="no file gave weights to .*rpn"):
+        load_start(cfg, model)
+
+
 def test_model_weight_goes_over_the_detector(world, detector_file):
     cfg, other = relation(world)
     torch.save({name: value + 0.25 for name, value in other.state_dict().items()}, world / "relation.pth")

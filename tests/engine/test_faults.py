@@ -90,7 +90,8 @@ def test_a_killed_worker_is_one_line_and_the_last_iteration_is_saved(world):
     os.kill(training.workers()[0], signal.SIGKILL)
     status, said = training.end()
     last = said.strip().splitlines()[-1]
-    assert status == 2 and last.startswith("error: a process that loads images") and "Killed" in last and "Traceback" not in said
+    assert status == 2 and last.startswith("error: a process that loads images") and "Traceback" not in said
+    assert "was killed by signal: Killed" in last or "exited unexpectedly" in last  # as PyTorch notices it first
     assert saved_iteration(world) >= 3
 
 

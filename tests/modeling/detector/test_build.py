@@ -41,7 +41,7 @@ def test_compilation_is_asked_for_and_changes_no_name_and_no_value(model, monkey
     monkeypatch.setattr(torch.nn.Module, "compile", capture)
     torch.manual_seed(0)
     other = build_detection_model(config("predcls", "MODEL.COMPILE", True), META).eval()
-    assert compiled == ["Backbone", "PrototypeEmbeddingNetwork"]
+    assert compiled == ["Backbone", "PENet"]
     assert list(other.state_dict()) == list(model.state_dict())
     with torch.no_grad():
         expected, found = model(images(), targets()), other(images(), targets())

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ CONFIGS = Path("configs/demo")
 
 
 Work = Callable[[Workshop, Model, int], Path]
+Run = tuple[Work, Model, int]
 
 
 def compare(
@@ -43,12 +45,12 @@ def compare(
     results: dict[Model, dict[int, Result]] = {model: {} for model in models}
     sgdet: dict[Model, dict[int, Result]] = {}
     noisy: list[dict[str, Any]] = []
-    plan: list[tuple[Work, Model, int]] = [(Workshop.compare, model, seed) for seed in scale.seeds for model in models]
-    if scale.noise_seeds:
-        plan.append((Workshop.test_with_noise, models[-1], scale.seeds[0]))
+    trainings: list[Run] = [(Workshop.compare, model, seed) for seed in scale.seeds for model in models]
     if scale.sgdet_iterations:
-        plan += [(Workshop.compare_sgdet, model, scale.seeds[0]) for model in workshop.sgdet_models(models)]
-    for (work, model, seed), folder in zip(plan, _in_processes(workshop, plan, jobs), strict=True):
+        trainings += [(Workshop.compare_sgdet, model, scale.seeds[0]) for model in workshop.sgdet_models(models)]
+    tests: list[Run] = [(Workshop.test_with_noise, models[-1], scale.seeds[0])] if scale.noise_seeds else []  # of what was trained then
+    runs = chain(_in_processes(workshop, trainings, jobs), _in_processes(workshop, tests, jobs))
+    for (work, model, seed), folder in zip(trainings + tests, runs, strict=True):
         logger.info(f"{folder}: done")
         if work is Workshop.test_with_noise:
             noisy = workshop.noisy_metrics(folder)
@@ -62,7 +64,7 @@ def compare(
         logger.info(f"{page}: written")
 
 
-def _in_processes(workshop: Workshop, plan: Sequence[tuple[Work, Model, int]], jobs: int) -> Iterator[Path]:
+def _in_processes(workshop: Workshop, plan: Sequence[Run], jobs: int) -> Iterator[Path]:
     """
     The folders of the plan's runs, in its order. `jobs` processes of one thread each share them: layers as small as the demo's gain little
     from a second thread. What they log is in their folders.

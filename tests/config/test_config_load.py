@@ -127,9 +127,9 @@ def test_a_removed_key_says_what_takes_its_place_wherever_it_stands(key, tmp_pat
 
 
 def test_a_dump_of_an_earlier_version_is_one_error_about_all_removed_keys(write):
-    file = write("old.yaml", "MODEL:\n  LOGIT_ADJUSTMENT: 0.0\n  ROI_RELATION_HEAD:\n    FUSION: selective\n    CON_LAYOUT: true\n")
+    file = write("old.yaml", "MODEL:\n  REWEIGHT_BACKGROUND: 1.0\n  ROI_RELATION_HEAD:\n    FUSION: selective\n    VAE_REC_WEIGHT: 1.0\n")
     said = error(file=file)
-    keys = ("LOGIT_ADJUSTMENT", "ROI_RELATION_HEAD.FUSION", "ROI_RELATION_HEAD.CON_LAYOUT")
+    keys = ("REWEIGHT_BACKGROUND", "ROI_RELATION_HEAD.FUSION", "ROI_RELATION_HEAD.VAE_REC_WEIGHT")
     assert all(f"key MODEL.{key} is gone" in said for key in keys)
 
 

@@ -72,7 +72,8 @@ def read_vg(
         UserError: a file that is missing or damaged, indices or ids that point outside, image_data.json of another length than the h5.
     """
     annotation_file, dict_file = Path(annotation_file), Path(dict_file)
-    objects, predicates, attributes = read_vg_names(dict_file)
+    tables = read_json(dict_file, dict)
+    objects, predicates, attributes = _vocabularies(tables, dict_file)
     annotations, marks = _read_h5(annotation_file, with_attributes=image_data_file is not None)
     check_ids(annotations.labels, objects, "labels", annotation_file, dict_file)
     check_ids(annotations.relations[:, 2], predicates, "predicates", annotation_file, dict_file)
@@ -92,7 +93,7 @@ def read_vg(
             )
     return AnnotationSource(
         annotation_file, objects, predicates, attributes, annotations, marks, image_ids, sizes, file_names,
-        box_scale=BOX_SCALE, overlapping_statistics=True, predicate_totals=_read_totals(dict_file, predicates),
+        box_scale=BOX_SCALE, overlapping_statistics=True, predicate_totals=_totals(tables, dict_file, predicates),
         findings=_negative_boxes(annotations),
     )  # fmt: skip
 
@@ -103,11 +104,10 @@ def _negative_boxes(annotations: Annotations) -> tuple[Finding, ...]:
     return tuple(found(WARNING, "boxes of negative width or height", rows, int(negative.sum())))
 
 
-def read_vg_names(dict_file: str | Path) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+def _vocabularies(tables: dict[str, Any], dict_file: Path) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """Names of objects, predicates and attributes, background first; attributes are empty where the file has none."""
-    tables = read_json(Path(dict_file), dict)
     kinds = (("label", True), ("predicate", True), ("attribute", False))
-    return tuple(_names(tables, kind, Path(dict_file), required) for kind, required in kinds)
+    return tuple(_names(tables, kind, dict_file, required) for kind, required in kinds)
 
 
 def _names(tables: dict[str, Any], kind: str, file: Path, required: bool) -> tuple[str, ...]:
@@ -131,9 +131,8 @@ def _names(tables: dict[str, Any], kind: str, file: Path, required: bool) -> tup
     return names
 
 
-def _read_totals(dict_file: Path, predicates: tuple[str, ...]) -> np.ndarray | None:
+def _totals(tables: dict[str, Any], dict_file: Path, predicates: tuple[str, ...]) -> np.ndarray | None:
     """`predicate_count` of the dictionary as (K,) int64, 0 for the background; None where it has no such table."""
-    tables = read_json(dict_file, dict)
     if not tables.get("predicate_count"):
         return None
     given = fields(tables, str(dict_file), predicate_count=dict)[0]

@@ -53,7 +53,7 @@ rm -rf "$out"/{detector,predcls,spln,spln_sgdet,features,metrics.json} "$visual"
 step "Data: $data"
 python tools/make_demo_dataset.py --folder "${DATA_DIR:-datasets}/$data" --size "$size"
 
-step "Detector: Faster R-CNN on an ImageNet trunk"
+step "Detector: Faster R-CNN on an ImageNet backbone"
 train detector_pretrain_net detector "$detector" --skip-test
 
 step "PE-Net, PredCls: boxes and labels given"

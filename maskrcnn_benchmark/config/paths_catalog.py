@@ -19,7 +19,7 @@ RESERVED_NAMES = frozenset(
      "vrd", "psg", "scenes")
 )  # fmt: skip
 CATALOG_PREFIX = "catalog://"
-# What the names of ImageNet networks, which are trunks and nothing more, begin with.
+# What the names of ImageNet networks, which are backbones and nothing more, begin with.
 IMAGENET_PREFIX = CATALOG_PREFIX + "ImageNetPretrained/"
 WEIGHTS_DIR = Path("checkpoints")
 _DETECTRON = "https://dl.fbaipublicfiles.com/detectron/ImageNetPretrained/"

@@ -84,7 +84,7 @@ _RANGES: dict[str, Range] = {
     "INPUT.HUE": Range(high=0.5),
     **dict.fromkeys(["INPUT.MAX_SIZE_TRAIN", "INPUT.MIN_SIZE_TEST", "INPUT.MAX_SIZE_TEST"], _FROM_1),
     **dict.fromkeys(["INPUT.HORIZONTAL_FLIP_PROB_TRAIN", "INPUT.VERTICAL_FLIP_PROB_TRAIN"], _SHARE),
-    # -- trunk
+    # -- backbone
     "MODEL.GROUP_NORM.EPSILON": _POSITIVE,
     **dict.fromkeys(["MODEL.GROUP_NORM.DIM_PER_GP", "MODEL.GROUP_NORM.NUM_GROUPS"], Range(low=-1)),
     **dict.fromkeys(

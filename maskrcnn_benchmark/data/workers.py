@@ -2,6 +2,7 @@
 
 import atexit
 import multiprocessing
+import multiprocessing.connection
 import os
 import re
 import shutil
@@ -37,10 +38,23 @@ def outcomes(loader: DataLoader) -> Iterator[Any]:
             outcome = next(iterator)
         except StopIteration:
             return
-        except BaseException:
+        except BaseException as error:
+            lost = _lost(started) if isinstance(error, (OSError, EOFError)) else None
             _end(started)
+            if lost is not None:
+                raise lost from error
             raise
         yield outcome
+
+
+def _lost(workers: set[Any]) -> RuntimeError | None:
+    """PyTorch's own error about a worker that has died, where taking over what it had sent failed before PyTorch noticed the death."""
+    multiprocessing.connection.wait([worker.sentinel for worker in workers], timeout=1)
+    for worker in workers:
+        if worker.exitcode:
+            how = f"is killed by signal: {signal.strsignal(-worker.exitcode)}" if worker.exitcode < 0 else "exited unexpectedly"
+            return RuntimeError(f"DataLoader worker (pid {worker.pid}) {how}")
+    return None
 
 
 def _end(workers: set[Any]) -> None:

@@ -76,7 +76,7 @@ def require_start_files(cfg: Config) -> None:
         return
     detector, weight = cfg.MODEL.PRETRAINED_DETECTOR_CKPT, cfg.MODEL.WEIGHT
     named = {"MODEL.PRETRAINED_DETECTOR_CKPT": detector}
-    if not (detector and weight.startswith(IMAGENET_PREFIX)):  # then the detector's trunk counts
+    if not (detector and weight.startswith(IMAGENET_PREFIX)):  # then the detector's backbone counts
         named["MODEL.WEIGHT"] = weight
     for key, value in named.items():
         if value and not weights_path(value).is_file():

@@ -101,7 +101,7 @@ def _folders(
     settings: dict[str, Any] = {
         "sizes": sizes,
         "pixels": [cfg.INPUT.PIXEL_MEAN, cfg.INPUT.PIXEL_STD, cfg.INPUT.TO_BGR255, cfg.DATALOADER.SIZE_DIVISIBILITY, cfg.DTYPE],
-        "trunk": [node.BACKBONE.CONV_BODY, node.FPN, node.GROUP_NORM, node.RESNETS, node.ROI_BOX_HEAD],
+        "backbone": [node.BACKBONE.CONV_BODY, node.FPN, node.GROUP_NORM, node.RESNETS, node.ROI_BOX_HEAD],
         "extractor": [head.FEATURE_EXTRACTOR, head.POOLING_ALL_LEVELS],
         "annotated": loader.dataset.boxes_digest(),
     }

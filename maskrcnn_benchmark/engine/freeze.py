@@ -27,7 +27,7 @@ def freeze(cfg: Config, model: nn.Module) -> None:
 
 
 def parameter_table(model: nn.Module) -> str:
-    """Numbers of trained and frozen parameters, a line a module: the trunk's parts, the detector's heads, the relation head's parts."""
+    """Numbers of trained and frozen parameters, a line a module: the backbone's parts, the detector's heads, the relation head's parts."""
     rows: dict[str, list[int]] = {}
     for name, parameter in model.named_parameters():
         counts = rows.setdefault(_row(name), [0, 0])

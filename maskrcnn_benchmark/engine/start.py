@@ -10,7 +10,7 @@ from maskrcnn_benchmark.config import Config, Task
 from maskrcnn_benchmark.config.paths_catalog import IMAGENET_PREFIX, weights_path
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.engine.description import described_meta
-from maskrcnn_benchmark.utils.checkpoint import holds_detector, holds_trunk_only, load_weights, optional, read_weights, require_filled
+from maskrcnn_benchmark.utils.checkpoint import holds_detector, holds_backbone_only, load_weights, optional, read_weights, require_filled
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger
 from maskrcnn_benchmark.utils.weight_files import named_tensors, read_file
@@ -25,7 +25,7 @@ def load_start(cfg: Config, model: nn.Module) -> set[str]:
     """
     Gives a training its first weights, and says which file gave what.
 
-    MODEL.PRETRAINED_DETECTOR_CKPT is loaded first and MODEL.WEIGHT over it; a MODEL.WEIGHT that holds only a trunk counts where no detector
+    MODEL.PRETRAINED_DETECTOR_CKPT is loaded first and MODEL.WEIGHT over it; a MODEL.WEIGHT that holds only a backbone counts where no detector
     is named.
 
     Returns:
@@ -37,10 +37,10 @@ def load_start(cfg: Config, model: nn.Module) -> set[str]:
     loaded: set[str] = set()
     if detector:
         loaded |= _load_detector(cfg, model, detector)
-    if weight and not (detector and _is_trunk(weight, model)):
+    if weight and not (detector and _is_backbone(weight, model)):
         loaded |= _load(cfg, model, weight, "MODEL.WEIGHT")
     elif weight:
-        logger.info(f"MODEL.WEIGHT {weight} holds only a trunk: left out, the trunk is that of MODEL.PRETRAINED_DETECTOR_CKPT")
+        logger.info(f"MODEL.WEIGHT {weight} holds only a backbone: left out, the backbone is that of MODEL.PRETRAINED_DETECTOR_CKPT")
     if not loaded:
         logger.warning("neither MODEL.WEIGHT nor MODEL.PRETRAINED_DETECTOR_CKPT is named: every weight starts at random")
     if cfg.MODEL.RELATION_ON:
@@ -61,12 +61,12 @@ def load_content(cfg: Config, model: nn.Module, content: Any, source: str, meta:
         content: what the checkpoint holds. source: its name in messages.
         meta: vocabulary that the model was built for.
     Raises:
-        UserError: the file holds only a trunk, leaves parts of the model without weights, or says that it was trained on other names.
+        UserError: the file holds only a backbone, leaves parts of the model without weights, or says that it was trained on other names.
     """
     weights = named_tensors(content, source)
-    if holds_trunk_only(weights, model.state_dict()):
+    if holds_backbone_only(weights, model.state_dict()):
         kind = "relation model" if cfg.MODEL.RELATION_ON else "detector"
-        raise UserError(f"{source} holds only a trunk, no {kind} to test; name one with MODEL.WEIGHT, or train one into OUTPUT_DIR")
+        raise UserError(f"{source} holds only a backbone, no {kind} to test; name one with MODEL.WEIGHT, or train one into OUTPUT_DIR")
     if isinstance(content.get("meta"), dict):
         trained = described_meta(content["meta"], source)
         if trained.objects != meta.objects or (cfg.MODEL.RELATION_ON and trained.predicates != meta.predicates):
@@ -92,7 +92,7 @@ def detector_is_among(names: Collection[str], model: nn.Module) -> bool:
 def _load_detector(cfg: Config, model: nn.Module, path: str) -> set[str]:
     weights = _trained_weights(path)
     if not holds_detector(weights):
-        raise UserError(f"MODEL.PRETRAINED_DETECTOR_CKPT {path} lacks rpn.* or roi_heads.box.*: no detector. MODEL.WEIGHT takes trunks")
+        raise UserError(f"MODEL.PRETRAINED_DETECTOR_CKPT {path} lacks rpn.* or roi_heads.box.*: no detector. MODEL.WEIGHT takes backbones")
     report = load_weights(model, weights, ignore=cfg.MODEL.IGNORE_WEIGHTS, name=f"MODEL.PRETRAINED_DETECTOR_CKPT {path}")
     return set(report.loaded)
 
@@ -112,9 +112,9 @@ def _trained_weights(path: str | Path) -> dict[str, Tensor]:
     return weights
 
 
-def _is_trunk(weight: str, model: nn.Module) -> bool:
+def _is_backbone(weight: str, model: nn.Module) -> bool:
     """Whether MODEL.WEIGHT names an ImageNet network; one of the catalog's need not be there to say so."""
-    return weight.startswith(IMAGENET_PREFIX) or holds_trunk_only(read_weights(weights_path(weight)), model.state_dict())
+    return weight.startswith(IMAGENET_PREFIX) or holds_backbone_only(read_weights(weights_path(weight)), model.state_dict())
 
 
 def _used(cfg: Config, model: nn.Module) -> set[str]:
@@ -142,7 +142,7 @@ def _require_loaded(cfg: Config, model: nn.Module, loaded: Collection[str]) -> N
         if not cfg.MODEL.FREEZE_DETECTOR:
             logger.warning(f"no file gave weights to {_modules(random)}, which MODEL.BACKBONE.FREEZE_CONV_BODY_AT keeps random")
             return
-        alternative = ", or set MODEL.FREEZE_DETECTOR False, which trains trunk and FPN along"
+        alternative = ", or set MODEL.FREEZE_DETECTOR False, which trains backbone and FPN along"
     else:
         alternative = ""
     raise UserError(

@@ -3,7 +3,7 @@
 from maskrcnn_benchmark.utils.registry import Registry
 
 # (cfg) -> Backbone; names as in MODEL.BACKBONE.CONV_BODY
-BACKBONES = Registry("MODEL.BACKBONE.CONV_BODY", "Any trunk of timm is 'timm/<name>-FPN'.")
+BACKBONES = Registry("MODEL.BACKBONE.CONV_BODY", "Any backbone of timm is 'timm/<name>-FPN'.")
 # (in_channels, mid_channels, num_anchors) -> nn.Module
 RPN_HEADS = Registry("MODEL.RPN.RPN_HEAD")
 # cls.from_config(cfg, in_channels, half_out, all_levels) -> module with .pooler, .embed(pooled), .out_channels

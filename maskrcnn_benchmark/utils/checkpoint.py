@@ -9,11 +9,11 @@ import torch
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.files import atomic_path, write_text
 from maskrcnn_benchmark.utils.weight_files import read_file, read_weights
-from maskrcnn_benchmark.utils.weight_names import holds_detector, holds_relation, holds_trunk_only
+from maskrcnn_benchmark.utils.weight_names import holds_detector, holds_relation, holds_backbone_only
 from maskrcnn_benchmark.utils.weights import LoadReport, load_weights, mark_optional, mark_unfilled, optional, require_filled, unfilled
 
 __all__ = [
-    "Checkpointer", "LoadReport", "holds_detector", "holds_relation", "holds_trunk_only", "load_weights", "mark_optional", "mark_unfilled",
+    "Checkpointer", "LoadReport", "holds_detector", "holds_relation", "holds_backbone_only", "load_weights", "mark_optional", "mark_unfilled",
     "optional", "read_weights", "require_filled", "unfilled",
 ]  # fmt: skip
 

@@ -71,26 +71,26 @@ def efficientnet_name(name: str) -> str | None:
 
 
 def candidates(name: str) -> Iterator[str]:
-    """The names that an entry of a file can have in a model, the likeliest first: its own, then those of ImageNet trunks by rule."""
+    """The names that an entry of a file can have in a model, the likeliest first: its own, then those of ImageNet backbones by rule."""
     yield name
     if name.startswith(OWN_PREFIXES):
         return
-    trunk = detectron_name(name) or efficientnet_name(name) or name
-    yield BODY + trunk
-    yield C4_HEAD + trunk
-    if trunk.startswith(("conv1.", "bn1.")):
-        yield f"{BODY}stem.{trunk}"
-    if trunk.startswith("features."):  # torchvision's VGG
-        yield f"{BODY}conv_body.{trunk[len('features.') :]}"
-    yield f"{BODY}net.{trunk}"  # timm, as a whole or taken apart into stages (stages.0.x is stages_0.x there)
-    yield f"{BODY}net.{trunk.replace('.', '_', 1)}"
+    backbone = detectron_name(name) or efficientnet_name(name) or name
+    yield BODY + backbone
+    yield C4_HEAD + backbone
+    if backbone.startswith(("conv1.", "bn1.")):
+        yield f"{BODY}stem.{backbone}"
+    if backbone.startswith("features."):  # torchvision's VGG
+        yield f"{BODY}conv_body.{backbone[len('features.') :]}"
+    yield f"{BODY}net.{backbone}"  # timm, as a whole or taken apart into stages (stages.0.x is stages_0.x there)
+    yield f"{BODY}net.{backbone.replace('.', '_', 1)}"
 
 
 def plain_names(names: Iterable[str]) -> dict[str, str]:
     """
     Name in a file -> name without what programs put before it: `module.`, `_orig_mod.`, and whatever stands before one of OWN_PREFIXES.
 
-    `model.` goes where all names have it, as a trunk's own names may. A name that is there without a prefix too keeps its prefix.
+    `model.` goes where all names have it, as a backbone's own names may. A name that is there without a prefix too keeps its prefix.
 
     Raises:
         ValueError: two prefixes stand before the same name, and neither is the plain one.
@@ -136,13 +136,13 @@ def holds_detector(names: Iterable[str]) -> bool:
     return len(found) == 2
 
 
-def holds_trunk_only(names: Collection[str], targets: Container[str]) -> bool:
+def holds_backbone_only(names: Collection[str], targets: Container[str]) -> bool:
     """
-    Whether these names of weights are those of a trunk, such as an ImageNet network, and of nothing above it.
+    Whether these names of weights are those of a backbone, such as an ImageNet network, and of nothing above it.
 
     Args:
         names: plain ones (plain_names).
-        targets: names in the model. Half of the file's at least, all but an ImageNet network's classifier, fill its trunk.
+        targets: names in the model. Half of the file's at least, all but an ImageNet network's classifier, fill its backbone.
     """
     if any(name.startswith(("rpn.", "roi_heads.")) for name in names):
         return False

@@ -50,7 +50,7 @@ def load_weights(
     Loads by name whatever fits, and logs what was loaded, what stayed as it was and what did not fit.
 
     Names may carry what programs put around a model (weight_names.plain_names), and may be those of torchvision's, timm's or Detectron's
-    ImageNet networks, which fill the trunk. Where the source has a detector's extractors but no key of its own for the relation head's,
+    ImageNet networks, which fill the backbone. Where the source has a detector's extractors but no key of its own for the relation head's,
     these start from the detector's.
 
     Args:

@@ -69,7 +69,7 @@ def test_every_file_loads_and_says_first_what_it_is(path):
         (RELATION, None, ()),
         (DETECTOR, None, ()),
         ("e2e_relation_detector_R_101_FPN_1x", DETECTOR, ()),
-        # Published: no name, because the trunk fetches torchvision's weights when it is built.
+        # Published: no name, because the backbone fetches torchvision's weights when it is built.
         ("e2e_relation_detector_VGG16_1x", DETECTOR, ("MODEL.WEIGHT",)),
         ("e2e_relation_R_101_FPN_1x", None, ()),
         ("e2e_relation_VGG16_1x", "e2e_relation_R_101_FPN_1x", ()),

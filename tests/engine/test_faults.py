@@ -95,6 +95,38 @@ def test_a_killed_worker_is_one_line_and_the_last_iteration_is_saved(world):
     assert saved_iteration(world) >= 3
 
 
+# What a worker sends is lost with it: the receiver learns of it from a broken connection, before PyTorch looks after its workers.
+LOST = """
+import os, signal, sys
+from torch.utils.data import DataLoader
+from maskrcnn_benchmark.data.workers import outcomes, worker_failure
+
+def receive(pid):
+    os.kill(pid, signal.SIGKILL)
+    raise ConnectionResetError(104, "Connection reset by peer")
+
+class Sample:
+    def __reduce__(self):
+        return receive, (os.getpid(),)
+
+class Samples:
+    def __len__(self):
+        return 8
+    def __getitem__(self, index):
+        return Sample()
+
+try:
+    list(outcomes(DataLoader(Samples(), num_workers=1, batch_size=None)))
+except RuntimeError as error:
+    print(worker_failure(error))
+"""
+
+
+def test_a_broken_connection_to_a_worker_that_died_is_the_worker_s_death():
+    done = subprocess.run([sys.executable, "-c", LOST], capture_output=True, text=True, timeout=100, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert "a process that loads images (" in done.stdout and "was killed by signal: Killed" in done.stdout, done.stderr
+
+
 def test_a_standard_error_that_goes_away_stops_nothing(world):
     reading, writing = os.pipe()
     training = Training(world, "SOLVER.MAX_ITER", "6", stderr=writing)

@@ -34,8 +34,8 @@ def detector_file(world):
 
 
 @pytest.fixture
-def trunk_file(world, detector_file):
-    path = world / "trunk.pth"
+def backbone_file(world, detector_file):
+    path = world / "backbone.pth"
     state = {name: value for name, value in detector_file[1].items() if name.startswith("backbone.body.")}
     torch.save({name[len("backbone.body.") :]: value + 1 for name, value in state.items()}, path)
     return path
@@ -70,19 +70,19 @@ def test_model_weight_goes_over_the_detector(world, detector_file):
     assert torch.equal(model.state_dict()[BOX_FC6], other.state_dict()[BOX_FC6] + 0.25)
 
 
-@pytest.mark.parametrize("trunk", ["trunk.pth", "catalog://ImageNetPretrained/FAIR/20171220/X-101-32x8d"])
-@pytest.mark.usefixtures("trunk_file")
-def test_a_trunk_counts_only_where_no_detector_is_named(trunk, world, detector_file, caplog):
+@pytest.mark.parametrize("backbone", ["backbone.pth", "catalog://ImageNetPretrained/FAIR/20171220/X-101-32x8d"])
+@pytest.mark.usefixtures("backbone_file")
+def test_a_backbone_counts_only_where_no_detector_is_named(backbone, world, detector_file, caplog):
     caplog.set_level("INFO", logger="maskrcnn_benchmark")
-    cfg, model = relation(world, *FROZEN, "MODEL.PRETRAINED_DETECTOR_CKPT", str(detector_file[0]), "MODEL.WEIGHT", trunk)
+    cfg, model = relation(world, *FROZEN, "MODEL.PRETRAINED_DETECTOR_CKPT", str(detector_file[0]), "MODEL.WEIGHT", backbone)
     load_start(cfg, model)
     name = "backbone.body.layer2.0.conv1.weight"
     assert torch.equal(model.state_dict()[name], detector_file[1][name])
-    assert "holds only a trunk: left out" in caplog.text
+    assert "holds only a backbone: left out" in caplog.text
 
 
 @pytest.mark.parametrize("prefix", ["_orig_mod.", "model."])
-def test_a_whole_model_under_another_prefix_is_no_trunk(prefix, world, detector_file):
+def test_a_whole_model_under_another_prefix_is_no_backbone(prefix, world, detector_file):
     cfg, other = relation(world)
     state = {prefix + name: value + 0.25 for name, value in other.state_dict().items() if value.is_floating_point()}
     torch.save({"state_dict": state}, world / "relation.pth")
@@ -98,18 +98,18 @@ def test_a_file_of_unknown_names_beside_a_detector_is_an_error(world, detector_f
         load_start(cfg, model)
 
 
-def test_a_trunk_alone_fills_the_trunk_and_needs_a_trained_fpn(world, detector_file, trunk_file):
+def test_a_backbone_alone_fills_the_backbone_and_needs_a_trained_fpn(world, detector_file, backbone_file):
     name = "backbone.body.layer2.0.conv1.weight"
-    cfg, model = relation(world, "MODEL.WEIGHT", str(trunk_file))
+    cfg, model = relation(world, "MODEL.WEIGHT", str(backbone_file))
     load_start(cfg, model)
     assert torch.equal(model.state_dict()[name], detector_file[1][name] + 1)
-    cfg, model = relation(world, *FROZEN, "MODEL.WEIGHT", str(trunk_file))
+    cfg, model = relation(world, *FROZEN, "MODEL.WEIGHT", str(backbone_file))
     with pytest.raises(UserError, match=r"backbone\.fpn.*PRETRAINED_DETECTOR_CKPT.*FREEZE_DETECTOR False"):
         load_start(cfg, model)
 
 
-def test_sgdet_needs_a_detector_even_if_its_trunk_is_trained_along(world, trunk_file):
-    cfg, model = relation(world, *SGDET, "MODEL.WEIGHT", str(trunk_file))
+def test_sgdet_needs_a_detector_even_if_its_backbone_is_trained_along(world, backbone_file):
+    cfg, model = relation(world, *SGDET, "MODEL.WEIGHT", str(backbone_file))
     with pytest.raises(UserError, match=r"roi_heads\.box, rpn\..*PRETRAINED_DETECTOR_CKPT"):
         load_start(cfg, model)
 
@@ -156,8 +156,8 @@ def test_a_test_of_splns_weights_as_penet_is_warned_of(spln, world, caplog):
     assert "is none without the keys that name its prototype files" in caplog.text
 
 
-def test_a_trunk_is_no_detector(world, trunk_file):
-    cfg, model = relation(world, "MODEL.PRETRAINED_DETECTOR_CKPT", str(trunk_file))
+def test_a_backbone_is_no_detector(world, backbone_file):
+    cfg, model = relation(world, "MODEL.PRETRAINED_DETECTOR_CKPT", str(backbone_file))
     with pytest.raises(UserError, match="PRETRAINED_DETECTOR_CKPT .*no detector"):
         load_start(cfg, model)
 
@@ -183,11 +183,11 @@ def test_what_is_tested(world):
         weights_to_test(load_config(world / "relation.yaml"), weight_named=False)
 
 
-def test_a_test_refuses_a_trunk_a_detector_and_other_names(world, detector_file, trunk_file):
+def test_a_test_refuses_a_backbone_a_detector_and_other_names(world, detector_file, backbone_file):
     cfg, model = relation(world)
     meta = load_dataset_meta(cfg)
-    with pytest.raises(UserError, match="holds only a trunk"):
-        load_tested(cfg, model, trunk_file, meta)
+    with pytest.raises(UserError, match="holds only a backbone"):
+        load_tested(cfg, model, backbone_file, meta)
     with pytest.raises(UserError, match=r"lacks weights of this model: .*roi_heads\.relation\.predictor"):
         load_tested(cfg, model, detector_file[0], meta)
     state = meta.to_state() | {"objects": ["__background__", "dog", "cat", "table", "hat"]}
@@ -200,7 +200,7 @@ def test_a_test_refuses_a_trunk_a_detector_and_other_names(world, detector_file,
     "overrides, trained",
     [(FROZEN, {"roi_heads.relation"}), ([], {"roi_heads.relation", "backbone.body", "backbone.fpn"})],
 )
-def test_relation_training_trains_its_head_and_on_request_the_trunk(overrides, trained, world):
+def test_relation_training_trains_its_head_and_on_request_the_backbone(overrides, trained, world):
     cfg, model = relation(world, *overrides)
     freeze(cfg, model)
     have = {".".join(name.split(".")[:2]) for name, p in model.named_parameters() if p.requires_grad}

@@ -96,7 +96,7 @@ def detector_keys() -> dict:
 
 
 def relation_keys() -> dict:
-    """The same with a PE-Net of small widths for PredCls, trained with its trunk."""
+    """The same with a PE-Net of small widths for PredCls, trained with its backbone."""
     keys = detector_keys()
     keys["MODEL"] |= {
         "RELATION_ON": True,

@@ -50,7 +50,7 @@ def write_directions(folder, *, train: int, test: int) -> None:
 
 
 def keys() -> dict:
-    """The demo's PE-Net in small, on the packaged ImageNet trunk; the pyramid learns along."""
+    """The demo's PE-Net in small, on the packaged ImageNet backbone; the pyramid learns along."""
     size = {"MIN_SIZE_TRAIN": [112], "MAX_SIZE_TRAIN": 168, "MIN_SIZE_TEST": 112, "MAX_SIZE_TEST": 168}
     head = {
         "NUM_CLASSES": len(DIRECTIONS) + 1,

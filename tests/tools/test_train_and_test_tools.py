@@ -203,7 +203,7 @@ def script_words(script: str, *words: str) -> list[str]:
 
 
 def shrunk(world) -> list[str]:
-    """Overrides that put a tiny trunk and the tiny data set in the place of X-101 and Visual Genome."""
+    """Overrides that put a tiny backbone and the tiny data set in the place of X-101 and Visual Genome."""
     keys = {
         "MODEL.DEVICE": "cpu",
         "MODEL.BACKBONE.CONV_BODY": "R-18-FPN",

@@ -7,27 +7,27 @@ from maskrcnn_benchmark.utils.registry import Registry
 
 
 def test_the_decorator_files_under_a_name_and_returns_its_object():
-    trunks = Registry("trunk")
+    backbones = Registry("backbone")
 
-    @trunks.register("R-50")
+    @backbones.register("R-50")
     def build():
         return 1
 
-    assert trunks["R-50"] is build
-    assert list(trunks) == ["R-50"]
+    assert backbones["R-50"] is build
+    assert list(backbones) == ["R-50"]
 
 
 def test_an_unknown_name_lists_the_known_ones_and_how_to_add_one():
-    trunks = Registry("trunk", hint="A new one needs a file in backbone/.")
-    trunks.register("B")(int)
-    trunks.register("A")(float)
-    with pytest.raises(UserError, match=r"unknown trunk 'C'; registered: A, B\. A new one needs a file in backbone/\."):
-        trunks["C"]
-    assert trunks.get("C") is None
+    backbones = Registry("backbone", hint="A new one needs a file in backbone/.")
+    backbones.register("B")(int)
+    backbones.register("A")(float)
+    with pytest.raises(UserError, match=r"unknown backbone 'C'; registered: A, B\. A new one needs a file in backbone/\."):
+        backbones["C"]
+    assert backbones.get("C") is None
 
 
 def test_a_name_is_given_once():
-    trunks = Registry("trunk")
-    trunks.register("A")(float)
+    backbones = Registry("backbone")
+    backbones.register("A")(float)
     with pytest.raises(ValueError, match="twice"):
-        trunks.register("A")(int)
+        backbones.register("A")(int)

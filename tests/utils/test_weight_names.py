@@ -1,4 +1,4 @@
-"""Rules from the names of ImageNet networks to those of the trunks, and what kind of model names belong to."""
+"""Rules from the names of ImageNet networks to those of the backbones, and what kind of model names belong to."""
 
 import json
 
@@ -6,14 +6,14 @@ import pytest
 import torch
 import torchvision
 
-from maskrcnn_benchmark.utils.checkpoint import holds_detector, holds_relation, holds_trunk_only, load_weights
+from maskrcnn_benchmark.utils.checkpoint import holds_detector, holds_relation, holds_backbone_only, load_weights
 from maskrcnn_benchmark.utils.weight_names import plain_names, summarise, target_name
 
 from .named_module import NamedModule
 
 
 @pytest.fixture(scope="module")
-def published_trunk(shared):
+def published_backbone(shared):
     names = json.loads((shared / "reference/state_dict_detector_X101.json").read_text())
     return {name: shape for name, shape in names.items() if name.startswith("backbone.body.")}
 
@@ -23,12 +23,12 @@ def torchvision_shapes(name):
         return {key: tuple(value.shape) for key, value in torchvision.models.get_model(name, weights=None).state_dict().items()}
 
 
-def test_torchvision_s_resnext_fills_the_published_trunk_entry_by_entry(published_trunk):
+def test_torchvision_s_resnext_fills_the_published_backbone_entry_by_entry(published_backbone):
     shapes = torchvision_shapes("resnext101_32x8d")
-    met = {target_name(name, published_trunk): shape for name, shape in shapes.items()}
+    met = {target_name(name, published_backbone): shape for name, shape in shapes.items()}
     unused = met.pop(None)
     assert unused is not None
-    assert {name: list(shape) for name, shape in met.items()} == published_trunk
+    assert {name: list(shape) for name, shape in met.items()} == published_backbone
 
 
 def test_torchvision_s_vgg_fills_the_convolutions():
@@ -53,11 +53,11 @@ def detectron_blobs(blocks=(3, 4, 23, 3)):
                 yield f"{here}{branch}_bn_b", f"{there}{norm}.bias"
 
 
-def test_detectron_s_blobs_fill_all_but_the_running_statistics(published_trunk):
-    met = {blob: target_name(blob, published_trunk) for blob, _ in detectron_blobs()}
+def test_detectron_s_blobs_fill_all_but_the_running_statistics(published_backbone):
+    met = {blob: target_name(blob, published_backbone) for blob, _ in detectron_blobs()}
     assert met == {blob: f"backbone.body.{name}" for blob, name in detectron_blobs()}
-    left = published_trunk.keys() - met.values()
-    assert left == {name for name in published_trunk if name.endswith(("running_mean", "running_var"))}
+    left = published_backbone.keys() - met.values()
+    assert left == {name for name in published_backbone if name.endswith(("running_mean", "running_var"))}
 
 
 def test_detectron_s_norms_leave_mean_0_and_variance_1():
@@ -82,7 +82,7 @@ def test_detectron_s_norms_leave_mean_0_and_variance_1():
         ("classifier.weight", None),
     ],
 )
-def test_other_trunks_meet_by_rule_and_prefixed_names_only_as_they_are(name, target):
+def test_other_backbones_meet_by_rule_and_prefixed_names_only_as_they_are(name, target):
     targets = {"stem.conv1.weight", target}
     assert target_name(name, targets) == target
 
@@ -91,7 +91,7 @@ TARGETS = {"backbone.body.stem.conv1.weight", "backbone.body.layer1.0.conv1.weig
 
 
 @pytest.mark.parametrize(
-    ("names", "trunk", "detector", "relation"),
+    ("names", "backbone", "detector", "relation"),
     [
         (["conv1.weight", "layer1.0.conv1.weight", "fc.weight"], True, False, False),
         (["conv1_w"], True, False, False),
@@ -103,8 +103,8 @@ TARGETS = {"backbone.body.stem.conv1.weight", "backbone.body.layer1.0.conv1.weig
         (["backbone.x", "rpn.x", "roi_heads.box.x", "roi_heads.relation.x"], False, True, True),
     ],
 )
-def test_names_tell_a_trunk_from_a_detector_and_a_relation_model(names, trunk, detector, relation):
-    assert (holds_trunk_only(names, TARGETS), holds_detector(names), holds_relation(names)) == (trunk, detector, relation)
+def test_names_tell_a_backbone_from_a_detector_and_a_relation_model(names, backbone, detector, relation):
+    assert (holds_backbone_only(names, TARGETS), holds_detector(names), holds_relation(names)) == (backbone, detector, relation)
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,7 @@ def test_a_detector_with_attributes_fills_the_attribute_extractors():
     assert_holds(model, {name: torch.tensor([1.0, 2.0]) for name in targets})
 
 
-def test_a_trunk_s_last_stage_fills_a_c4_head_and_its_copies():
+def test_a_backbone_s_last_stage_fills_a_c4_head_and_its_copies():
     stage, head = "layer4.0.conv1.weight", "roi_heads.{}.head.layer4.0.conv1.weight"
     targets = [head.format("box.feature_extractor"), head.format("relation.box_feature_extractor")]
     model = NamedModule(dict.fromkeys(targets, (2,)))

@@ -1,4 +1,4 @@
-"""Keys of the model as a whole and of its trunk."""
+"""Keys of the model as a whole and of its backbone."""
 
 from maskrcnn_benchmark.config.node import Config
 
@@ -7,7 +7,7 @@ MODEL = Config()
 MODEL.DEVICE = "cuda"
 # The whole model; there is one.
 MODEL.META_ARCHITECTURE = "GeneralizedRCNN"
-# Only the trunk and the region proposals, no heads.
+# Only the backbone and the region proposals, no heads.
 MODEL.RPN_ONLY = False
 # Build the relation head; False is a plain detector.
 MODEL.RELATION_ON = False
@@ -23,7 +23,7 @@ MODEL.WEIGHT = ""
 MODEL.PRETRAINED_DETECTOR_CKPT = ""
 # Names of entries in a weight file whose shape may differ: they are left out, with a note.
 MODEL.IGNORE_WEIGHTS = ()
-# Relation training leaves trunk, RPN and box head as they are. False trains trunk and FPN along, above BACKBONE.FREEZE_CONV_BODY_AT.
+# Relation training leaves backbone, RPN and box head as they are. False trains backbone and FPN along, above BACKBONE.FREEZE_CONV_BODY_AT.
 MODEL.FREEZE_DETECTOR = True
 # Class weights of loss_rel by the effective number of examples of each predicate: NONE; CLASS_BALANCED; PENET, in which the most frequent
 # predicates lose theirs in the course of the training.
@@ -36,12 +36,12 @@ MODEL.REWEIGHT_HEAD_SHARE = 0.32
 MODEL.REWEIGHT_CURRICULUM = 30000
 # PENET: the factor that they stop falling at.
 MODEL.REWEIGHT_FLOOR = 0.2
-# Compile trunk and relation predictor by torch.compile.
+# Compile backbone and relation predictor by torch.compile.
 MODEL.COMPILE = False
 
-# ---- Trunk ------------------------------------------------------------------------------------------------------------------------
+# ---- Backbone ------------------------------------------------------------------------------------------------------------------------
 MODEL.BACKBONE = Config()
-# R-50-FPN, R-101-FPN, R-50-C4, VGG-16, ... as registered in modeling/backbone; timm/<name>-FPN is any trunk of timm.
+# R-50-FPN, R-101-FPN, R-50-C4, VGG-16, ... as registered in modeling/backbone; timm/<name>-FPN is any backbone of timm.
 MODEL.BACKBONE.CONV_BODY = "R-50-C4"
 # Stages that stay fixed, the stem being the first; 2 freezes stem and layer1, 0 nothing.
 MODEL.BACKBONE.FREEZE_CONV_BODY_AT = 2
@@ -73,7 +73,7 @@ MODEL.RESNETS.TRANS_FUNC = "BottleneckWithFixedBatchNorm"
 MODEL.RESNETS.STEM_FUNC = "StemWithFixedBatchNorm"
 # Dilation of the last stage.
 MODEL.RESNETS.RES5_DILATION = 1
-# Channels of every level of the pyramid, or of the trunk's only map.
+# Channels of every level of the pyramid, or of the backbone's only map.
 MODEL.RESNETS.BACKBONE_OUT_CHANNELS = 1024
 # Channels of the first stage's output; they double with each stage.
 MODEL.RESNETS.RES2_OUT_CHANNELS = 256

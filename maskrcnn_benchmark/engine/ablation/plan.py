@@ -17,7 +17,7 @@ class Scale:
     Attributes:
         name: "full" or "quick". data: folder of the data set in DATA_DIR. sizes: its images.
         seeds: values of SEED; each model is trained once with each.
-        detector_iterations: of Faster R-CNN; 0: no detector, so trunk and pyramid learn along with the extractors, and no SGDet.
+        detector_iterations: of Faster R-CNN; 0: no detector, so backbone and pyramid learn along with the extractors, and no SGDet.
         extractor_iterations: of the PE-Net whose extractors all models share.
         head_iterations, sgdet_iterations: of each compared model.
         noise_seeds: with which SPLN is tested once more, noise left on.

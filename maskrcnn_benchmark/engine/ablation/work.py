@@ -66,13 +66,13 @@ class Workshop:
         scale = self.scale
         setup_logging()
         write_scenes(data_dir() / scale.data, scale.sizes, workers=len(os.sched_getaffinity(0)))
-        trunk = [HEAD + "USE_GT_OBJECT_LABEL", "True"]
+        backbone = [HEAD + "USE_GT_OBJECT_LABEL", "True"]
         if scale.detector_iterations:
             keys = schedule(scale.detector_iterations, batch=8, rate=0.0025, warmup=100)
             self.run("detector", "detector.yaml", keys, test=False)
-            trunk = ["MODEL.FREEZE_DETECTOR", "True", "MODEL.PRETRAINED_DETECTOR_CKPT", str(self.output / "detector/model_final.pth")]
+            backbone = ["MODEL.FREEZE_DETECTOR", "True", "MODEL.PRETRAINED_DETECTOR_CKPT", str(self.output / "detector/model_final.pth")]
         keys = schedule(scale.extractor_iterations, batch=8, rate=0.0025, warmup=100)
-        self.run("extractors", "predcls.yaml", [*keys, *trunk, *PENET_KEYS], test=False)
+        self.run("extractors", "predcls.yaml", [*keys, *backbone, *PENET_KEYS], test=False)
         self._write_shared_weights()
         visual, conceptual = self.output / "visual.pt", self.output / "conceptual.pt"
         self._write_visual_prototypes(visual)
@@ -93,7 +93,7 @@ class Workshop:
 
     @property
     def shared_weights(self) -> Path:
-        """Trunk, detector and relation extractors that all models have in common."""
+        """Backbone, detector and relation extractors that all models have in common."""
         return self.output / "shared.pth"
 
     def _write_visual_prototypes(self, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Convolutions and norms as the trunks of this family start them."""
+"""Convolutions and norms as the backbones of this family start them."""
 
 from collections.abc import Callable
 

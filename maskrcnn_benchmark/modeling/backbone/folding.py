@@ -1,5 +1,5 @@
 """
-A frozen trunk made fast: norms folded into the convolution before them, activations and sums fused into it, weights packed for the library.
+A frozen backbone made fast: norms folded into the convolution before them, activations and sums fused into it, weights packed for the library.
 
 What comes out is equal up to rounding. It is derived from the live module and holds values of its own: see `frozen.py` for when it is made.
 """
@@ -85,20 +85,20 @@ def _library_takes(weight: Tensor, dtype: torch.dtype) -> bool:
     return dtype == torch.float32 or (dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def fold_trunk(trunk: nn.Module, dtype: torch.dtype) -> nn.Module:
+def fold_backbone(backbone: nn.Module, dtype: torch.dtype) -> nn.Module:
     """
-    A module that computes what the trunk computes in evaluation.
+    A module that computes what the backbone computes in evaluation.
 
     Args:
-        trunk: a Backbone that torch.fx can trace.
+        backbone: a Backbone that torch.fx can trace.
         dtype: to work in; input is brought to it.
     Returns:
-        A module with folded copies of the convolutions; parts without a convolution before them are the trunk's own.
+        A module with folded copies of the convolutions; parts without a convolution before them are the backbone's own.
     Raises:
-        torch.fx.proxy.TraceError: the trunk decides its way by the values it computes.
+        torch.fx.proxy.TraceError: the backbone decides its way by the values it computes.
     """
-    graph = _Tracer().trace(trunk)
-    folded = fx.GraphModule(trunk, graph)
+    graph = _Tracer().trace(backbone)
+    folded = fx.GraphModule(backbone, graph)
     modules = dict(folded.named_modules())
     with torch.no_grad():
         for number, node in enumerate([node for node in graph.nodes if _module(node, modules, nn.Conv2d)]):

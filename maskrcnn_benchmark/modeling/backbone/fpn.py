@@ -15,12 +15,12 @@ def _lateral(in_channels: int, out_channels: int, kernel: int, norm: Norm | None
 
 
 class FPN(nn.Module):
-    """Levels P2, P3, … from a trunk's maps, and one more: every second cell of the coarsest."""
+    """Levels P2, P3, … from a backbone's maps, and one more: every second cell of the coarsest."""
 
     def __init__(self, *, in_channels: Sequence[int], out_channels: int, norm: Norm | None = None, relu: bool = False):
         """
         Args:
-            in_channels: widths of the trunk's maps, finest first.
+            in_channels: widths of the backbone's maps, finest first.
             out_channels: width of every level.
             norm: makes the norm after each convolution, which then has no bias.
             relu: whether each convolution ends in a ReLU.

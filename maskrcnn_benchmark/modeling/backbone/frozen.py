@@ -1,17 +1,17 @@
-"""When a trunk runs as its folded copy: made at first use, and made anew whenever the values behind it have changed."""
+"""When a backbone runs as its folded copy: made at first use, and made anew whenever the values behind it have changed."""
 
 import torch
 from torch import Tensor, fx, nn
 
-from maskrcnn_benchmark.modeling.backbone.folding import fold_trunk
+from maskrcnn_benchmark.modeling.backbone.folding import fold_backbone
 from maskrcnn_benchmark.utils.log import get_logger
 
 logger = get_logger(__name__)
 
 
-class FoldedTrunk:
+class FoldedBackbone:
     """
-    A trunk's folded copy, out of sight: no module of it is registered, so names and values of the trunk's state dict stay what they are.
+    A backbone's folded copy, out of sight: no module of it is registered, so names and values of the backbone's state dict stay what they are.
 
     Copies of a model, and models that are pickled, start without one.
     """
@@ -22,49 +22,49 @@ class FoldedTrunk:
         self._folded: nn.Module | None = None
 
     def __reduce__(self):
-        return FoldedTrunk, ()
+        return FoldedBackbone, ()
 
-    def run(self, trunk: nn.Module, x: Tensor) -> tuple[Tensor, ...]:
-        """What `trunk.maps(x)` gives, up to rounding, in autocast's type where that is on. No gradient."""
+    def run(self, backbone: nn.Module, x: Tensor) -> tuple[Tensor, ...]:
+        """What `backbone.maps(x)` gives, up to rounding, in autocast's type where that is on. No gradient."""
         dtype = working_dtype(x)
-        folded = self._current(trunk, dtype)
+        folded = self._current(backbone, dtype)
         if folded is None:
-            return trunk.maps(x)
+            return backbone.maps(x)
         with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
             x = x.to(dtype)
             on_cpu_or_half = x.device.type == "cpu" or dtype != torch.float32
             return folded(x.contiguous(memory_format=torch.channels_last) if on_cpu_or_half else x)
 
-    def _current(self, trunk: nn.Module, dtype: torch.dtype) -> nn.Module | None:
-        """The folded copy of the trunk as it is now; None where it cannot be folded."""
-        tensors = [*trunk.parameters(), *trunk.buffers()]
+    def _current(self, backbone: nn.Module, dtype: torch.dtype) -> nn.Module | None:
+        """The folded copy of the backbone as it is now; None where it cannot be folded."""
+        tensors = [*backbone.parameters(), *backbone.buffers()]
         key = (dtype, *((id(tensor), tensor._version, tensor.data_ptr(), tensor.device) for tensor in tensors))
         sums = bit_sums(tensors)
         if key != self._key or not torch.equal(sums, self._sums):
             self._key, self._sums, self._folded = key, sums, None  # the old copy goes before the new one comes
             try:
-                self._folded = fold_trunk(trunk, dtype)
+                self._folded = fold_backbone(backbone, dtype)
             except (fx.proxy.TraceError, TypeError, ValueError, RuntimeError, AssertionError) as error:
-                logger.info(f"the trunk runs as it is written, without folded norms: torch.fx cannot follow it ({error})")
+                logger.info(f"the backbone runs as it is written, without folded norms: torch.fx cannot follow it ({error})")
         return self._folded
 
 
-def may_run_folded(trunk: nn.Module, x: Tensor) -> bool:
-    """Whether nobody wants gradients from this trunk now, and it behaves as in evaluation."""
+def may_run_folded(backbone: nn.Module, x: Tensor) -> bool:
+    """Whether nobody wants gradients from this backbone now, and it behaves as in evaluation."""
     if (
         torch.compiler.is_compiling()
         or torch.jit.is_tracing()
         or x.dtype != torch.float32
-        or any(t.is_inference() for t in trunk.buffers())
+        or any(t.is_inference() for t in backbone.buffers())
     ):
         return False
-    parameters = list(trunk.parameters())
+    parameters = list(backbone.parameters())
     if any(parameter.dtype != torch.float32 or parameter.is_inference() for parameter in parameters):
         return False
     frozen = not any(parameter.requires_grad for parameter in parameters)
     if torch.is_grad_enabled():
         return frozen and not x.requires_grad
-    return frozen or not trunk.training
+    return frozen or not backbone.training
 
 
 def working_dtype(x: Tensor) -> torch.dtype:

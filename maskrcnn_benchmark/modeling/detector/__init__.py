@@ -1,4 +1,4 @@
-"""Detectors: trunk, proposals and heads joined."""
+"""Detectors: backbone, proposals and heads joined."""
 
 from maskrcnn_benchmark.modeling.detector.build import build_detection_model
 from maskrcnn_benchmark.modeling.detector.generalized_rcnn import GeneralizedRCNN

@@ -56,7 +56,7 @@ def build_detection_model(cfg, meta: DatasetMeta | None = None) -> nn.Module:
         proposals=_proposal_file(cfg, task),
     )
     if model.RELATION_ON:
-        _freeze_detector(built, with_trunk=model.FREEZE_DETECTOR)
+        _freeze_detector(built, with_backbone=model.FREEZE_DETECTOR)
     if model.COMPILE:
         _compile(built)
     return built
@@ -88,15 +88,15 @@ def _proposal_file(cfg, task: Task | None) -> ProposalFile | None:
 
 
 def _compile(model: GeneralizedRCNN) -> None:
-    """torch.compile of trunk and relation predictor at their first use, for images and numbers of pairs of any size; names stay."""
+    """torch.compile of backbone and relation predictor at their first use, for images and numbers of pairs of any size; names stay."""
     model.backbone.folds = False  # the compiler fuses on its own
     model.backbone.compile(dynamic=True)
     if hasattr(model.roi_heads, "relation"):
         model.roi_heads.relation.predictor.compile(dynamic=True)
 
 
-def _freeze_detector(model: GeneralizedRCNN, *, with_trunk: bool) -> None:
-    parts = [model.rpn, model.roi_heads.box, getattr(model.roi_heads, "attribute", None), model.backbone if with_trunk else None]
+def _freeze_detector(model: GeneralizedRCNN, *, with_backbone: bool) -> None:
+    parts = [model.rpn, model.roi_heads.box, getattr(model.roi_heads, "attribute", None), model.backbone if with_backbone else None]
     for part in parts:
         if part is not None:
             part.requires_grad_(False)

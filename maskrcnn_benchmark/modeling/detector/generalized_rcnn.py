@@ -1,4 +1,4 @@
-"""The whole model: trunk, region proposals, heads."""
+"""The whole model: backbone, region proposals, heads."""
 
 from collections.abc import Sequence
 
@@ -37,7 +37,7 @@ class GeneralizedRCNN(nn.Module):
         """
         Args:
             normalizer: makes network input.
-            backbone, rpn: trunk and proposals.
+            backbone, rpn: backbone and proposals.
             roi_heads: None for a model of proposals alone.
             task: of a relation model; None for a detector.
             proposals: boxes from a file that take the place of RPN and box head in SGDet.

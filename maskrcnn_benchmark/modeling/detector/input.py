@@ -1,4 +1,4 @@
-"""From what a caller gives to what the trunk takes: normalised, on one canvas, on the model's device."""
+"""From what a caller gives to what the backbone takes: normalised, on one canvas, on the model's device."""
 
 from collections.abc import Sequence
 

@@ -88,7 +88,7 @@ class AnchorGenerator(nn.Module):
             (height · width · A, 4) float32 xyxy a level: rows outer, columns inner, the cell's anchors innermost.
         """
         if len(sizes) != len(self.strides):
-            raise UserError(f"MODEL.RPN.ANCHOR_STRIDE names {len(self.strides)} levels, the trunk gives {len(sizes)} feature maps")
+            raise UserError(f"MODEL.RPN.ANCHOR_STRIDE names {len(self.strides)} levels, the backbone gives {len(sizes)} feature maps")
         return [self._level(level, *size) for level, size in enumerate(sizes)]
 
     def _level(self, level: int, height: int, width: int) -> Tensor:

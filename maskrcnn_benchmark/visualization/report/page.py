@@ -18,7 +18,7 @@ TEMPLATE = Path(__file__).with_name("page.html.j2")
 # Settings of config.yml that the head of the page names.
 SHOWN_SETTINGS = {
     "Predictor": "MODEL.ROI_RELATION_HEAD.PREDICTOR",
-    "Trunk": "MODEL.BACKBONE.CONV_BODY",
+    "Backbone": "MODEL.BACKBONE.CONV_BODY",
     "Training data": "DATASETS.TRAIN",
     "Iterations": "SOLVER.MAX_ITER",
     "Images a step": "SOLVER.IMS_PER_BATCH",

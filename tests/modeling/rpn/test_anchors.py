@@ -54,7 +54,7 @@ def test_a_pyramid_takes_one_size_a_level():
     generator = AnchorGenerator.from_config(config(*words))
     assert generator.anchors_per_cell() == 3
     assert [name for name, _ in generator.named_buffers()] == [f"cell_anchors.{level}" for level in range(5)]
-    with pytest.raises(UserError, match="5 levels, the trunk gives 1"):
+    with pytest.raises(UserError, match="5 levels, the backbone gives 1"):
         generator([(4, 4)])
 
 

@@ -1,4 +1,4 @@
-"""From a trunk's maps and boxes to one feature vector a box."""
+"""From a backbone's maps and boxes to one feature vector a box."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ def _norm_from_config(cfg) -> Norm | None:
 
 @ROI_BOX_FEATURE_EXTRACTORS.register("FPN2MLPFeatureExtractor")
 class FPN2MLPFeatureExtractor(BoxFeatureExtractor):
-    """Two fully connected layers, each with its ReLU. Serves any trunk whose maps are pooled small, VGG-16 too."""
+    """Two fully connected layers, each with its ReLU. Serves any backbone whose maps are pooled small, VGG-16 too."""
 
     def __init__(self, *, pooler: Pooler, in_channels: int, hidden: int, out_channels: int, norm: Norm | None = None):
         """
@@ -138,7 +138,7 @@ class Conv5Head(nn.Module):
 
 @ROI_BOX_FEATURE_EXTRACTORS.register("ResNet50Conv5ROIFeatureExtractor")
 class ResNet50Conv5ROIFeatureExtractor(BoxFeatureExtractor):
-    """layer4 of a ResNet on each box, averaged over its cells: the head of a C4 trunk."""
+    """layer4 of a ResNet on each box, averaged over its cells: the head of a C4 backbone."""
 
     def __init__(self, *, pooler: Pooler, layer4: nn.Module, out_channels: int, halve: bool = False):
         """
@@ -175,7 +175,7 @@ def build_box_feature_extractor(cfg, in_channels: int, *, half_out: bool = False
     The extractor that MODEL.ROI_BOX_HEAD.FEATURE_EXTRACTOR names; box, attribute and relation heads each have their own.
 
     Args:
-        in_channels: width of the trunk's maps.
+        in_channels: width of the backbone's maps.
         half_out: half the output width (ATTRIBUTE_ON: box and attribute features together have the whole).
         all_levels: pools from all levels (union boxes).
     """

@@ -1,4 +1,4 @@
-"""A body and, above it, perhaps a feature pyramid: what the heads see of a trunk."""
+"""A body and, above it, perhaps a feature pyramid: what the heads see of a backbone."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from maskrcnn_benchmark.modeling.backbone.conv import group_norm_from_config
 from maskrcnn_benchmark.modeling.backbone.fpn import FPN
-from maskrcnn_benchmark.modeling.backbone.frozen import FoldedTrunk, may_run_folded
+from maskrcnn_benchmark.modeling.backbone.frozen import FoldedBackbone, may_run_folded
 
 
 class Backbone(nn.Module):
@@ -24,14 +24,14 @@ class Backbone(nn.Module):
             self.fpn = fpn
         elif len(body.out_channels) != 1:
             raise ValueError(f"a body without FPN must return one map, not {len(body.out_channels)}")
-        self.folds, self.folded = True, FoldedTrunk()
+        self.folds, self.folded = True, FoldedBackbone()
         self.out_channels = fpn.out_channels if fpn is not None else body.out_channels[0]
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """
         (B, 3, H, W) network input -> the maps, finest first: P2 … P6 with an FPN of four levels, else the body's one map.
 
-        Where no gradient is asked for, the maps come from a folded copy of the trunk: equal up to rounding, faster.
+        Where no gradient is asked for, the maps come from a folded copy of the backbone: equal up to rounding, faster.
         """
         if self.folds and may_run_folded(self, x):
             return self.folded.run(self, x)

@@ -45,6 +45,7 @@ demo: env
 
 lint: env
 	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check --quiet .
 
 test: $(TEST_BUILD) lint
 	$(PYTHON) -m pytest -q --durations=15 --numprocesses $(TEST_WORKERS) --dist loadfile

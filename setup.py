@@ -1,8 +1,9 @@
-"""Builds the extension maskrcnn_benchmark._C; everything else about the package is in pyproject.toml.
+"""
+Builds the extension maskrcnn_benchmark._C; everything else about the package is in pyproject.toml.
 
-C++ is built wherever there is a compiler; CUDA too where torch sees a GPU, or with FORCE_CUDA=1. Without a compiler the package installs
-without the extension and its ops take their torch forms. Environment: FORCE_CUDA, CUDA_HOME, TORCH_CUDA_ARCH_LIST, CXX, MAX_JOBS.
-Rebuild in place: python setup.py build_ext --inplace
+C++ is built wherever there is a compiler; CUDA too where torch sees a GPU, or with FORCE_CUDA=1. Without a compiler the
+package installs without the extension and its ops take their torch forms. Environment: FORCE_CUDA, CUDA_HOME,
+TORCH_CUDA_ARCH_LIST, CXX, MAX_JOBS. Rebuild in place: python setup.py build_ext --inplace
 """
 
 import os
@@ -21,13 +22,17 @@ DEFAULT_ARCHITECTURES = "7.5;8.0;8.6;8.9;9.0+PTX"
 
 
 def cuda_home() -> str | None:
-    """Folder of the CUDA toolkit: CUDA_HOME, else the one that nvcc itself names (the nvcc on the path may be a wrapper)."""
+    """
+    Folder of the CUDA toolkit: CUDA_HOME, else the one that nvcc itself names (the nvcc on the path may be a wrapper).
+    """
     if "CUDA_HOME" in os.environ:
         return os.environ["CUDA_HOME"]
     nvcc = shutil.which("nvcc")
     if nvcc is None:
         return None
-    plan = subprocess.run([nvcc, "--dryrun", "-x", "cu", os.devnull, "-c"], capture_output=True, text=True, check=False).stderr
+    plan = subprocess.run(
+        [nvcc, "--dryrun", "-x", "cu", os.devnull, "-c"], capture_output=True, text=True, check=False
+    ).stderr
     found = re.search(r"^#\$ TOP=(.+)$", plan, re.MULTILINE)
     return str(Path(found.group(1).strip()).resolve()) if found else str(Path(nvcc).resolve().parent.parent)
 
@@ -43,7 +48,10 @@ def wants_cuda(toolkit: str | None) -> bool:
 
 
 def choose_architectures() -> None:
-    """Sets TORCH_CUDA_ARCH_LIST where nobody did and no GPU is visible; with one, torch compiles for the GPUs that are there."""
+    """
+    Sets TORCH_CUDA_ARCH_LIST where nobody did and no GPU is visible; with one, torch compiles for the GPUs that are
+    there.
+    """
     import torch
 
     if not torch.cuda.is_available():
@@ -63,9 +71,13 @@ def missing_tool() -> str | None:
 def build_options() -> dict:
     """Arguments of setup() that build the extension; none where it cannot be built."""
     if missing := missing_tool():
-        sys.stderr.write(f"maskrcnn_benchmark._C is not built: {missing} is missing. The ops take their slower torch forms.\n")
+        sys.stderr.write(
+            f"maskrcnn_benchmark._C is not built: {missing} is missing. The ops take their slower torch forms.\n"
+        )
         return {}
-    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])  # ninja of the environment
+    os.environ["PATH"] = os.pathsep.join(
+        [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+    )  # ninja of the environment
     toolkit = cuda_home()
     with_cuda = wants_cuda(toolkit)
     if with_cuda:
@@ -78,7 +90,9 @@ def build_options() -> dict:
 
         def finalize_options(self):
             super().finalize_options()
-            self.force = True  # ninja knows what is up to date; setuptools would take a library without CUDA for one with it
+            self.force = (
+                True  # ninja knows what is up to date; setuptools would take a library without CUDA for one with it
+            )
 
         def copy_file(self, infile, outfile, *args, **kwargs):
             if not str(outfile).endswith(".so"):

@@ -1,8 +1,9 @@
 """
-The evaluator against the plain reference beside it, on images of PredCls and SGDet size. Example: python -m benchmarks.evaluator
+The evaluator against the plain reference beside it, on images of PredCls and SGDet size. Example: python -m
+benchmarks.evaluator
 
-Prints the time of one image (median over images, both in turn on the same ones), the ratio, and the memory that a stream as long as Visual
-Genome's test split takes.
+Prints the time of one image (median over images, both in turn on the same ones), the ratio, and the memory that a
+stream as long as Visual Genome's test split takes.
 """
 
 import argparse
@@ -57,7 +58,10 @@ def measure(mode, images, rel_nms=False):
     rng = np.random.default_rng(0)
     data = [make_image(rng, mode) for _ in range(images + 1)]
     zero_shot = np.array([[1, 2, 3]])
-    ours, plain = (cls(mode, PREDICATES, zeroshot_triplets=zero_shot, rel_nms=rel_nms) for cls in (SceneGraphEvaluator, PlainEvaluator))
+    ours, plain = (
+        cls(mode, PREDICATES, zeroshot_triplets=zero_shot, rel_nms=rel_nms)
+        for cls in (SceneGraphEvaluator, PlainEvaluator)
+    )
     for_ours, for_plain = iter(data), iter(data)
     name = f"{mode}, {SIZES[mode][1]} pairs" + (", rel_nms" if rel_nms else "")
     result = compare(name, lambda: plain.update(*next(for_plain)), lambda: ours.update(*next(for_ours)), images)
@@ -83,7 +87,9 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--images", type=int, default=40)
-    parser.add_argument("--stream", type=int, default=VG_TEST_IMAGES, help="images of the memory measurement; 0 leaves it out")
+    parser.add_argument(
+        "--stream", type=int, default=VG_TEST_IMAGES, help="images of the memory measurement; 0 leaves it out"
+    )
     parser.add_argument("--output", type=Path, default=Path("output/bench/evaluator.json"))
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
@@ -91,7 +97,11 @@ def main(argv=None):
         memory, took = stream_memory("predcls", args.stream)
         print(f"{args.stream} images: {memory:.0f} MiB more, summary in {took:.2f} s")
     print(f"{args.threads} threads; plain reference, product, how many times faster (quartiles of the images)")
-    results = [measure("predcls", args.images), measure("sgdet", args.images), measure("predcls", args.images, rel_nms=True)]
+    results = [
+        measure("predcls", args.images),
+        measure("sgdet", args.images),
+        measure("predcls", args.images, rel_nms=True),
+    ]
     results.append(measure("sgdet", 2, rel_nms=True))  # the plain form takes seconds there
     show(results)
     if args.stream:

@@ -1,8 +1,9 @@
 """
-A plain scene graph evaluator: image by image, relation by relation, as the published evaluators compute. Slow and easy to read.
+A plain scene graph evaluator: image by image, relation by relation, as the published evaluators compute. Slow and easy
+to read.
 
-It is what benchmarks/evaluator.py measures against and the oracle of the evaluator's tests. One class, one method an idea; everything an
-image yields is kept as plain lists. Formulas: docs/metrics.md.
+It is what benchmarks/evaluator.py measures against and the oracle of the evaluator's tests. One class, one method an
+idea; everything an image yields is kept as plain lists. Formulas: docs/metrics.md.
 """
 
 from functools import reduce
@@ -25,11 +26,17 @@ def iou(box, boxes):
 
 
 def union(subject_boxes, object_boxes):
-    return np.concatenate([np.minimum(subject_boxes[:, :2], object_boxes[:, :2]), np.maximum(subject_boxes[:, 2:], object_boxes[:, 2:])], 1)
+    return np.concatenate(
+        [np.minimum(subject_boxes[:, :2], object_boxes[:, :2]), np.maximum(subject_boxes[:, 2:], object_boxes[:, 2:])],
+        1,
+    )
 
 
 def suppressed_predicates(scores, labels, boxes, pairs, threshold=0.6):
-    """rel_nms by its description: P times the largest remaining entry settles its pair and strikes the predicate from the neighbours."""
+    """
+    rel_nms by its description: P times the largest remaining entry settles its pair and strikes the predicate from the
+    neighbours.
+    """
     left, given = scores[:, 1:].copy(), np.full(len(pairs), -1)
     pair_labels = labels[pairs]
     for _ in range(len(pairs)):
@@ -95,7 +102,11 @@ class PlainEvaluator:
             self.count_per_predicate(kind, found, relations)
         if self.mode != "sgdet":
             true_pairs = {(int(s), int(o)) for s, o, _ in relations}
-            found = [match for pair, match in zip(ranked_pairs, matches[""], strict=True) if (int(pair[0]), int(pair[1])) in true_pairs]
+            found = [
+                match
+                for pair, match in zip(ranked_pairs, matches[""], strict=True)
+                if (int(pair[0]), int(pair[1])) in true_pairs
+            ]
             self.count_hits("pair", found)
         self.confuse(truth, ranked_pairs, ranked_given, labels, boxes)
 
@@ -113,7 +124,9 @@ class PlainEvaluator:
                 around = union(true_boxes[s : s + 1], true_boxes[o : o + 1])[0]
                 good = iou(around, union(subject_boxes, object_boxes)) >= self.iou_threshold
             else:
-                good = (iou(true_boxes[s], subject_boxes) >= self.iou_threshold) & (iou(true_boxes[o], object_boxes) >= self.iou_threshold)
+                good = (iou(true_boxes[s], subject_boxes) >= self.iou_threshold) & (
+                    iou(true_boxes[o], object_boxes) >= self.iou_threshold
+                )
             for j in alike[good]:
                 found[j].append(i)
         return found
@@ -135,7 +148,11 @@ class PlainEvaluator:
             self.hits[kind, k] += len(self.first(found, k))
 
     def count_zero_shot(self, kind, found, relations, true_labels):
-        unseen = {i for i, (s, o, p) in enumerate(relations) if (int(true_labels[s]), int(true_labels[o]), int(p)) in self.zero_shot}
+        unseen = {
+            i
+            for i, (s, o, p) in enumerate(relations)
+            if (int(true_labels[s]), int(true_labels[o]), int(p)) in self.zero_shot
+        }
         for k in KS:
             hit = unseen & set(self.first(found, k).tolist())
             if unseen:
@@ -153,16 +170,25 @@ class PlainEvaluator:
                     self.per_predicate[kind, k][predicate].append(met[predicate] / total[predicate])
 
     def confuse(self, truth, pairs, predicates, labels, boxes):
-        """Of each annotated relation: the predicate of the first prediction that is about its two objects; 0 if there is none."""
+        """
+        Of each annotated relation: the predicate of the first prediction that is about its two objects; 0 if there is
+        none.
+        """
         relations, true_labels, true_boxes = truth
         for s, o, predicate in relations:
             if self.mode == "sgdet":
                 about = np.ones(len(pairs), dtype=bool)
                 for true, side in ((s, 0), (o, 1)):
                     of_side = pairs[:, side]
-                    about &= (labels[of_side] == true_labels[true]) & (iou(true_boxes[true], boxes[of_side]) >= self.iou_threshold)
+                    about &= (labels[of_side] == true_labels[true]) & (
+                        iou(true_boxes[true], boxes[of_side]) >= self.iou_threshold
+                    )
             else:
-                about = (pairs[:, 0] == s) & (pairs[:, 1] == o) & bool(labels[s] == true_labels[s] and labels[o] == true_labels[o])
+                about = (
+                    (pairs[:, 0] == s)
+                    & (pairs[:, 1] == o)
+                    & bool(labels[s] == true_labels[s] and labels[o] == true_labels[o])
+                )
             where = np.where(about)[0]
             self.confusion[predicate, predicates[where[0]] if len(where) else 0] += 1
 

@@ -36,10 +36,11 @@ def compare(
         name: what is measured.
         reference, product: take nothing; inputs are made before.
         repeats: counted calls of each.
-        floor_seconds: the least time that the machine could need (see `Machine.floor`), for the fraction of the roofline.
+        floor_seconds: the least time that the machine could need (see `Machine.floor`), for the fraction of the
+            roofline.
     Returns:
-        name, threads, repeats; reference_ms and product_ms (medians); ratio of the medians, how many times faster the product is;
-        ratio_quartiles of the single rounds; roofline, the floor over the product's median, or None.
+        name, threads, repeats; reference_ms and product_ms (medians); ratio of the medians, how many times faster the
+        product is; ratio_quartiles of the single rounds; roofline, the floor over the product's median, or None.
     """
     reference(), product()
     theirs, ours = [], []
@@ -61,7 +62,10 @@ def compare(
 
 
 class Machine:
-    """What this machine does at best with the present number of threads: float32 multiply-adds and bytes copied a second, measured."""
+    """
+    What this machine does at best with the present number of threads: float32 multiply-adds and bytes copied a second,
+    measured.
+    """
 
     def __init__(self, side: int = 1024, mebibytes: int = 64):
         a, b = torch.randn(side, side), torch.randn(side, side)

@@ -4,8 +4,9 @@ Decode, resize and collate: the loader of this package against the plain PIL pat
 Example: python -m benchmarks.loader
          python -m benchmarks.loader --images datasets/vg/VG_100K --count 64
 
-The plain path is what maskrcnn-benchmark does: PIL decodes and resizes, torchvision makes a float tensor, BGR 0-255 minus the mean, and
-images are padded to one float canvas. Without --images, made-up photographs of Visual Genome's usual size are used.
+The plain path is what maskrcnn-benchmark does: PIL decodes and resizes, torchvision makes a float tensor, BGR 0-255
+minus the mean, and images are padded to one float canvas. Without --images, made-up photographs of Visual Genome's
+usual size are used.
 """
 
 import argparse
@@ -46,7 +47,9 @@ def made_up_photographs(folder: Path, count: int) -> list[Path]:
     return paths
 
 
-def plain_batch(paths: list[Path], min_size: int, max_size: int, mean: tuple[float, ...], divisibility: int = 32) -> torch.Tensor:
+def plain_batch(
+    paths: list[Path], min_size: int, max_size: int, mean: tuple[float, ...], divisibility: int = 32
+) -> torch.Tensor:
     """The reference: float32 (B, 3, H, W), normalised and padded."""
     images = []
     for path in paths:
@@ -137,7 +140,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, default=Path("output/bench/loader.json"))
     args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
-        paths = sorted(args.images.glob("*.jpg"))[: args.count] if args.images else made_up_photographs(Path(folder), args.count)
+        paths = (
+            sorted(args.images.glob("*.jpg"))[: args.count]
+            if args.images
+            else made_up_photographs(Path(folder), args.count)
+        )
         result = {"worker": compare(paths, args.rounds, args.min_size, args.max_size)}
         result["loader"] = whole_loader(paths, args.workers, 20, args.min_size, args.max_size)
     print(json.dumps(result, indent=2))

@@ -1,5 +1,6 @@
 """
-The compiled ops against torch, torchvision and the plain forms beside this file. Example: python -m benchmarks.ops --threads 2
+The compiled ops against torch, torchvision and the plain forms beside this file. Example: python -m benchmarks.ops
+--threads 2
 
 Every pair is first compared in value. Sizes are those of a 608 × 672 image: 512 rois or 80 boxes (6,320 pairs).
 """
@@ -71,8 +72,17 @@ def pooling_cases() -> Iterator[Case]:
 def suppression_cases() -> Iterator[Case]:
     for count in (2000, 6000):
         boxes, scores = random_boxes(count, 900, 4, 204), torch.randperm(count) / count
-        yield f"nms, {count} boxes", lambda b=boxes, s=scores: plain.nms(b, s, 0.7), lambda b=boxes, s=scores: layers.nms(b, s, 0.7), {}
-    boxes, scores, groups = random_boxes(10000, 900, 4, 204), torch.randperm(10000) / 10000, torch.randint(0, 150, (10000,))
+        yield (
+            f"nms, {count} boxes",
+            lambda b=boxes, s=scores: plain.nms(b, s, 0.7),
+            lambda b=boxes, s=scores: layers.nms(b, s, 0.7),
+            {},
+        )
+    boxes, scores, groups = (
+        random_boxes(10000, 900, 4, 204),
+        torch.randperm(10000) / 10000,
+        torch.randint(0, 150, (10000,)),
+    )
     yield (
         "batched_nms, 10000 boxes, 150 groups",
         lambda: plain.batched_nms(boxes, scores, groups, 0.5),
@@ -93,7 +103,13 @@ def assignment_cases() -> Iterator[Case]:
     for entities in (11, 80):
         subject, object_ = (~torch.eye(entities, dtype=torch.bool)).nonzero().t()
         boxes, labels = heaps[:entities] + 6 * torch.randn(entities, 4), torch.randint(1, 6, (entities,))
-        pairs = [torch.randn(len(subject), 50).softmax(1), labels[subject], labels[object_], boxes[subject], boxes[object_]]
+        pairs = [
+            torch.randn(len(subject), 50).softmax(1),
+            labels[subject],
+            labels[object_],
+            boxes[subject],
+            boxes[object_],
+        ]
         sizes = torch.tensor([[672, 608]]).expand(len(subject), 2)
         yield (
             f"relation_nms, {len(subject)} pairs",
@@ -119,7 +135,9 @@ def run(repeats: int) -> list[dict]:
         for name, reference, product, work in cases():
             torch.testing.assert_close(product(), reference(), rtol=1e-4, atol=1e-4)
             rounds = 3 if "relation_nms, 6320" in name else repeats  # the plain form takes seconds there
-            results.append(compare(name, reference, product, rounds, floor_seconds=machine.floor(**work) if work else None))
+            results.append(
+                compare(name, reference, product, rounds, floor_seconds=machine.floor(**work) if work else None)
+            )
     return results
 
 

@@ -9,18 +9,27 @@ from torch import Tensor
 def iou(a: Tensor, b: Tensor) -> Tensor:
     """(..., n, 4), (..., m, 4) -> (..., n, m), +1 pixel convention."""
     area_a, area_b = ((x[..., 2] - x[..., 0] + 1) * (x[..., 3] - x[..., 1] + 1) for x in (a, b))
-    wh = torch.minimum(a[..., :, None, 2:], b[..., None, :, 2:]) - torch.maximum(a[..., :, None, :2], b[..., None, :, :2]) + 1
+    wh = (
+        torch.minimum(a[..., :, None, 2:], b[..., None, :, 2:])
+        - torch.maximum(a[..., :, None, :2], b[..., None, :, :2])
+        + 1
+    )
     inter = wh.clamp(min=0).prod(-1)
     return inter / (area_a[..., :, None] + area_b[..., None, :] - inter)
 
 
 def roi_align_all_levels(maps: list[Tensor], rois: Tensor, size: int, scales: list[float], ratio: int) -> Tensor:
     """Level by level, then one cat."""
-    pooled = [torchvision.ops.roi_align(x, rois, size, scale, ratio, aligned=False) for x, scale in zip(maps, scales, strict=True)]
+    pooled = [
+        torchvision.ops.roi_align(x, rois, size, scale, ratio, aligned=False)
+        for x, scale in zip(maps, scales, strict=True)
+    ]
     return torch.cat(pooled, dim=1)
 
 
-def roi_align_levels(maps: list[Tensor], rois: Tensor, levels: Tensor, size: int, scales: list[float], ratio: int) -> Tensor:
+def roi_align_levels(
+    maps: list[Tensor], rois: Tensor, levels: Tensor, size: int, scales: list[float], ratio: int
+) -> Tensor:
     """A tensor of zeros, filled level by level."""
     out = rois.new_zeros(len(rois), maps[0].size(1), size, size)
     for level, (features, scale) in enumerate(zip(maps, scales, strict=True)):
@@ -58,8 +67,12 @@ def greedy_labels(probabilities: Tensor, boxes: Tensor, threshold: float) -> Ten
     return torch.from_numpy(labels)
 
 
-def relation_nms(probabilities: Tensor, labels_s: Tensor, labels_o: Tensor, boxes_s: Tensor, boxes_o: Tensor, threshold: float) -> Tensor:
-    """As PE-Net's evaluation computes it, but with a table of pairs by pairs instead of pairs by pairs by predicates."""
+def relation_nms(
+    probabilities: Tensor, labels_s: Tensor, labels_o: Tensor, boxes_s: Tensor, boxes_o: Tensor, threshold: float
+) -> Tensor:
+    """
+    As PE-Net's evaluation computes it, but with a table of pairs by pairs instead of pairs by pairs by predicates.
+    """
     same = (labels_s[:, None] == labels_s) & (labels_o[:, None] == labels_o)
     near = (same & (torch.minimum(iou(boxes_s, boxes_s), iou(boxes_o, boxes_o)) >= threshold)).numpy()
     remaining = probabilities.numpy().copy()

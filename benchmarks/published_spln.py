@@ -3,10 +3,11 @@ The two published SPLN trainings at full width: time, memory, disk, and whether 
 
 Example: nice python -m benchmarks.published_spln --sources LLAMA
 
-In a temporary folder lie, where the published words look for them, a few noise images in Visual Genome's layout with VG150's numbers of
-classes, word vectors, a random detector and random prototype files as published (bare tensors, half precision). tools/relation_train_net.py
-takes the published words, unprefixed keys included, is stopped by SIGTERM and started again; scripts/test.sh evaluates in the three modes.
-What else is overridden is printed: only things that cost time. A source's checkpoints take gigabytes and are deleted with it.
+In a temporary folder lie, where the published words look for them, a few noise images in Visual Genome's layout with
+VG150's numbers of classes, word vectors, a random detector and random prototype files as published (bare tensors, half
+precision). tools/relation_train_net.py takes the published words, unprefixed keys included, is stopped by SIGTERM and
+started again; scripts/test.sh evaluates in the three modes. What else is overridden is printed: only things that cost
+time. A source's checkpoints take gigabytes and are deleted with it.
 """
 
 import argparse
@@ -24,7 +25,15 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.published_vg import CONCEPTUAL, DETECTOR, PROTOTYPES, VISUAL, write_detector, write_prototypes, write_vg150
+from benchmarks.published_vg import (
+    CONCEPTUAL,
+    DETECTOR,
+    PROTOTYPES,
+    VISUAL,
+    write_detector,
+    write_prototypes,
+    write_vg150,
+)
 from maskrcnn_benchmark.utils.files import write_json
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,9 +47,14 @@ MIB = 2**20
 
 
 def published_words(source: str) -> list[str]:
-    """The KEY VALUE words of the published command for LLAMA or CLIP as they stand, from scripts/train.sh, which spells keys in full."""
+    """
+    The KEY VALUE words of the published command for LLAMA or CLIP as they stand, from scripts/train.sh, which spells
+    keys in full.
+    """
     command = ["bash", str(ROOT / "scripts/train.sh"), f"spln-{source.lower()}", "predcls"]
-    printed = subprocess.run(command, env={**os.environ, "DRY_RUN": "1"}, capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(
+        command, env={**os.environ, "DRY_RUN": "1"}, capture_output=True, text=True, check=True
+    ).stdout
     words = shlex.split(printed)
     words = words[words.index("--config-file") + 2 : words.index("OUTPUT_DIR")]
     return [word.removeprefix("MODEL.") if word.endswith(UNPREFIXED) else word for word in words]
@@ -56,7 +70,8 @@ class Place:
 
     def run(self, name: str, command: list[str], *, stop_at: int = 0, **environment: str) -> None:
         """
-        Runs a command to its end, or with `stop_at` asks it to stop once that iteration is logged; adds seconds and peak memory to `runs`.
+        Runs a command to its end, or with `stop_at` asks it to stop once that iteration is logged; adds seconds and
+        peak memory to `runs`.
 
         Seconds of processor time say more than those of the clock where others work on the same cores.
 
@@ -68,7 +83,9 @@ class Place:
         with open(log, "w", encoding="utf-8") as said:
             environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHON": sys.executable, **environment}
             process = subprocess.Popen(command, cwd=self.folder, env=environment, stdout=said, stderr=subprocess.STDOUT)
-        while stop_at and process.poll() is None and (not metrics.exists() or metrics.read_text().count("\n") < stop_at):
+        while (
+            stop_at and process.poll() is None and (not metrics.exists() or metrics.read_text().count("\n") < stop_at)
+        ):
             time.sleep(0.1)
         if stop_at and process.poll() is None:
             process.send_signal(signal.SIGTERM)
@@ -77,8 +94,13 @@ class Place:
         if process.returncode != (130 if stop_at else 0):
             raise RuntimeError(f"{name}: exit status {process.returncode}\n{log.read_text()[-3000:]}")
         seconds, processor = time.perf_counter() - started, usage.ru_utime + usage.ru_stime
-        self.runs.append({"name": name, "seconds": seconds, "processor_seconds": processor, "peak_MiB": usage.ru_maxrss * 1024 / MIB})
-        print(f"  {name}: {seconds:.0f} s ({processor:.0f} s of processor time), {self.runs[-1]['peak_MiB']:,.0f} MiB", flush=True)
+        self.runs.append(
+            {"name": name, "seconds": seconds, "processor_seconds": processor, "peak_MiB": usage.ru_maxrss * 1024 / MIB}
+        )
+        print(
+            f"  {name}: {seconds:.0f} s ({processor:.0f} s of processor time), {self.runs[-1]['peak_MiB']:,.0f} MiB",
+            flush=True,
+        )
 
     def check(self, statement: str, holds: bool) -> None:
         self.checks[statement] = holds
@@ -116,9 +138,15 @@ def measure(folder: Path, source: str, args: argparse.Namespace) -> dict:
     (folder / RUN / f"model_{stopped:07d}.pth").unlink()
 
     place.check("the stopped run left a checkpoint of its last iteration", f"model_{stopped:07d}.pth" in halfway)
-    place.check("the resumed run kept its lines and goes on after them", lines[:stopped] == first and stopped < args.iterations)
-    place.check("every iteration has one line", [line["iteration"] for line in lines] == [*range(1, args.iterations + 1)])
-    place.check("losses are those published", all({k for k in line if "loss" in k} == {"loss", *LOSSES} for line in lines))
+    place.check(
+        "the resumed run kept its lines and goes on after them", lines[:stopped] == first and stopped < args.iterations
+    )
+    place.check(
+        "every iteration has one line", [line["iteration"] for line in lines] == [*range(1, args.iterations + 1)]
+    )
+    place.check(
+        "losses are those published", all({k for k in line if "loss" in k} == {"loss", *LOSSES} for line in lines)
+    )
     place.check("losses are finite", all(isinstance(line[name], float) for line in lines for name in LOSSES))
     falling = [1 - line["iteration"] / CURRICULUM for line in lines]
     followed = all(abs(line["reweight_factor"] - factor) < 1e-6 for line, factor in zip(lines, falling, strict=True))
@@ -134,12 +162,16 @@ def measure(folder: Path, source: str, args: argparse.Namespace) -> dict:
         found, predictions = results_of(folder / output)
         place.check(f"metrics.json of {task} is written", found["mode"] == task and found["images"] == args.test_images)
     same = bool(predictions) and (found, predictions) == results_of(folder / RUN)
-    place.check("the test tool without prototype files predicts, to the bit, what the training's own test did with them", same)
+    place.check(
+        "the test tool without prototype files predicts, to the bit, what the training's own test did with them", same
+    )
     return {
         "source": source,
         "words": published_words(source),
         "overrides": more,
-        "iterations": [{"iteration": line["iteration"], "seconds": line["seconds"], "loss": line["loss"]} for line in lines],
+        "iterations": [
+            {"iteration": line["iteration"], "seconds": line["seconds"], "loss": line["loss"]} for line in lines
+        ],
         "stopped_after": stopped,
         "runs": place.runs,
         "checkpoints_MiB": sizes,
@@ -154,7 +186,9 @@ def log_lines(folder: Path) -> list[dict]:
 def results_of(output_dir: Path) -> tuple[dict, dict[str, bytes]]:
     """What metrics.json says, and the files of predictions, whose bytes depend on nothing else."""
     folder = output_dir / "inference/VG_stanford_filtered_with_attribute_test"
-    return json.loads((folder / "metrics.json").read_text()), {path.name: path.read_bytes() for path in folder.rglob("*.npz")}
+    return json.loads((folder / "metrics.json").read_text()), {
+        path.name: path.read_bytes() for path in folder.rglob("*.npz")
+    }
 
 
 def make_place(folder: Path, args: argparse.Namespace) -> None:
@@ -162,8 +196,12 @@ def make_place(folder: Path, args: argparse.Namespace) -> None:
     for name in ("scripts", "tools", "configs"):
         (folder / name).symlink_to(ROOT / name)
     write_vg150(folder / "datasets/vg", {"train": args.train_images, "val": args.test_images, "test": args.test_images})
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as elsewhere:  # a child's peak would count its parent's
-        elsewhere.submit(write_detector, folder / DETECTOR, ROOT / "configs/e2e_relation_detector_X_101_32_8_FPN_1x.yaml").result()
+    with ProcessPoolExecutor(
+        1, mp_context=multiprocessing.get_context("spawn")
+    ) as elsewhere:  # a child's peak would count its parent's
+        elsewhere.submit(
+            write_detector, folder / DETECTOR, ROOT / "configs/e2e_relation_detector_X_101_32_8_FPN_1x.yaml"
+        ).result()
 
 
 def show(result: dict) -> None:
@@ -200,7 +238,9 @@ def main(argv: list[str] | None = None) -> None:
     for result in results:
         show(result)
     write_json(args.output, results)
-    failed = [f"{result['source']}: {name}" for result in results for name, holds in result["checks"].items() if not holds]
+    failed = [
+        f"{result['source']}: {name}" for result in results for name, holds in result["checks"].items() if not holds
+    ]
     if failed:
         raise SystemExit("does not hold: " + "; ".join(failed))
 

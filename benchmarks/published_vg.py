@@ -1,4 +1,7 @@
-"""Made-up files for the published commands: a folder as Visual Genome's with VG150's numbers of classes, a detector, prototypes."""
+"""
+Made-up files for the published commands: a folder as Visual Genome's with VG150's numbers of classes, a detector,
+prototypes.
+"""
 
 import json
 from pathlib import Path
@@ -24,8 +27,8 @@ WIDTHS = {"LLAMA": 4096, "CLIP": 2304}
 
 def write_vg150(folder: Path, images: dict[str, int], seed: int = 0) -> None:
     """
-    Writes a folder as Visual Genome's: noise images, annotations, a dictionary whose `predicate_count` is a long tail of its own, as VG's
-    counts more than the training images, and word vectors.
+    Writes a folder as Visual Genome's: noise images, annotations, a dictionary whose `predicate_count` is a long tail
+    of its own, as VG's counts more than the training images, and word vectors.
 
     Args:
         images: how many a split.
@@ -54,7 +57,10 @@ def _image(draw: np.random.Generator, split: str) -> dict:
 
 
 def write_detector(path: Path, config: Path) -> None:
-    """Writes a random detector, scaled so that its features are of the size of trained ones and its classes are not all alike."""
+    """
+    Writes a random detector, scaled so that its features are of the size of trained ones and its classes are not all
+    alike.
+    """
     import torch  # here and below: the process that measures others stays small
 
     from maskrcnn_benchmark.config import load_config
@@ -74,7 +80,9 @@ def write_detector(path: Path, config: Path) -> None:
 
 
 def write_prototypes(folder: Path, source: str) -> None:
-    """Writes the two files that the published command for LLAMA or CLIP reads: bare tensors of noise in half precision."""
+    """
+    Writes the two files that the published command for LLAMA or CLIP reads: bare tensors of noise in half precision.
+    """
     import torch
 
     generator = torch.Generator().manual_seed(0)

@@ -33,7 +33,10 @@ def plain_counts(annotations: Annotations, num_objects: int, num_predicates: int
     for image in range(annotations.num_images):
         rows = slice(annotations.box_start[image], annotations.box_start[image + 1])
         boxes, labels = annotations.boxes[rows].astype(np.float64), annotations.labels[rows]
-        first, second = np.maximum(boxes[:, None, :2], boxes[None, :, :2]), np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
+        first, second = (
+            np.maximum(boxes[:, None, :2], boxes[None, :, :2]),
+            np.minimum(boxes[:, None, 2:], boxes[None, :, 2:]),
+        )
         relations = annotations.relations[annotations.rel_start[image] : annotations.rel_start[image + 1]]
         touching = (second - first + 1 > 0).all(axis=2)
         counted = [relation for relation in relations if touching[relation[0], relation[1]]]

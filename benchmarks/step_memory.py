@@ -1,10 +1,12 @@
 """
-Peak memory of one training step of PE-Net and SPLN, forward and backward, beside the size of a (pairs, predicates, width) tensor.
+Peak memory of one training step of PE-Net and SPLN, forward and backward, beside the size of a (pairs, predicates,
+width) tensor.
 
 Example: python -m benchmarks.step_memory
 
-PE-Net's published code makes several such tensors a step, for the distances of pairs and prototypes; here they come from a matrix product.
-The extractors before the predictor are left out, and so is the optimizer. Each model runs in a process of its own.
+PE-Net's published code makes several such tensors a step, for the distances of pairs and prototypes; here they come
+from a matrix product. The extractors before the predictor are left out, and so is the optimizer. Each model runs in a
+process of its own.
 """
 
 import argparse
@@ -29,7 +31,10 @@ MIB = 2**20
 
 
 def build(model: str, width: int, dim: int, predicates: int) -> PENet:
-    """PE-Net, or SPLN with the published llama command's widths: banks as wide as the features, latent variables a quarter of that."""
+    """
+    PE-Net, or SPLN with the published llama command's widths: banks as wide as the features, latent variables a quarter
+    of that.
+    """
     words = {"object_vectors": torch.randn(OBJECTS, WORDS), "predicate_vectors": torch.randn(predicates, WORDS)}
     sizes = {"task": Task.PREDCLS, "in_channels": width, "dim": dim, **words}
     if model == "PE-Net":
@@ -56,7 +61,10 @@ def batch(pairs: int, width: int, predicates: int) -> PairBatch:
 
 
 def measure(model: str, pairs: int, width: int, dim: int, predicates: int, threads: int) -> dict:
-    """MiB of parameters, of what a step adds at its peak (gradients included), and of the tensor that is avoided; seconds of the step."""
+    """
+    MiB of parameters, of what a step adds at its peak (gradients included), and of the tensor that is avoided; seconds
+    of the step.
+    """
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     predictor, inputs = build(model, width, dim, predicates), batch(pairs, width, predicates)
@@ -98,9 +106,9 @@ def main(argv: list[str] | None = None) -> None:
             results.append(process.submit(measure, model, *sizes).result())
         found = results[-1]
         print(
-            f"{found['name']}: parameters {found['parameters_MiB']:,.0f} MiB; a step adds {found['step_MiB']:,.0f} MiB at its peak, "
-            f"{found['step_without_gradients_MiB']:,.0f} without gradients ({found['seconds']:.0f} s); "
-            f"one (pairs, predicates, width) tensor would be {found['pairs_predicates_width_MiB']:,.0f} MiB"
+            f"{found['name']}: parameters {found['parameters_MiB']:,.0f} MiB; a step adds {found['step_MiB']:,.0f} MiB"
+            f" at its peak, {found['step_without_gradients_MiB']:,.0f} without gradients ({found['seconds']:.0f} s);"
+            f" one (pairs, predicates, width) tensor would be {found['pairs_predicates_width_MiB']:,.0f} MiB"
         )
     write_json(args.output, results)
 

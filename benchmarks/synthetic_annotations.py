@@ -1,4 +1,6 @@
-"""Made-up annotations of Visual Genome's size, for measurements: 108,073 images, 1.2 million boxes, 0.6 million relations."""
+"""
+Made-up annotations of Visual Genome's size, for measurements: 108,073 images, 1.2 million boxes, 0.6 million relations.
+"""
 
 from pathlib import Path
 
@@ -12,7 +14,10 @@ OBJECTS, PREDICATES, ATTRIBUTES = 150, 50, 200
 
 
 def write_synthetic_vg(folder: Path, *, images: int = 108073, seed: int = 0) -> Path:
-    """Writes the annotation files of the VG layout (and an empty folder of images). Classes are long-tailed, boxes as large as VG's."""
+    """
+    Writes the annotation files of the VG layout (and an empty folder of images). Classes are long-tailed, boxes as
+    large as VG's.
+    """
     draw = np.random.default_rng(seed)
     boxes_of = np.clip(draw.poisson(11.2, images), 1, 62)
     relations_of = np.where(boxes_of > 1, draw.poisson(5.7, images), 0)
@@ -37,8 +42,15 @@ def write_synthetic_vg(folder: Path, *, images: int = 108073, seed: int = 0) -> 
         file["boxes_1024"] = np.concatenate([centres, sides], axis=1)
         file["relationships"] = np.stack([first + subjects, first + objects], axis=1).astype(np.int32)
         file["predicates"] = _long_tailed(draw, relations, PREDICATES)[:, None]
-    sizes = (("label", "object", OBJECTS), ("predicate", "predicate", PREDICATES), ("attribute", "attribute", ATTRIBUTES))
-    write_json(folder / DICTS, {f"{key}_to_idx": {f"{name} {i}": i for i in range(1, number + 1)} for key, name, number in sizes})
+    sizes = (
+        ("label", "object", OBJECTS),
+        ("predicate", "predicate", PREDICATES),
+        ("attribute", "attribute", ATTRIBUTES),
+    )
+    write_json(
+        folder / DICTS,
+        {f"{key}_to_idx": {f"{name} {i}": i for i in range(1, number + 1)} for key, name, number in sizes},
+    )
     write_json(folder / IMAGE_DATA, [{"image_id": i + 1, "width": 500, "height": 375} for i in range(images)])
     return folder
 

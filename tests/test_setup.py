@@ -19,7 +19,9 @@ def setup(monkeypatch):
     return runpy.run_path(str(SETUP))
 
 
-@pytest.mark.parametrize(("given", "gpu", "chosen"), [(None, False, "7.5;8.0;8.6;8.9;9.0+PTX"), (None, True, None), ("8.9", False, "8.9")])
+@pytest.mark.parametrize(
+    ("given", "gpu", "chosen"), [(None, False, "7.5;8.0;8.6;8.9;9.0+PTX"), (None, True, None), ("8.9", False, "8.9")]
+)
 def test_a_visible_gpu_and_the_users_list_go_before_the_default(setup, monkeypatch, given, gpu, chosen):
     monkeypatch.delenv("TORCH_CUDA_ARCH_LIST", raising=False)
     if given is not None:

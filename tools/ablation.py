@@ -1,6 +1,6 @@
 """
-The quality benchmark: trains FREQ, Motifs, PE-Net and the versions of SPLN on the rendered data set `scenes` and compares them in
-docs/ablation.md. What is finished under --output is not trained again.
+The quality benchmark: trains FREQ, Motifs, PE-Net and the versions of SPLN on the rendered data set `scenes` and
+compares them in docs/ablation.md. What is finished under --output is not trained again.
 
 Example: python tools/ablation.py
          python tools/ablation.py --quick
@@ -16,11 +16,21 @@ from maskrcnn_benchmark.utils.errors import UserError, run_tool
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fewer images, updates, seeds: a quarter of an hour, not one and a half")
-    parser.add_argument("--output", metavar="DIR", help="folder of the runs (default: output/ablation, with --quick output/ablation-quick)")
-    parser.add_argument("--page", metavar="FILE", help="page to write (default: docs/ablation.md, with --quick ablation.md in --output)")
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer images, updates, seeds: a quarter of an hour, not one and a half"
+    )
+    parser.add_argument(
+        "--output",
+        metavar="DIR",
+        help="folder of the runs (default: output/ablation, with --quick output/ablation-quick)",
+    )
+    parser.add_argument(
+        "--page", metavar="FILE", help="page to write (default: docs/ablation.md, with --quick ablation.md in --output)"
+    )
     parser.add_argument("--device", default=None, help="cpu, cuda, ... (default: cuda if there is one)")
-    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="trainings at a time (default: one a core)")
+    parser.add_argument(
+        "--jobs", type=int, default=len(os.sched_getaffinity(0)), help="trainings at a time (default: one a core)"
+    )
     parser.add_argument("overrides", metavar="KEY VALUE", nargs="*", help="configuration keys and values for every run")
     return parser.parse_args(argv)
 

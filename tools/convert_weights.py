@@ -23,7 +23,12 @@ logger = get_logger(__name__)
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", type=Path, help="Detectron's file, such as checkpoints/R-101.pkl")
-    parser.add_argument("target", type=Path, nargs="?", help=".safetensors or .pth file to write; default: .safetensors beside the source")
+    parser.add_argument(
+        "target",
+        type=Path,
+        nargs="?",
+        help=".safetensors or .pth file to write; default: .safetensors beside the source",
+    )
     arguments = parser.parse_args(argv)
     setup_logging()
     target = arguments.target or arguments.source.with_suffix(".safetensors")

@@ -1,7 +1,8 @@
 """
 Trains a Faster R-CNN and evaluates it on the test split. Started again, goes on from the last checkpoint in OUTPUT_DIR.
 
-Example: python tools/detector_pretrain_net.py --config-file configs/demo/detector.yaml SOLVER.MAX_ITER 200 OUTPUT_DIR output/try
+Example: python tools/detector_pretrain_net.py --config-file configs/demo/detector.yaml SOLVER.MAX_ITER 200 OUTPUT_DIR
+output/try
          torchrun --nproc_per_node 4 tools/detector_pretrain_net.py --config-file configs/demo/detector.yaml
 """
 

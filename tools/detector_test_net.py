@@ -2,7 +2,8 @@
 Evaluates a detector: the file given as MODEL.WEIGHT, else the last checkpoint in OUTPUT_DIR.
 
 Example: python tools/detector_test_net.py --config-file configs/demo/detector.yaml OUTPUT_DIR output/try
-         python tools/detector_test_net.py --config-file configs/demo/detector.yaml MODEL.WEIGHT output/try/model_best.pth
+         python tools/detector_test_net.py --config-file configs/demo/detector.yaml MODEL.WEIGHT
+         output/try/model_best.pth
 """
 
 import sys

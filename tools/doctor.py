@@ -4,8 +4,8 @@ Looks this machine over: PyTorch, driver, compiled ops, each GPU, shared memory,
 Example: python tools/doctor.py
          python tools/doctor.py --config-file configs/demo/predcls.yaml DATASETS.TEST "('scenes_test',)"
 
-With a config it also says whether the device, data sets and start weights that the config names are there. The exit status is 1 where
-something needed does not work.
+With a config it also says whether the device, data sets and start weights that the config names are there. The exit
+status is 1 where something needed does not work.
 """
 
 import argparse

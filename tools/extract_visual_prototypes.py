@@ -1,12 +1,14 @@
 """
-Writes the file of visual prototypes, MODEL.ROI_RELATION_HEAD.VIS_PRO_PATH: the mean union feature of each predicate's annotated training
-pairs. The same as tools/relation_train_net.py with STORE_UNION True; nothing is trained.
+Writes the file of visual prototypes, MODEL.ROI_RELATION_HEAD.VIS_PRO_PATH: the mean union feature of each predicate's
+annotated training pairs. The same as tools/relation_train_net.py with STORE_UNION True; nothing is trained.
 
-The features are those of the relation head's own union extractor, so MODEL.WEIGHT should be a trained relation model, a PE-Net for example;
-at a detector's weights parts of the extractor are still random, and a warning says so. Predicates without an example get random prototypes.
+The features are those of the relation head's own union extractor, so MODEL.WEIGHT should be a trained relation model, a
+PE-Net for example; at a detector's weights parts of the extractor are still random, and a warning says so. Predicates
+without an example get random prototypes.
 
-Example: python tools/extract_visual_prototypes.py --config-file configs/demo/predcls.yaml MODEL.WEIGHT output/demo/predcls/model_final.pth --output output/demo/visual_prototypes.pt
-"""  # noqa: E501
+Example: python tools/extract_visual_prototypes.py --config-file configs/demo/predcls.yaml \
+    MODEL.WEIGHT output/demo/predcls/model_final.pth    --output output/demo/visual_prototypes.pt
+"""
 
 import sys
 from collections.abc import Sequence

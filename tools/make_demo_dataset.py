@@ -17,12 +17,20 @@ from maskrcnn_benchmark.utils.log import get_logger, setup_logging
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", default=str(data_dir() / "scenes"), help="where to write (default: scenes in DATA_DIR)")
+    parser.add_argument(
+        "--folder", default=str(data_dir() / "scenes"), help="where to write (default: scenes in DATA_DIR)"
+    )
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--size", choices=("full", "small"), help="full (default): 1,000 train, 100 val, 1,000 test; small: 400, 50, 200")
+    size.add_argument(
+        "--size",
+        choices=("full", "small"),
+        help="full (default): 1,000 train, 100 val, 1,000 test; small: 400, 50, 200",
+    )
     size.add_argument("--images", type=int, help="images in all instead, split 10 : 1 : 10")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same bytes (default 0)")
-    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="processes (default: one a core)")
+    parser.add_argument(
+        "--workers", type=int, default=len(os.sched_getaffinity(0)), help="processes (default: one a core)"
+    )
     parser.add_argument("--force", action="store_true", help="draw again what is there already")
     return parser.parse_args(argv)
 
@@ -36,7 +44,9 @@ def main(argv: list[str] | None = None) -> int:
     sizes = Sizes.of_total(args.images) if args.images is not None else SMALL if args.size == "small" else Sizes()
     made = write_scenes(args.folder, sizes, seed=args.seed, workers=args.workers, force=args.force)
     counts = f"{sizes.train} train, {sizes.val} val, {sizes.test} test images"
-    logger.info("%s: %s, %s", args.folder, counts, "drawn" if made else "already there, as asked for (--force draws them again)")
+    logger.info(
+        "%s: %s, %s", args.folder, counts, "drawn" if made else "already there, as asked for (--force draws them again)"
+    )
     return 0
 
 

@@ -1,12 +1,14 @@
 """
 Scene graphs of pictures from a trained checkpoint alone: DIR/<stem>.json and DIR/<stem>.jpg a picture.
 
-Pictures are image files, folders of them, globs, videos and numbers of webcams; what cannot be read is named and left out.
+Pictures are image files, folders of them, globs, videos and numbers of webcams; what cannot be read is named and left
+out.
 
 Example: python tools/predict.py photo.jpg --checkpoint output/try/model_best.pth --output output/graphs
-         python tools/predict.py photos/ 'more/**/*.png' --checkpoint model_final.pth --output graphs --batch 4 --formats json jpg dot
-         python tools/predict.py clip.mp4 --every 25 --checkpoint model_final.pth --output graphs --subject person --min-score 0.1
-         python tools/predict.py photos/ --boxes boxes.json --checkpoint predcls/model_final.pth --output graphs
+         python tools/predict.py photos/ 'more/**/*.png' --checkpoint model_final.pth --output graphs --batch 4
+         --formats json jpg dot python tools/predict.py clip.mp4 --every 25 --checkpoint model_final.pth --output graphs
+         --subject person --min-score 0.1 python tools/predict.py photos/ --boxes boxes.json --checkpoint
+         predcls/model_final.pth --output graphs
 """
 
 import argparse
@@ -21,23 +23,45 @@ FORMATS = ("json", "jpg", "graph", "graphml", "dot")
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pictures", nargs="+", metavar="IMAGE|FOLDER|GLOB|VIDEO|WEBCAM", help="what to look at; a webcam by its number")
-    parser.add_argument("--checkpoint", required=True, metavar="FILE", help="a trained model, such as output/try/model_best.pth")
+    parser.add_argument(
+        "pictures", nargs="+", metavar="IMAGE|FOLDER|GLOB|VIDEO|WEBCAM", help="what to look at; a webcam by its number"
+    )
+    parser.add_argument(
+        "--checkpoint", required=True, metavar="FILE", help="a trained model, such as output/try/model_best.pth"
+    )
     parser.add_argument("--output", required=True, metavar="DIR", help="where the graphs go")
     parser.add_argument("--formats", nargs="+", choices=FORMATS, default=["json", "jpg"],
-                        help="json: the graph; jpg: the picture with boxes and arrows; graph: nodes and arrows, <stem>_graph.png; graphml; "
-                             "dot (default: json jpg)")  # fmt: skip
-    parser.add_argument("--boxes", metavar="FILE", help='boxes that are given: JSON {"photo.jpg": {"boxes": [[x1, y1, x2, y2]], "labels": '
-                                                        '["cat"]}}; without "labels" their classes are found')  # fmt: skip
-    parser.add_argument("--top", type=_count, default=100, metavar="K", help="relations of a picture, the best ones (default 100)")
-    parser.add_argument("--min-score", type=float, default=0.0, help="smallest score of a relation: predicate x subject x object")
-    parser.add_argument("--min-object-score", type=float, default=0.0, help="smallest score of an object; others go with their relations")
+                        help="json: the graph; jpg: the picture with boxes and arrows; graph: nodes and arrows, "
+                             "<stem>_graph.png; graphml; dot (default: json jpg)")  # fmt: skip
+    parser.add_argument("--boxes", metavar="FILE",
+                        help='boxes that are given: JSON {"photo.jpg": {"boxes": [[x1, y1, x2, y2]], "labels": '
+                             '["cat"]}}; without "labels" their classes are found')  # fmt: skip
+    parser.add_argument(
+        "--top", type=_count, default=100, metavar="K", help="relations of a picture, the best ones (default 100)"
+    )
+    parser.add_argument(
+        "--min-score", type=float, default=0.0, help="smallest score of a relation: predicate x subject x object"
+    )
+    parser.add_argument(
+        "--min-object-score",
+        type=float,
+        default=0.0,
+        help="smallest score of an object; others go with their relations",
+    )
     for part in ("subject", "predicate", "object"):
-        parser.add_argument(f"--{part}", nargs="+", default=[], metavar="NAME", help=f"only relations with such a {part}")
-    parser.add_argument("--terms", action="store_true", help="what each relation's score is made of (SPLN), in json and graphml")
-    parser.add_argument("--drawn", type=_count, default=12, metavar="K", help="relations drawn into a picture (default 12)")
+        parser.add_argument(
+            f"--{part}", nargs="+", default=[], metavar="NAME", help=f"only relations with such a {part}"
+        )
+    parser.add_argument(
+        "--terms", action="store_true", help="what each relation's score is made of (SPLN), in json and graphml"
+    )
+    parser.add_argument(
+        "--drawn", type=_count, default=12, metavar="K", help="relations drawn into a picture (default 12)"
+    )
     parser.add_argument("--batch", type=_count, default=1, metavar="N", help="pictures worked on together (default 1)")
-    parser.add_argument("--every", type=_count, default=1, metavar="N", help="of a video or webcam every N-th frame (default 1)")
+    parser.add_argument(
+        "--every", type=_count, default=1, metavar="N", help="of a video or webcam every N-th frame (default 1)"
+    )
     parser.add_argument("--frames", type=_count, metavar="N", help="frames of a video or webcam at most (default: all)")
     parser.add_argument("--device", help="such as cpu or cuda:1 (default: a GPU where there is one)")
     return parser.parse_args(argv)
@@ -52,7 +76,13 @@ def _count(text: str) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     # After the command line is read: these take seconds to import.
-    from maskrcnn_benchmark.engine.picture_sources import Frames, count_pictures, find_sources, pictures, read_given_boxes
+    from maskrcnn_benchmark.engine.picture_sources import (
+        Frames,
+        count_pictures,
+        find_sources,
+        pictures,
+        read_given_boxes,
+    )
     from maskrcnn_benchmark.engine.predict_files import Prediction, require_other_folder
     from maskrcnn_benchmark.engine.prediction import SceneGraphModel
     from maskrcnn_benchmark.engine.prediction_input import require_known
@@ -68,7 +98,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     require_known(args.subject, model.objects, "--subject")
     require_known(args.object, model.objects, "--object")
     require_known(args.predicate, model.predicates, "--predicate")
-    filters = {"subjects": args.subject, "predicates": args.predicate, "objects": args.object, "max_relations": args.top}
+    filters = {
+        "subjects": args.subject,
+        "predicates": args.predicate,
+        "objects": args.object,
+        "max_relations": args.top,
+    }
     filters |= {"min_score": args.min_score, "min_object_score": args.min_object_score}
     prediction = Prediction(
         model, output, args.formats, filters, given=given, batch=args.batch, drawn=args.drawn, terms=args.terms

@@ -1,10 +1,12 @@
 """
 Evaluates a relation model: the file given as MODEL.WEIGHT, else the last checkpoint in OUTPUT_DIR.
 
-TEST.CUSTUM_EVAL True predicts the images in TEST.CUSTUM_PATH instead: custom_prediction.json and custom_data_info.json in DETECTED_SGG_DIR.
+TEST.CUSTUM_EVAL True predicts the images in TEST.CUSTUM_PATH instead: custom_prediction.json and custom_data_info.json
+in DETECTED_SGG_DIR.
 
 Example: python tools/relation_test_net.py --config-file configs/demo/predcls.yaml OUTPUT_DIR output/try
-         python tools/relation_test_net.py --config-file configs/demo/predcls.yaml MODEL.WEIGHT output/try/model_best.pth
+         python tools/relation_test_net.py --config-file configs/demo/predcls.yaml MODEL.WEIGHT
+         output/try/model_best.pth
 """
 
 import sys

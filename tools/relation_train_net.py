@@ -1,7 +1,9 @@
 """
-Trains a relation model and evaluates it on the test split. Started again, goes on from the last checkpoint in OUTPUT_DIR.
+Trains a relation model and evaluates it on the test split. Started again, goes on from the last checkpoint in
+OUTPUT_DIR.
 
-Example: python tools/relation_train_net.py --config-file configs/demo/predcls.yaml SOLVER.MAX_ITER 200 OUTPUT_DIR output/try
+Example: python tools/relation_train_net.py --config-file configs/demo/predcls.yaml SOLVER.MAX_ITER 200 OUTPUT_DIR
+output/try
          torchrun --nproc_per_node 4 tools/relation_train_net.py --config-file configs/demo/predcls.yaml
 """
 

@@ -1,6 +1,7 @@
 """
-Writes the report of a run as one HTML file that needs no network: recall table beside FREQ, recall by predicate, confusion, losses,
-sample pictures (from OUTPUT_DIR/pictures, or drawn where TEST.SAVE_PREDICTIONS kept the predictions).
+Writes the report of a run as one HTML file that needs no network: recall table beside FREQ, recall by predicate,
+confusion, losses, sample pictures (from OUTPUT_DIR/pictures, or drawn where TEST.SAVE_PREDICTIONS kept the
+predictions).
 
 Example: python tools/report.py output/demo/spln
          python tools/report.py output/try --output try.html --pictures 20
@@ -19,7 +20,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("output_dir", help="OUTPUT_DIR of a training or an evaluation")
     parser.add_argument("--output", metavar="FILE", help="where to write (default: report.html in OUTPUT_DIR)")
-    parser.add_argument("--pictures", type=int, default=10, metavar="N", help="at most N pictures a data set (default 10)")
+    parser.add_argument(
+        "--pictures", type=int, default=10, metavar="N", help="at most N pictures a data set (default 10)"
+    )
     return parser.parse_args(argv)
 
 

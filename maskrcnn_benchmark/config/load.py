@@ -31,8 +31,8 @@ def load_config(file: str | Path | None, overrides: Sequence[Any] = ()) -> Confi
         file: a YAML file; None or "" for the defaults alone.
         overrides: keys and values in turn, as they follow a command's options; values may be text or Python values.
     Raises:
-        UserError: no such file, no YAML, an unknown key (the nearest known one is named), a value of the wrong type or out of
-            range, a key without value.
+        UserError: no such file, no YAML, an unknown key (the nearest known one is named), a value of the wrong type or
+            out of range, a key without value.
     """
     config = default_config()
     if file:
@@ -41,7 +41,9 @@ def load_config(file: str | Path | None, overrides: Sequence[Any] = ()) -> Confi
 
 
 def load_config_text(text: str, overrides: Sequence[Any] = (), *, name: str = "config") -> Config:
-    """As load_config, from the text of a YAML file, such as the one inside a checkpoint; `name` stands for it in messages."""
+    """
+    As load_config, from the text of a YAML file, such as the one inside a checkpoint; `name` stands for it in messages.
+    """
     config = default_config()
     try:
         config.merge_from_other_cfg(parse_yaml(text, name))
@@ -57,7 +59,9 @@ def _finish(config: Config, overrides: Sequence[Any]) -> Config:
         for name in key.split("."):
             value = value[name]
         if value not in allowed:
-            raise UserError(f"{key} is {value!r}; it can be {', '.join('null' if word is None else word for word in allowed)}")
+            raise UserError(
+                f"{key} is {value!r}; it can be {', '.join('null' if word is None else word for word in allowed)}"
+            )
     check_ranges(config)
     config.freeze()
     return config

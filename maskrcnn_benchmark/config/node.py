@@ -17,7 +17,8 @@ logger = logging.getLogger(__name__)
 
 # Sections and keys of older code bases that full dumps of their runs hold: other tasks' heads, paths, apex.
 IGNORED = (
-    "MODEL.MASK_ON", "MODEL.KEYPOINT_ON", "MODEL.RETINANET_ON", "MODEL.ROI_MASK_HEAD", "MODEL.ROI_KEYPOINT_HEAD", "MODEL.RETINANET",
+    "MODEL.MASK_ON", "MODEL.KEYPOINT_ON", "MODEL.RETINANET_ON", "MODEL.ROI_MASK_HEAD", "MODEL.ROI_KEYPOINT_HEAD",
+    "MODEL.RETINANET",
     "MODEL.FBNET", "PATHS_CATALOG", "PATHS_DATA", "AMP_VERBOSE",
 )  # fmt: skip
 # The published commands write this section with and without its parent's name.
@@ -26,10 +27,15 @@ BASE = "_BASE_"
 
 
 class Config(CfgNode):
-    """A node of the configuration. Merging converts each value to the type of the one it replaces; every fault is a UserError."""
+    """
+    A node of the configuration. Merging converts each value to the type of the one it replaces; every fault is a
+    UserError.
+    """
 
     def merge_from_file(self, cfg_filename: str | Path) -> None:
-        """Merges a YAML file, after the file or the list of files that its `_BASE_` names, relative to its own folder."""
+        """
+        Merges a YAML file, after the file or the list of files that its `_BASE_` names, relative to its own folder.
+        """
         for path, content in _read_with_bases(Path(cfg_filename).expanduser(), ()):
             self._merge(content, f"{path}: ")
 
@@ -51,7 +57,9 @@ class Config(CfgNode):
                 raise UserError(f"override {key} has no value; an empty one is written ''")
             value = words[position + 1]
             if isinstance(value, str) and self._has(self._full_name(value)):
-                raise UserError(f"override {key} has no value: the next word is the key {value}; an empty value is written ''")
+                raise UserError(
+                    f"override {key} has no value: the next word is the key {value}; an empty value is written ''"
+                )
             pairs.append((key, value))
         for key, value in pairs:
             self._assign(key, value, "")
@@ -167,13 +175,17 @@ class _EachKeyOnce(yaml.SafeLoader):
                 line = key_node.start_mark.line + 1
                 if key_node.value in seen:
                     first = seen[key_node.value]
-                    raise UserError(f"{key_node.value} stands there twice, in lines {first} and {line}: put them together")
+                    raise UserError(
+                        f"{key_node.value} stands there twice, in lines {first} and {line}: put them together"
+                    )
                 seen[key_node.value] = line
         return super().construct_mapping(node, deep)
 
 
 def parse_yaml(text: str, name: str) -> dict:
-    """A YAML text as a dict. UserError, under the text's name, if it is no YAML, no mapping of keys, or has a key twice."""
+    """
+    A YAML text as a dict. UserError, under the text's name, if it is no YAML, no mapping of keys, or has a key twice.
+    """
     try:
         content = yaml.load(text, _EachKeyOnce)  # noqa: S506 (a SafeLoader)
     except UserError as error:

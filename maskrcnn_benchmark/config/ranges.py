@@ -31,7 +31,9 @@ class Range:
     def fault(self, value: Any) -> str | None:
         """What a value should have been, in words; None where it is in range."""
         elements = value if isinstance(value, tuple) else (value,)
-        wrong_count = isinstance(value, tuple) and (len(elements) != self.count if self.count else self.some and not elements)
+        wrong_count = isinstance(value, tuple) and (
+            len(elements) != self.count if self.count else self.some and not elements
+        )
         rises = not self.rising or list(elements) == sorted(elements)
         if wrong_count or not rises or not all(self._holds(element) for element in elements):
             return self._words(isinstance(value, tuple))
@@ -73,7 +75,8 @@ _RANGES: dict[str, Range] = {
     "TEST.RELATION.LATER_NMS_PREDICTION_THRES": _SHARE,
     "TEST.BBOX_AUG.SCALES": _FROM_1,
     **dict.fromkeys(
-        [f"SOLVER.{name}" for name in ("IMS_PER_BATCH", "ACCUMULATE", "LOG_PERIOD", "SCHEDULE.PATIENCE", "SCHEDULE.MAX_DECAY_STEP")]
+        [f"SOLVER.{name}" for name in ("IMS_PER_BATCH", "ACCUMULATE", "LOG_PERIOD", "SCHEDULE.PATIENCE",
+                                            "SCHEDULE.MAX_DECAY_STEP")]
         + ["TEST.IMS_PER_BATCH", "TEST.BBOX_AUG.MAX_SIZE"],
         _FROM_1,
     ),
@@ -91,8 +94,8 @@ _RANGES: dict[str, Range] = {
         [
             f"MODEL.RESNETS.{name}"
             for name in (
-                "NUM_GROUPS", "WIDTH_PER_GROUP", "RES5_DILATION", "BACKBONE_OUT_CHANNELS", "RES2_OUT_CHANNELS", "STEM_OUT_CHANNELS",
-                "DEFORMABLE_GROUPS",
+                "NUM_GROUPS", "WIDTH_PER_GROUP", "RES5_DILATION", "BACKBONE_OUT_CHANNELS", "RES2_OUT_CHANNELS",
+                "STEM_OUT_CHANNELS", "DEFORMABLE_GROUPS",
             )
         ]
         + ["MODEL.VGG.VGG16_OUT_CHANNELS"],
@@ -118,8 +121,10 @@ _RANGES: dict[str, Range] = {
         ["MODEL.RPN.RPN_MID_CHANNEL", "MODEL.RPN.BATCH_SIZE_PER_IMAGE", "MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE"]
         + ["MODEL.ROI_HEADS.DETECTIONS_PER_IMG", "MODEL.ROI_HEADS.POST_NMS_PER_CLS_TOPN"]
         + [f"MODEL.RPN.{order}_NMS_TOP_N_{when}" for order in ("PRE", "POST", "FPN_POST") for when in ("TRAIN", "TEST")]
-        + [f"MODEL.ROI_BOX_HEAD.{name}" for name in ("POOLER_RESOLUTION", "MLP_HEAD_DIM", "DILATION", "CONV_HEAD_DIM", "NUM_STACKED_CONVS")]
-        + ["MODEL.ROI_BOX_HEAD.NUM_CLASSES", "MODEL.ROI_ATTRIBUTE_HEAD.NUM_ATTRIBUTES", "MODEL.ROI_ATTRIBUTE_HEAD.MAX_ATTRIBUTES"],
+        + [f"MODEL.ROI_BOX_HEAD.{name}" for name in ("POOLER_RESOLUTION", "MLP_HEAD_DIM", "DILATION", "CONV_HEAD_DIM")]
+        + ["MODEL.ROI_BOX_HEAD.NUM_STACKED_CONVS"]
+        + ["MODEL.ROI_BOX_HEAD.NUM_CLASSES", "MODEL.ROI_ATTRIBUTE_HEAD.NUM_ATTRIBUTES"]
+        + ["MODEL.ROI_ATTRIBUTE_HEAD.MAX_ATTRIBUTES"],
         _FROM_1,
     ),
     # -- relation head
@@ -136,10 +141,11 @@ _RANGES: dict[str, Range] = {
         [
             _HEAD + name
             for name in (
-                "BATCH_SIZE_PER_IMAGE", "NUM_SAMPLE_PER_GT_REL", "CONTEXT_POOLING_DIM", "NUM_CLASSES", "EMBED_DIM", "CONTEXT_HIDDEN_DIM",
-                "PENET_EMBED_DIM", "PENET_MLP_DIM", "VIS_PRO_DIM", "VIS_VAE_INPUT_DIM", "VIS_VAE_LATENT_DIM", "CON_PRO_DIM",
-                "CON_VAE_INPUT_DIM", "CON_VAE_LATENT_DIM", "TRANSFORMER.OBJ_LAYER", "TRANSFORMER.REL_LAYER", "TRANSFORMER.NUM_HEAD",
-                "TRANSFORMER.INNER_DIM", "TRANSFORMER.KEY_DIM", "TRANSFORMER.VAL_DIM", "CONTEXT_OBJ_LAYER", "CONTEXT_REL_LAYER",
+                "BATCH_SIZE_PER_IMAGE", "NUM_SAMPLE_PER_GT_REL", "CONTEXT_POOLING_DIM", "NUM_CLASSES", "EMBED_DIM",
+                "CONTEXT_HIDDEN_DIM", "PENET_EMBED_DIM", "PENET_MLP_DIM", "VIS_PRO_DIM", "VIS_VAE_INPUT_DIM",
+                "VIS_VAE_LATENT_DIM", "CON_PRO_DIM", "CON_VAE_INPUT_DIM", "CON_VAE_LATENT_DIM",
+                "TRANSFORMER.OBJ_LAYER", "TRANSFORMER.REL_LAYER", "TRANSFORMER.NUM_HEAD", "TRANSFORMER.INNER_DIM",
+                "TRANSFORMER.KEY_DIM", "TRANSFORMER.VAL_DIM", "CONTEXT_OBJ_LAYER", "CONTEXT_REL_LAYER",
             )
         ],
         _FROM_1,
@@ -147,7 +153,9 @@ _RANGES: dict[str, Range] = {
 }  # fmt: skip
 _NOT_NEGATIVE = Range()
 # Smaller and larger of two keys that have an order.
-_ORDERED = tuple((f"MODEL.{section}.BG_IOU_THRESHOLD", f"MODEL.{section}.FG_IOU_THRESHOLD") for section in ("RPN", "ROI_HEADS"))
+_ORDERED = tuple(
+    (f"MODEL.{section}.BG_IOU_THRESHOLD", f"MODEL.{section}.FG_IOU_THRESHOLD") for section in ("RPN", "ROI_HEADS")
+)
 
 
 def check_ranges(config: Mapping[str, Any]) -> None:
@@ -159,7 +167,10 @@ def check_ranges(config: Mapping[str, Any]) -> None:
             raise UserError(f"{key} is {value!r}, out of range: expected {wanted}")
     for smaller, larger in _ORDERED:
         if numbers[smaller] > numbers[larger]:
-            raise UserError(f"{smaller} is {numbers[smaller]!r}, out of range: expected at most {larger}, which is {numbers[larger]!r}")
+            raise UserError(
+                f"{smaller} is {numbers[smaller]!r}, out of range: expected at most {larger}, which is"
+                f" {numbers[larger]!r}"
+            )
 
 
 def _numbers(node: Mapping[str, Any], prefix: str):

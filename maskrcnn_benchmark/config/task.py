@@ -22,8 +22,8 @@ class Task(Enum):
         head = cfg.MODEL.ROI_RELATION_HEAD
         if head.USE_GT_OBJECT_LABEL and not head.USE_GT_BOX:
             raise UserError(
-                "MODEL.ROI_RELATION_HEAD.USE_GT_OBJECT_LABEL is True but USE_GT_BOX is False: labels belong to given boxes. "
-                "Set both (PredCls), USE_GT_BOX alone (SGCls) or neither (SGDet)."
+                "MODEL.ROI_RELATION_HEAD.USE_GT_OBJECT_LABEL is True but USE_GT_BOX is False: labels belong to given"
+                " boxes. Set both (PredCls), USE_GT_BOX alone (SGCls) or neither (SGDet)."
             )
         if not head.USE_GT_BOX:
             return cls.SGDET

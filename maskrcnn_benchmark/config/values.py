@@ -32,7 +32,9 @@ def coerce(value: Any, present: Any, key: str) -> Any:
         elements = _elements(value)
         if not present:
             return elements
-        return tuple(coerce(element, present[0], f"{key}, element {i} of {value!r}") for i, element in enumerate(elements))
+        return tuple(
+            coerce(element, present[0], f"{key}, element {i} of {value!r}") for i, element in enumerate(elements)
+        )
     if present is None and value in (None, "", "None"):
         return None
     if present is None or isinstance(present, str):
@@ -47,7 +49,9 @@ def _elements(value: Any) -> tuple:
         if isinstance(literal, str) and literal == value.strip():
             return tuple(word.strip() for word in literal.strip("()[]").split(",") if word.strip())
         value = literal
-    return tuple(tuple(v) if isinstance(v, list) else v for v in value) if isinstance(value, (tuple, list)) else (value,)
+    return (
+        tuple(tuple(v) if isinstance(v, list) else v for v in value) if isinstance(value, (tuple, list)) else (value,)
+    )
 
 
 def _literal(text: str) -> Any:
@@ -64,7 +68,9 @@ def _text(value: Any, present: str | None, key: str) -> str:
     if not isinstance(value, str):
         raise _wrong_type(value, type(present), key)
     if value and not value.strip():
-        raise UserError(f"{key} is given a blank word: is there a space after a trailing backslash? An empty value is written ''")
+        raise UserError(
+            f"{key} is given a blank word: is there a space after a trailing backslash? An empty value is written ''"
+        )
     quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
     return value[1:-1] if quoted else value
 

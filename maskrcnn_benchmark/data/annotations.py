@@ -99,7 +99,9 @@ class Annotations:
     def keep_relations(self, keep: np.ndarray) -> "Annotations":
         """The relations where `keep` (R,) is set; all images and boxes stay."""
         counts = np.bincount(self.image_of_relation()[keep], minlength=self.num_images)
-        return Annotations(self.boxes, self.labels, self.box_start, self.relations[keep], offsets(counts), self.attributes)
+        return Annotations(
+            self.boxes, self.labels, self.box_start, self.relations[keep], offsets(counts), self.attributes
+        )
 
     def keep_boxes(self, keep: np.ndarray) -> "Annotations":
         """The boxes where `keep` (B,) is set and the relations among them, renumbered; all images stay."""
@@ -108,7 +110,9 @@ class Annotations:
         kept_before = offsets(keep)
         new_row = kept_before[:-1] - np.repeat(kept_before[self.box_start[:-1]], self.box_counts)
         subjects, objects = inside.relation_boxes()
-        relations = np.stack([new_row[subjects], new_row[objects], inside.relations[:, 2]], axis=1).astype(self.relations.dtype)
+        relations = np.stack([new_row[subjects], new_row[objects], inside.relations[:, 2]], axis=1).astype(
+            self.relations.dtype
+        )
         return Annotations(
             boxes=self.boxes[keep],
             labels=self.labels[keep],
@@ -120,7 +124,9 @@ class Annotations:
 
 
 def related_boxes_overlap(annotations: Annotations) -> np.ndarray:
-    """(R,) whether subject and object box of a relation have IoU > 0, +1 pixel convention, in the scale of the boxes."""
+    """
+    (R,) whether subject and object box of a relation have IoU > 0, +1 pixel convention, in the scale of the boxes.
+    """
     subjects, objects = annotations.relation_boxes()
     a, b = annotations.boxes[subjects], annotations.boxes[objects]
     across = np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]) + 1

@@ -14,7 +14,14 @@ from maskrcnn_benchmark.data.findings import WARNING
 from maskrcnn_benchmark.data.loader import EvaluationLoader, TrainingLoader
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.data.samplers import EvaluationBatchSampler, TrainingBatchSampler, aspect_groups, canvas_groups
-from maskrcnn_benchmark.data.statistics import CACHE_DIR, TrainingStatistics, cache_key, count_relations, load_cached, store
+from maskrcnn_benchmark.data.statistics import (
+    CACHE_DIR,
+    TrainingStatistics,
+    cache_key,
+    count_relations,
+    load_cached,
+    store,
+)
 from maskrcnn_benchmark.data.transforms import Transform, resized_shape
 from maskrcnn_benchmark.data.zeroshot import read_triplets, unseen_triplets
 from maskrcnn_benchmark.utils.distributed import rank, world_size
@@ -48,7 +55,8 @@ def read_source(entry: DatasetEntry, *, statistics_only: bool = False, say_findi
 
 def training_statistics(name: str) -> TrainingStatistics:
     """
-    Names, relation counts and distinct triplets of a data set's training split, by its catalog name, from output/cache if nothing changed.
+    Names, relation counts and distinct triplets of a data set's training split, by its catalog name, from output/cache
+    if nothing changed.
 
     Raises:
         UserError: files that are missing or damaged.
@@ -69,7 +77,9 @@ def training_statistics(name: str) -> TrainingStatistics:
 def _count(source: AnnotationSource, entry: DatasetEntry) -> TrainingStatistics:
     rows = split_rows(source, entry.split, num_val=entry.num_val, with_relations=True, may_be_empty=True)
     annotations = source.annotations.take(rows)
-    fg, bg = count_relations(annotations, len(source.objects), len(source.predicates), overlapping=source.overlapping_statistics)
+    fg, bg = count_relations(
+        annotations, len(source.objects), len(source.predicates), overlapping=source.overlapping_statistics
+    )
     meta = DatasetMeta(source.objects, source.predicates, source.attributes, fg, bg, source.predicate_totals)
     return TrainingStatistics(meta, annotations.distinct_triplets())
 
@@ -79,19 +89,25 @@ def load_dataset_meta(cfg: Any) -> DatasetMeta:
     Names and training statistics of the training data set that cfg names.
 
     Raises:
-        UserError: no training data set or several, missing files, or numbers of classes in cfg that differ from the files'.
+        UserError: no training data set or several, missing files, or numbers of classes in cfg that differ from the
+            files'.
     """
     name = training_name(cfg)
     meta = training_statistics(name).meta
     file = dataset_entry(name).files
-    _check_class_counts(cfg, meta, file.get("dicts") or file.get("info") or file.get("categories") or file["annotations"])
+    _check_class_counts(
+        cfg, meta, file.get("dicts") or file.get("info") or file.get("categories") or file["annotations"]
+    )
     return meta
 
 
 def training_name(cfg: Any) -> str:
     """The one data set of DATASETS.TRAIN."""
     if len(cfg.DATASETS.TRAIN) != 1:
-        raise UserError(f"DATASETS.TRAIN must name one data set, found {tuple(cfg.DATASETS.TRAIN)}; tools/make_dataset.py joins several")
+        raise UserError(
+            f"DATASETS.TRAIN must name one data set, found {tuple(cfg.DATASETS.TRAIN)}; tools/make_dataset.py joins"
+            " several"
+        )
     return cfg.DATASETS.TRAIN[0]
 
 
@@ -105,8 +121,8 @@ def _check_class_counts(cfg: Any, meta: DatasetMeta, file: Path) -> None:
         expected = cfg.MODEL[head][key]
         if expected != found:
             raise UserError(
-                f"{file} names {max(found - 1, 0)} {what}, {found} with the background, but MODEL.{head}.{key} is {expected}; "
-                f"set the key to {found}, or name the data set that the config is for"
+                f"{file} names {max(found - 1, 0)} {what}, {found} with the background, but MODEL.{head}.{key} is"
+                f" {expected}; set the key to {found}, or name the data set that the config is for"
             )
 
 
@@ -148,8 +164,8 @@ def _warn_about_mirroring(cfg: Any, meta: DatasetMeta) -> None:
     if sided and cfg.INPUT.HORIZONTAL_FLIP_PROB_TRAIN > 0:
         warn_once(
             logger,
-            f"INPUT.HORIZONTAL_FLIP_PROB_TRAIN is {cfg.INPUT.HORIZONTAL_FLIP_PROB_TRAIN}, but mirroring makes wrong examples of "
-            f"{', '.join(sided)}; set it to 0 for this data set",
+            f"INPUT.HORIZONTAL_FLIP_PROB_TRAIN is {cfg.INPUT.HORIZONTAL_FLIP_PROB_TRAIN}, but mirroring makes wrong"
+            f" examples of {', '.join(sided)}; set it to 0 for this data set",
         )
 
 
@@ -160,8 +176,8 @@ def make_data_loader(
     A loader of this process's share of a data set.
 
     Args:
-        split: "train": endless training batches of SOLVER.IMS_PER_BATCH over all processes, in the order of (SEED, epoch);
-            "val" or "test": one pass, TEST.IMS_PER_BATCH over all processes, images of one canvas a batch.
+        split: "train": endless training batches of SOLVER.IMS_PER_BATCH over all processes, in the order of (SEED,
+            epoch); "val" or "test": one pass, TEST.IMS_PER_BATCH over all processes, images of one canvas a batch.
         task: None for detector work.
         name: one of the data sets that DATASETS names for the split; None: its only one.
         sampler_state: `batch_sampler.state_dict()` of an earlier run, to go on after its last batch.
@@ -175,15 +191,23 @@ def make_data_loader(
         name = names[0]
     training = split == "train"
     dataset = build_dataset(cfg, name, training=training, task=task)
-    options = {"num_workers": cfg.DATALOADER.NUM_WORKERS, "timeout": cfg.DATALOADER.TIMEOUT, "pin_memory": _on_cuda(cfg)}
+    options = {
+        "num_workers": cfg.DATALOADER.NUM_WORKERS,
+        "timeout": cfg.DATALOADER.TIMEOUT,
+        "pin_memory": _on_cuda(cfg),
+    }
     if not training:
         batch_size = cfg.TEST.IMS_PER_BATCH // world_size()
-        sizes = [resized_shape(*size, cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST) for size in dataset.sizes().tolist()]
+        sizes = [
+            resized_shape(*size, cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST) for size in dataset.sizes().tolist()
+        ]
         canvases = canvas_groups(sizes, cfg.DATALOADER.SIZE_DIVISIBILITY)
         sampler = EvaluationBatchSampler(canvases, batch_size, rank=rank(), world_size=world_size())
         return EvaluationLoader(dataset, sampler, **options)
     groups = aspect_groups(dataset.aspect_ratios(), cfg.DATALOADER.ASPECT_RATIO_GROUPING)
-    sampler = TrainingBatchSampler(groups, cfg.SOLVER.IMS_PER_BATCH, seed=cfg.SEED, rank=rank(), world_size=world_size())
+    sampler = TrainingBatchSampler(
+        groups, cfg.SOLVER.IMS_PER_BATCH, seed=cfg.SEED, rank=rank(), world_size=world_size()
+    )
     if sampler_state is not None:
         sampler.load_state_dict(sampler_state)
     return TrainingLoader(dataset, sampler, **options)
@@ -197,7 +221,8 @@ def zeroshot_triplets(cfg: Any, dataset: SceneGraphDataset) -> np.ndarray:
     """
     Triplets of a test or val data set that zero-shot recall counts.
 
-    Those of the file that DATASETS.ZEROSHOT_FILE names; without one, those that the training split of DATASETS.TRAIN does not have.
+    Those of the file that DATASETS.ZEROSHOT_FILE names; without one, those that the training split of DATASETS.TRAIN
+    does not have.
 
     Returns:
         (t, 3) int64 subject class, object class, predicate.

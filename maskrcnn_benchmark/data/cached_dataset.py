@@ -21,18 +21,25 @@ RELATION, ENTITIES = "relation", "entities"
 
 class CachedDataset(Dataset):
     """
-    Items (RegionFeatures, target, i), or None for an image without features; what training draws an epoch (a relation of several) is drawn
-    as ever, sizes and mirroring are not.
+    Items (RegionFeatures, target, i), or None for an image without features; what training draws an epoch (a relation
+    of several) is drawn as ever, sizes and mirroring are not.
 
     Args:
         dataset: whose annotations these are.
-        groups: by name, the cached arrays: RELATION boxes (n, 4), roi, unions and perhaps spatial; ENTITIES fields of the box head.
+        groups: by name, the cached arrays: RELATION boxes (n, 4), roi, unions and perhaps spatial; ENTITIES fields of
+            the box head.
         min_size, max_size: of the images' sides when the features were made.
         given_boxes: the boxes are the annotated ones.
     """
 
     def __init__(
-        self, dataset: SceneGraphDataset, groups: Mapping[str, FeatureFiles], *, min_size: int, max_size: int, given_boxes: bool
+        self,
+        dataset: SceneGraphDataset,
+        groups: Mapping[str, FeatureFiles],
+        *,
+        min_size: int,
+        max_size: int,
+        given_boxes: bool,
     ):
         self.dataset, self.groups, self.given_boxes = dataset, dict(groups), given_boxes
         self.min_size, self.max_size = min_size, max_size

@@ -16,7 +16,8 @@ Item = tuple[Tensor, BoxList, int]
 class Batch:
     """
     Args:
-        images: uint8 (3, h, w) RGB tensors, each of its own size, in any memory layout: the model normalises, then pads them.
+        images: uint8 (3, h, w) RGB tensors, each of its own size, in any memory layout: the model normalises, then pads
+            them.
         targets: one BoxList an image, in the frame of that image.
         indices: of the images in their data set.
         skipped: how many images of the batch were left out because their file does not decode.
@@ -33,15 +34,20 @@ class Batch:
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
         """The same on another device."""
         images = [image.to(device, non_blocking=non_blocking) for image in self.images]
-        return Batch(images, [target.to(device, non_blocking=non_blocking) for target in self.targets], self.indices, self.skipped)
+        return Batch(
+            images,
+            [target.to(device, non_blocking=non_blocking) for target in self.targets],
+            self.indices,
+            self.skipped,
+        )
 
     def pin_memory(self) -> "Batch":
         """The same in page-locked memory."""
         images = [image.pin_memory() for image in self.images]
         return Batch(images, [target.pin_memory() for target in self.targets], self.indices, self.skipped)
 
-    # A worker sends every tensor through a file descriptor of its own. Sent whole, a few batches would use up a process's descriptors,
-    # so that all pixels travel as one tensor and targets as arrays.
+    # A worker sends every tensor through a file descriptor of its own. Sent whole, a few batches would use up a
+    # process's descriptors, so that all pixels travel as one tensor and targets as arrays.
 
     def __getstate__(self) -> dict[str, Any]:
         # Decoded images have their channels last in memory, where this order is free.
@@ -64,7 +70,10 @@ class Batch:
 
 def _plain(target: BoxList) -> tuple[Any, ...]:
     fields = {name: target.get_field(name) for name in target.fields()}
-    arrays = {name: (isinstance(value, Tensor), value.numpy() if isinstance(value, Tensor) else value) for name, value in fields.items()}
+    arrays = {
+        name: (isinstance(value, Tensor), value.numpy() if isinstance(value, Tensor) else value)
+        for name, value in fields.items()
+    }
     return target.bbox.numpy(), target.size, target.mode, arrays
 
 

@@ -2,7 +2,8 @@
 Your own annotations to the VG layout.
 
 The input is one JSON list or several: {"file", "objects": [{"box": [x1, y1, x2, y2], "label", "attributes"?}],
-"relations": [[subject, predicate, object], ...], "split"?}, boxes in pixels, subject and object as positions in "objects" from 0.
+"relations": [[subject, predicate, object], ...], "split"?}, boxes in pixels, subject and object as positions in
+"objects" from 0.
 """
 
 import os
@@ -41,9 +42,18 @@ class Vocabulary:
 
     @classmethod
     def from_file(cls, path: str | Path) -> "Vocabulary":
-        """From a JSON object with the lists objects, predicates and, if there are any, attributes. UserError for what is no vocabulary."""
+        """
+        From a JSON object with the lists objects, predicates and, if there are any, attributes. UserError for what is
+        no vocabulary.
+        """
         content = read_json(path, dict)
-        lists = fields(content | {"attributes": content.get("attributes") or []}, str(path), objects=list, predicates=list, attributes=list)
+        lists = fields(
+            content | {"attributes": content.get("attributes") or []},
+            str(path),
+            objects=list,
+            predicates=list,
+            attributes=list,
+        )
         kinds = zip(("objects", "predicates", "attributes"), lists, strict=True)
         return cls(*(list(vocabulary(names, f"{path}, {kind}")[1:]) for kind, names in kinds))
 
@@ -55,7 +65,9 @@ class Vocabulary:
             objects.update(item["label"] for item in entry["objects"])
             attributes.update(name for item in entry["objects"] for name in item.get("attributes", ()))
             predicates.update(predicate for _, predicate, _ in entry.get("relations", ()))
-        return cls(*(sorted(counts, key=lambda name: (-counts[name], name)) for counts in (objects, predicates, attributes)))
+        return cls(
+            *(sorted(counts, key=lambda name: (-counts[name], name)) for counts in (objects, predicates, attributes))
+        )
 
     def ids(self) -> tuple[dict[str, int], ...]:
         """Name -> id from 1, for objects, predicates and attributes."""
@@ -75,7 +87,8 @@ def make_dataset(
     skip_bad: bool = False,
 ) -> dict[str, int]:
     """
-    Writes a data set in the VG layout from JSON lists and a folder of images. Names that differ by blanks or Unicode form are one.
+    Writes a data set in the VG layout from JSON lists and a folder of images. Names that differ by blanks or Unicode
+    form are one.
 
     Args:
         files: the lists; several are joined.
@@ -87,11 +100,14 @@ def make_dataset(
     Returns:
         Numbers of images, boxes, relations, objects, predicates, attributes and bad entries.
     Raises:
-        UserError: bad entries (each is logged with its reason), no entry at all, or a folder whose name could not be found again.
+        UserError: bad entries (each is logged with its reason), no entry at all, or a folder whose name could not be
+            found again.
     """
     check_folder_name(folder)
     if min(val, test) < 0 or val + test >= 1:
-        raise UserError(f"the shares for val and test must be at least 0 and leave something to train on, found {val} and {test}")
+        raise UserError(
+            f"the shares for val and test must be at least 0 and leave something to train on, found {val} and {test}"
+        )
     image_dir, folder = Path(image_dir), Path(folder)
     good, problems = _checked(_read(files), image_dir, vocabulary)
     for problem in problems[:_SHOWN]:
@@ -99,7 +115,10 @@ def make_dataset(
     if len(problems) > _SHOWN:
         logger.error("... and %d more", len(problems) - _SHOWN)
     if problems and not skip_bad:
-        raise UserError(f"{len(problems)} bad entries, listed above; nothing was written. Mend them, or leave them out with --skip-bad")
+        raise UserError(
+            f"{len(problems)} bad entries, listed above; nothing was written. Mend them, or leave them out with"
+            " --skip-bad"
+        )
     if not good:
         raise UserError(f"{', '.join(map(str, files))}: no usable entry")
     vocabulary = vocabulary or Vocabulary.from_entries(good)
@@ -122,20 +141,28 @@ def make_dataset(
 
 
 def check_folder_name(folder: str | Path) -> None:
-    """UserError unless DATASETS.TRAIN can name the data set in this folder, by the folder's name with _train behind it."""
+    """
+    UserError unless DATASETS.TRAIN can name the data set in this folder, by the folder's name with _train behind it.
+    """
     name = Path(folder).resolve().name
     if not re.fullmatch(r"\w[\w.-]*", name) or name.rpartition("_")[2] in SPLITS:
         raise UserError(
-            f"folder {folder}: its name is the data set's, so it must be of letters, digits, '_', '-' and '.', and not end in _train, _val "
-            f"or _test; found {name!r}"
+            f"folder {folder}: its name is the data set's, so it must be of letters, digits, '_', '-' and '.', and not"
+            f" end in _train, _val or _test; found {name!r}"
         )
     if name in RESERVED_NAMES:
-        raise UserError(f"folder {folder}: {name} is the name of another data set (DATASET.md lists them); take another name")
+        raise UserError(
+            f"folder {folder}: {name} is the name of another data set (DATASET.md lists them); take another name"
+        )
 
 
 def _read(files: Sequence[str | Path]) -> list[tuple[str, Any]]:
     """All entries with the words that name them."""
-    return [(f"{file}, entry {position} (from 0)", entry) for file in files for position, entry in enumerate(read_json(file, list))]
+    return [
+        (f"{file}, entry {position} (from 0)", entry)
+        for file in files
+        for position, entry in enumerate(read_json(file, list))
+    ]
 
 
 def _checked(
@@ -162,7 +189,11 @@ def _checked(
 
 def _clean_entry(entry: Any, vocabulary: Vocabulary | None) -> dict[str, Any]:
     """An entry with its names in their one spelling. UserError that says what is wrong with its form."""
-    if not isinstance(entry, dict) or not isinstance(entry.get("file"), str) or not isinstance(entry.get("objects"), list):
+    if (
+        not isinstance(entry, dict)
+        or not isinstance(entry.get("file"), str)
+        or not isinstance(entry.get("objects"), list)
+    ):
         raise UserError('expected an object with "file" (text) and "objects" (list)')
     check_file_name(entry["file"], '"file"', copied=True)
     if entry.get("split") is not None and (not isinstance(entry["split"], str) or entry["split"] not in SPLITS):
@@ -171,7 +202,9 @@ def _clean_entry(entry: Any, vocabulary: Vocabulary | None) -> dict[str, Any]:
     if not isinstance(relations, list):
         raise UserError('"relations" must be a list')
     objects = [_clean_object(item, f"object {row}", vocabulary) for row, item in enumerate(entry["objects"])]
-    triplets = [_clean_relation(item, f"relation {row}", len(objects), vocabulary) for row, item in enumerate(relations)]
+    triplets = [
+        _clean_relation(item, f"relation {row}", len(objects), vocabulary) for row, item in enumerate(relations)
+    ]
     return {**entry, "objects": objects, "relations": triplets}
 
 
@@ -187,18 +220,28 @@ def _clean_object(item: Any, where: str, vocabulary: Vocabulary | None) -> dict[
         raise UserError(f'{where}: "box" must be in pixels, not in parts of the image, found {box}')
     attributes = item.get("attributes") or []
     if not isinstance(attributes, list) or len(attributes) > MAX_ATTRIBUTES:
-        raise UserError(f'{where}: "attributes" must be a list of at most {MAX_ATTRIBUTES} names, found {shown(attributes)}')
+        raise UserError(
+            f'{where}: "attributes" must be a list of at most {MAX_ATTRIBUTES} names, found {shown(attributes)}'
+        )
     known = (None, None) if vocabulary is None else (vocabulary.objects, vocabulary.attributes)
     label = _clean_word(item["label"], f'{where}, "label"', known[0])
-    return {**item, "label": label, "attributes": [_clean_word(name, f'{where}, "attributes"', known[1]) for name in attributes]}
+    return {
+        **item,
+        "label": label,
+        "attributes": [_clean_word(name, f'{where}, "attributes"', known[1]) for name in attributes],
+    }
 
 
 def _clean_relation(relation: Any, where: str, objects: int, vocabulary: Vocabulary | None) -> list[Any]:
     if not isinstance(relation, list) or len(relation) != 3 or not isinstance(relation[1], str):
-        raise UserError(f"{where}: expected [subject, predicate, object] with the predicate as text, found {shown(relation)}")
+        raise UserError(
+            f"{where}: expected [subject, predicate, object] with the predicate as text, found {shown(relation)}"
+        )
     for end in (relation[0], relation[2]):
         if not isinstance(end, int) or isinstance(end, bool) or not 0 <= end < objects:
-            raise UserError(f"{where}: subject and object must be positions from 0 to {objects - 1}, found {shown(relation)}")
+            raise UserError(
+                f"{where}: subject and object must be positions from 0 to {objects - 1}, found {shown(relation)}"
+            )
     predicate = _clean_word(relation[1], f"{where}, predicate", None if vocabulary is None else vocabulary.predicates)
     return [relation[0], predicate, relation[2]]
 
@@ -233,7 +276,9 @@ def _image(entry: dict[str, Any], ids: tuple[dict[str, int], ...], position: int
         "boxes": [item["box"] for item in objects],
         "labels": [object_id[item["label"]] for item in objects],
         "attributes": [[attribute_id[name] for name in item.get("attributes", ())] for item in objects],
-        "relations": [(subject, object_, predicate_id[predicate]) for subject, predicate, object_ in entry.get("relations", ())],
+        "relations": [
+            (subject, object_, predicate_id[predicate]) for subject, predicate, object_ in entry.get("relations", ())
+        ],
     }
 
 

@@ -1,14 +1,17 @@
 """
-Features of regions on disk: written once an image, mapped into memory, good for as long as what they were computed from is unchanged.
+Features of regions on disk: written once an image, mapped into memory, good for as long as what they were computed from
+is unchanged.
 
 A cache has a folder a data set, weights and settings (cache_folder), in it a folder a group of arrays, in that
 
     spec.json             of each array what a row stands for (ROWS), its shape and type
     <array>.<part>.bin    rows of the images in the order in which they were written
-    journal.<part>.bin    three int64 an image: its id, the number n of its entities, the checksum of these two and of its rows
+    journal.<part>.bin    three int64 an image: its id, the number n of its entities, the checksum of these two and of
+    its rows
 
-An image counts once the journal has it, which is written last: what a killed process leaves beyond the journal is cut off. Each process
-of a run writes a part of its own. Rows are compared with their checksum when a process reads them for the first time.
+An image counts once the journal has it, which is written last: what a killed process leaves beyond the journal is cut
+off. Each process of a run writes a part of its own. Rows are compared with their checksum when a process reads them for
+the first time.
 """
 
 import hashlib
@@ -28,7 +31,11 @@ from maskrcnn_benchmark.utils.log import get_logger
 logger = get_logger(__name__)
 
 # Rows of an image with n entities.
-ROWS: dict[str, Callable[[int], int]] = {"entity": lambda n: n, "pair": lambda n: n * n, "unordered pair": lambda n: n * (n + 1) // 2}
+ROWS: dict[str, Callable[[int], int]] = {
+    "entity": lambda n: n,
+    "pair": lambda n: n * n,
+    "unordered pair": lambda n: n * (n + 1) // 2,
+}
 # Part of every key: raise it when the files' layout or what they hold changes.
 _VERSION = 2
 # More in one image means that a journal is damaged.
@@ -36,7 +43,9 @@ _MOST_ENTITIES = 1 << 20
 _RECORD = np.dtype([("image", np.int64), ("n", np.int64), ("checksum", np.int64)])
 
 
-def cache_folder(root: str | Path, name: str, *, weights: str, files: Iterable[Path], settings: Mapping[str, Any]) -> Path:
+def cache_folder(
+    root: str | Path, name: str, *, weights: str, files: Iterable[Path], settings: Mapping[str, Any]
+) -> Path:
     """
     Where the features of a data set lie.
 
@@ -80,7 +89,9 @@ class FeatureFiles:
             for entry in self._spec.values():
                 _row_bytes(entry)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise UserError(f"{spec}: not written by DATALOADER.FEATURE_CACHE ({error}); remove {self.folder}") from error
+            raise UserError(
+                f"{spec}: not written by DATALOADER.FEATURE_CACHE ({error}); remove {self.folder}"
+            ) from error
         for journal in sorted(self.folder.glob("journal.*.bin")):
             self._read_journal(journal.suffixes[-2][1:])
 
@@ -98,7 +109,10 @@ class FeatureFiles:
             arrays[name] = self._map(name, part)[first[kind] : first[kind] + ROWS[kind](n)]
         checksum = self._checksums.pop(image_id, None)
         if checksum is not None and checksum != _checksum(image_id, n, arrays):
-            raise UserError(f"{self.folder}: the features of image {image_id} are damaged; remove the folder, they are made anew then")
+            raise UserError(
+                f"{self.folder}: the features of image {image_id} are damaged; remove the folder, they are made anew"
+                " then"
+            )
         return arrays
 
     def add(self, part: int, images: Sequence[tuple[int, int, Mapping[str, tuple[str, np.ndarray]]]]) -> None:
@@ -111,7 +125,8 @@ class FeatureFiles:
         if not images:
             return
         spec = {
-            name: {"rows": kind, "shape": list(array.shape[1:]), "dtype": array.dtype.str} for name, (kind, array) in images[0][2].items()
+            name: {"rows": kind, "shape": list(array.shape[1:]), "dtype": array.dtype.str}
+            for name, (kind, array) in images[0][2].items()
         }
         if not self._spec:
             write_json(self.folder / "spec.json", spec)
@@ -119,8 +134,14 @@ class FeatureFiles:
         elif spec != self._spec:
             raise UserError(f"{self.folder}: holds {self._spec}, to be written is {spec}; remove the folder")
         for name in spec:
-            self._append(self._array_file(name, str(part)), b"".join(np.ascontiguousarray(arrays[name][1]) for _, _, arrays in images))
-        records = [(image, n, _checksum(image, n, {name: arrays[name][1] for name in self._spec})) for image, n, arrays in images]
+            self._append(
+                self._array_file(name, str(part)),
+                b"".join(np.ascontiguousarray(arrays[name][1]) for _, _, arrays in images),
+            )
+        records = [
+            (image, n, _checksum(image, n, {name: arrays[name][1] for name in self._spec}))
+            for image, n, arrays in images
+        ]
         self._append(self._journal_file(str(part)), np.array(records, dtype=_RECORD).tobytes())
 
     def cut(self, part: int) -> None:
@@ -134,7 +155,9 @@ class FeatureFiles:
         """Takes the images of a part up to the first whose rows are not all there."""
         records = np.fromfile(self._journal_file(part), dtype=_RECORD)
         if ((records["n"] < 0) | (records["n"] > _MOST_ENTITIES)).any():
-            raise UserError(f"{self._journal_file(part)} is damaged; remove {self.folder}, its features are made anew then")
+            raise UserError(
+                f"{self._journal_file(part)} is damaged; remove {self.folder}, its features are made anew then"
+            )
         ends = {kind: np.cumsum([rows(int(n)) for n in records["n"]], dtype=np.int64) for kind, rows in ROWS.items()}
         whole = len(records)
         for name, entry in self._spec.items():
@@ -153,7 +176,9 @@ class FeatureFiles:
             rows = file.stat().st_size // _row_bytes(entry)
             shape, dtype = (rows, *entry["shape"]), np.dtype(entry["dtype"])
             whole = rows * _row_bytes(entry) > 0  # an empty file cannot be mapped
-            self._maps[name, part] = np.memmap(file, dtype=dtype, mode="r", shape=shape) if whole else np.zeros(shape, dtype=dtype)
+            self._maps[name, part] = (
+                np.memmap(file, dtype=dtype, mode="r", shape=shape) if whole else np.zeros(shape, dtype=dtype)
+            )
         return self._maps[name, part]
 
     def _array_file(self, name: str, part: str) -> Path:

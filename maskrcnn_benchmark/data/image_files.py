@@ -18,7 +18,16 @@ from maskrcnn_benchmark.utils.limits import PIXELS
 _CURE = "fetch it again, or let DATASETS.SKIP_MISSING_IMAGES True leave such images out"
 _JPEG = ("JPEG", "MPO")  # MPO: a JPEG with further pictures behind it
 # EXIF orientation -> (mirrored left to right, quarter turns against the clock, after that) to stand upright.
-_TURNS = {1: (False, 0), 2: (True, 0), 3: (False, 2), 4: (True, 2), 5: (True, 1), 6: (False, 3), 7: (True, 3), 8: (False, 1)}
+_TURNS = {
+    1: (False, 0),
+    2: (True, 0),
+    3: (False, 2),
+    4: (True, 2),
+    5: (True, 1),
+    6: (False, 3),
+    7: (True, 3),
+    8: (False, 1),
+}
 # Pillow warns of oddities that do not matter here: EXIF entries that are cut, sizes that are limited below.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 _DAMAGE = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, OverflowError)
@@ -72,10 +81,14 @@ def _header(file: BinaryIO, path: str | Path) -> ImageHeader:
             # Pillow turns TIFF files by itself, and gives their size accordingly.
             orientation = 1 if kind == "TIFF" else image.getexif().get(ExifTags.Base.Orientation, 1)
     except Image.DecompressionBombError as error:
-        raise ImageFileError(f"image {path}: too large ({error}); the environment variable {PIXELS.name} sets the limit") from error
+        raise ImageFileError(
+            f"image {path}: too large ({error}); the environment variable {PIXELS.name} sets the limit"
+        ) from error
     except _DAMAGE as error:
         known = "JPEG, PNG, WEBP, GIF, BMP, TIFF and what else Pillow knows"
-        raise ImageFileError(f"image {path}: its header is that of no image that is known ({known}), or damaged; {_CURE}") from error
+        raise ImageFileError(
+            f"image {path}: its header is that of no image that is known ({known}), or damaged; {_CURE}"
+        ) from error
     PIXELS.check(stored[0] * stored[1], f"image {path}")
     return ImageHeader(kind, stored, orientation if orientation in _TURNS else 1, frames)
 
@@ -85,7 +98,8 @@ def read_image(path: str | Path, *, upright: bool = True) -> Tensor:
     Decodes an image file of any usual format; of several frames the first.
 
     Args:
-        upright: turn the image as its EXIF orientation says, as annotation tools show it; False: as it is stored (TIFF: upright too).
+        upright: turn the image as its EXIF orientation says, as annotation tools show it; False: as it is stored (TIFF:
+            upright too).
     Returns:
         (3, h, w) uint8 RGB.
     Raises:

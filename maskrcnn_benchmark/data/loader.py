@@ -32,7 +32,9 @@ def _collate(items: Sequence[Any]) -> Batch | UserError:
     return next((item for item in items if isinstance(item, UserError)), None) or collate(items)
 
 
-def _data_loader(dataset: Dataset, batch_sampler: Sampler, *, num_workers: int, timeout: float, pin_memory: bool) -> DataLoader:
+def _data_loader(
+    dataset: Dataset, batch_sampler: Sampler, *, num_workers: int, timeout: float, pin_memory: bool
+) -> DataLoader:
     return DataLoader(
         _Guarded(dataset),
         batch_sampler=batch_sampler,
@@ -42,7 +44,8 @@ def _data_loader(dataset: Dataset, batch_sampler: Sampler, *, num_workers: int, 
         collate_fn=_collate,
         pin_memory=pin_memory,
         persistent_workers=num_workers > 0,
-        # Without a generator of its own every start of the workers would draw from torch's, and a resumed run would drift.
+        # Without a generator of its own every start of the workers would draw from torch's, and a resumed run would
+        # drift.
         generator=torch_generator(0),
     )
 
@@ -56,7 +59,8 @@ def _batches(loader: DataLoader) -> Iterator[Batch]:
 
 class TrainingLoader:
     """
-    Endless batches of a data set. Iterate once; `batch_sampler` holds the position of what was handed out, for checkpoints.
+    Endless batches of a data set. Iterate once; `batch_sampler` holds the position of what was handed out, for
+    checkpoints.
 
     Args:
         dataset: `dataset[epoch, index]` is an item, or None for an image to leave out.
@@ -69,11 +73,19 @@ class TrainingLoader:
     """
 
     def __init__(
-        self, dataset: Dataset, batch_sampler: TrainingBatchSampler, *, num_workers: int = 0, timeout: float = 0, pin_memory: bool = False
+        self,
+        dataset: Dataset,
+        batch_sampler: TrainingBatchSampler,
+        *,
+        num_workers: int = 0,
+        timeout: float = 0,
+        pin_memory: bool = False,
     ):
         self.dataset, self.batch_sampler = dataset, batch_sampler
         self.skipped = 0
-        self._loader = _data_loader(dataset, batch_sampler, num_workers=num_workers, timeout=timeout, pin_memory=pin_memory)
+        self._loader = _data_loader(
+            dataset, batch_sampler, num_workers=num_workers, timeout=timeout, pin_memory=pin_memory
+        )
 
     def __iter__(self) -> Iterator[Batch]:
         for batch in _batches(self._loader):
@@ -92,11 +104,19 @@ class EvaluationLoader:
     """
 
     def __init__(
-        self, dataset: Dataset, batch_sampler: EvaluationBatchSampler, *, num_workers: int = 0, timeout: float = 0, pin_memory: bool = False
+        self,
+        dataset: Dataset,
+        batch_sampler: EvaluationBatchSampler,
+        *,
+        num_workers: int = 0,
+        timeout: float = 0,
+        pin_memory: bool = False,
     ):
         self.dataset, self.batch_sampler = dataset, batch_sampler
         self.skipped = 0
-        self._loader = _data_loader(dataset, batch_sampler, num_workers=num_workers, timeout=timeout, pin_memory=pin_memory)
+        self._loader = _data_loader(
+            dataset, batch_sampler, num_workers=num_workers, timeout=timeout, pin_memory=pin_memory
+        )
 
     def __len__(self) -> int:
         """Batches of a pass."""

@@ -20,10 +20,11 @@ class DatasetMeta:
         objects: O names, background first.
         predicates: K names, background first.
         attributes: names, background first; empty where a data set has none.
-        fg_matrix: (O, O, K) training relations by subject class, object class, predicate; column 0 is 0. None: no statistics.
+        fg_matrix: (O, O, K) training relations by subject class, object class, predicate; column 0 is 0. None: no
+            statistics.
         bg_matrix: (O, O) ordered pairs of overlapping boxes by their classes, annotated or not. None: no statistics.
-        predicate_totals: (K,) relations by predicate that the data set's dictionary states (VG150: `predicate_count`, of all of Visual
-            Genome), 0 for the background; None where it states none.
+        predicate_totals: (K,) relations by predicate that the data set's dictionary states (VG150: `predicate_count`,
+            of all of Visual Genome), 0 for the background; None where it states none.
     Raises:
         ValueError: matrices or totals of another shape, or one matrix without the other.
     """
@@ -39,7 +40,9 @@ class DatasetMeta:
         for name in ("objects", "predicates", "attributes"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.predicate_totals is not None and self.predicate_totals.shape != (self.num_predicates,):
-            raise ValueError(f"DatasetMeta: predicate_totals must be ({self.num_predicates},), got {self.predicate_totals.shape}")
+            raise ValueError(
+                f"DatasetMeta: predicate_totals must be ({self.num_predicates},), got {self.predicate_totals.shape}"
+            )
         if (self.fg_matrix is None) != (self.bg_matrix is None):
             raise ValueError("DatasetMeta: fg_matrix and bg_matrix come together, got only one")
         if self.fg_matrix is None:
@@ -47,8 +50,8 @@ class DatasetMeta:
         expected_fg = (self.num_objects, self.num_objects, self.num_predicates)
         if self.fg_matrix.shape != expected_fg or self.bg_matrix.shape != expected_fg[:2]:
             raise ValueError(
-                f"DatasetMeta: for {self.num_objects} objects and {self.num_predicates} predicates fg_matrix must be {expected_fg} and "
-                f"bg_matrix {expected_fg[:2]}, got {self.fg_matrix.shape} and {self.bg_matrix.shape}"
+                f"DatasetMeta: for {self.num_objects} objects and {self.num_predicates} predicates fg_matrix must be"
+                f" {expected_fg} and bg_matrix {expected_fg[:2]}, got {self.fg_matrix.shape} and {self.bg_matrix.shape}"
             )
 
     @property
@@ -72,8 +75,9 @@ class DatasetMeta:
 
     def frequency_table(self) -> torch.Tensor:
         """
-        (O, O, K) float32 log-frequencies of predicates given both classes: log(c / sum of c over K + 0.001) with c the training counts
-        and c = 1 + bg_matrix for the background (Zellers et al., Neural Motifs, CVPR 2018). Zeros without statistics.
+        (O, O, K) float32 log-frequencies of predicates given both classes: log(c / sum of c over K + 0.001) with c the
+        training counts and c = 1 + bg_matrix for the background (Zellers et al., Neural Motifs, CVPR 2018). Zeros
+        without statistics.
         """
         if self.fg_matrix is None:
             return torch.zeros(self.num_objects, self.num_objects, self.num_predicates)
@@ -82,8 +86,15 @@ class DatasetMeta:
         return torch.from_numpy(np.log(counts / counts.sum(axis=2, keepdims=True) + 1e-3).astype(np.float32))
 
     def to_state(self) -> dict[str, Any]:
-        """Lists of names and tensors, fit for a checkpoint; foreground counts are kept sparse: rows subject, object, predicate, count."""
-        state: dict[str, Any] = {"objects": list(self.objects), "predicates": list(self.predicates), "attributes": list(self.attributes)}
+        """
+        Lists of names and tensors, fit for a checkpoint; foreground counts are kept sparse: rows subject, object,
+        predicate, count.
+        """
+        state: dict[str, Any] = {
+            "objects": list(self.objects),
+            "predicates": list(self.predicates),
+            "attributes": list(self.attributes),
+        }
         if self.predicate_totals is not None:
             state["predicate_totals"] = torch.from_numpy(self.predicate_totals.astype(np.int64))
         if self.fg_matrix is not None:

@@ -38,7 +38,8 @@ def vocabulary(values: Sequence[Any], where: str, *, with_background: bool = Fal
         values: as the file has them, in the order of their ids.
         with_background: the first of them is the background; False: it is put before them.
     Raises:
-        UserError: what is no name, a name twice (also where only blanks or the Unicode form differ), or the background where it is not.
+        UserError: what is no name, a name twice (also where only blanks or the Unicode form differ), or the background
+            where it is not.
     """
     names = [clean_name(value, f"{where}[{position}]") for position, value in enumerate(values)]
     if with_background and (not names or names[0] != BACKGROUND):

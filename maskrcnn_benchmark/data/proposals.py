@@ -1,7 +1,8 @@
 """
 Boxes from any detector, in a file (DATASETS.PROPOSALS), in place of this project's own RPN and box head.
 
-The file is a `.npz`, or a folder with one `.npy` an array (which is then read from disk row by row). For I images with N boxes together:
+The file is a `.npz`, or a folder with one `.npy` an array (which is then read from disk row by row). For I images with
+N boxes together:
 
 | array | shape | |
 |---|---|---|
@@ -39,7 +40,9 @@ LARGEST_PROBABILITY = 0.9999
 class ProposalFile:
     """Entities by image."""
 
-    def __init__(self, arrays: Mapping[str, np.ndarray], *, num_classes: int, match_iou: float = 0.5, name: str = "proposals"):
+    def __init__(
+        self, arrays: Mapping[str, np.ndarray], *, num_classes: int, match_iou: float = 0.5, name: str = "proposals"
+    ):
         """
         Args:
             arrays: as the module's table says.
@@ -67,24 +70,30 @@ class ProposalFile:
     def entities(self, target: BoxList, *, training: bool = False) -> BoxList:
         """
         Args:
-            target: its `image_id` and size say which image, and in which frame the boxes shall be; in training its boxes give labels.
+            target: its `image_id` and size say which image, and in which frame the boxes shall be; in training its
+                boxes give labels.
         Returns:
-            Boxes with `pred_labels`, `pred_scores`, `predict_logits` (n, O), `boxes_per_cls` (n, O, 4), `features` (n, F) if the file has
-            them, and in training `labels`; on the target's device.
+            Boxes with `pred_labels`, `pred_scores`, `predict_logits` (n, O), `boxes_per_cls` (n, O, 4), `features` (n,
+            F) if the file has them, and in training `labels`; on the target's device.
         Raises:
             UserError: the file does not know the image, or has logits or features of it that are not finite.
         """
         image_id = int(target.get_field("image_id"))
         if image_id not in self.row:
             raise UserError(
-                f"{self.name}: no image {image_id} among its {len(self.row)}; an image without boxes is listed with a count of 0"
+                f"{self.name}: no image {image_id} among its {len(self.row)}; an image without boxes is listed with a"
+                " count of 0"
             )
         row = self.row[image_id]
         rows = slice(int(self.ends[row] - self.arrays["counts"][row]), int(self.ends[row]))
         width, height = (float(side) for side in self.arrays["sizes"][row])
         scale = np.asarray([target.size[0] / width, target.size[1] / height] * 2, np.float32)
         boxes = BoxList(torch.from_numpy(self._rows("boxes", rows, image_id) * scale), target.size).clip_to_image()
-        logits = torch.from_numpy(self._rows("logits", rows, image_id)) if "logits" in self.arrays else self._label_logits(rows, image_id)
+        logits = (
+            torch.from_numpy(self._rows("logits", rows, image_id))
+            if "logits" in self.arrays
+            else self._label_logits(rows, image_id)
+        )
         best = logits.softmax(dim=1)[:, 1:].max(dim=1)
         boxes.add_field("pred_labels", best.indices + 1)
         boxes.add_field("pred_scores", best.values)
@@ -100,13 +109,23 @@ class ProposalFile:
     def _rows(self, name: str, rows: slice, image_id: int) -> np.ndarray:
         values = np.array(self.arrays[name][rows], dtype=np.float32)
         if not np.isfinite(values).all():  # arrays of a folder are read here for the first time
-            raise UserError(f"{self.name}: {name} of image {image_id} must be finite numbers, found {values[~np.isfinite(values)][0]}")
+            raise UserError(
+                f"{self.name}: {name} of image {image_id} must be finite numbers, found"
+                f" {values[~np.isfinite(values)][0]}"
+            )
         return values
 
     def _label_logits(self, rows: slice, image_id: int) -> Tensor:
-        """Logits whose softmax gives the label its score, and every other class an even share of the rest; the label stays the best."""
+        """
+        Logits whose softmax gives the label its score, and every other class an even share of the rest; the label stays
+        the best.
+        """
         labels = torch.from_numpy(np.array(self.arrays["labels"][rows], dtype=np.int64))
-        scores = torch.from_numpy(self._rows("scores", rows, image_id)) if "scores" in self.arrays else torch.ones(len(labels))
+        scores = (
+            torch.from_numpy(self._rows("scores", rows, image_id))
+            if "scores" in self.arrays
+            else torch.ones(len(labels))
+        )
         least = 1.01 / self.num_classes  # at an even share any class could be the best
         scores = scores.clamp(least, LARGEST_PROBABILITY)
         rest = ((1 - scores) / (self.num_classes - 1))[:, None].repeat(1, self.num_classes)
@@ -126,7 +145,9 @@ class ProposalCollector:
         self.images: list[tuple[int, BoxList]] = []
 
     def add(self, image_id: int, detections: BoxList) -> None:
-        """An image's detections with `pred_labels` and `pred_scores`, in any frame: BoxList.size is written with them."""
+        """
+        An image's detections with `pred_labels` and `pred_scores`, in any frame: BoxList.size is written with them.
+        """
         self.images.append((int(image_id), detections.copy_with_fields(("pred_labels", "pred_scores")).to("cpu")))
 
     def merge(self, other: "ProposalCollector") -> None:
@@ -155,7 +176,9 @@ class ProposalCollector:
             np.savez_compressed(file, **self.arrays())
 
 
-def _checked(arrays: Mapping[str, np.ndarray], num_classes: int, name: str) -> tuple[dict[str, np.ndarray], dict[int, int]]:
+def _checked(
+    arrays: Mapping[str, np.ndarray], num_classes: int, name: str
+) -> tuple[dict[str, np.ndarray], dict[int, int]]:
     """The arrays, and the row of each image by its id."""
     missing = [key for key in ("image_ids", "sizes", "counts", "boxes") if key not in arrays]
     if not {"logits", "labels"} & set(arrays):
@@ -164,16 +187,29 @@ def _checked(arrays: Mapping[str, np.ndarray], num_classes: int, name: str) -> t
         raise UserError(f"{name}: no array {', '.join(missing)}; it has {', '.join(arrays) or 'none'}")
     arrays = dict(arrays)
     images, boxes = (len(arrays[key]) if arrays[key].ndim else 0 for key in ("image_ids", "boxes"))
-    shapes = {"image_ids": (images,), "sizes": (images, 2), "counts": (images,), "boxes": (boxes, 4), "logits": (boxes, num_classes)}
+    shapes = {
+        "image_ids": (images,),
+        "sizes": (images, 2),
+        "counts": (images,),
+        "boxes": (boxes, 4),
+        "logits": (boxes, num_classes),
+    }
     shapes.update({"labels": (boxes,), "scores": (boxes,)})
     for key, shape in shapes.items():
         if key in arrays and arrays[key].shape != shape:
             raise UserError(
-                f"{name}: {key} is {arrays[key].shape}, expected {shape} for {images} images, {boxes} boxes, {num_classes} classes"
+                f"{name}: {key} is {arrays[key].shape}, expected {shape} for {images} images, {boxes} boxes,"
+                f" {num_classes} classes"
             )
     if "features" in arrays and (arrays["features"].ndim != 2 or len(arrays["features"]) != boxes):
         raise UserError(f"{name}: features is {arrays['features'].shape}, expected ({boxes}, F)")
-    kinds = (("sizes", 2, False), ("counts", None, True), ("boxes", 4, False), ("labels", None, True), ("scores", None, False))
+    kinds = (
+        ("sizes", 2, False),
+        ("counts", None, True),
+        ("boxes", 4, False),
+        ("labels", None, True),
+        ("scores", None, False),
+    )
     for key, columns, whole in kinds:
         if key in arrays:
             arrays[key] = check_array(arrays[key], f"{name}: {key}", columns, whole=whole)
@@ -186,9 +222,14 @@ def _checked(arrays: Mapping[str, np.ndarray], num_classes: int, name: str) -> t
     if images and arrays["sizes"].min() <= 0:
         raise UserError(f"{name}: sizes must be above 0")
     if "logits" not in arrays and boxes and not (1 <= arrays["labels"].min() and arrays["labels"].max() < num_classes):
-        raise UserError(f"{name}: labels must lie in 1 … {num_classes - 1}, found {arrays['labels'].min()} … {arrays['labels'].max()}")
+        raise UserError(
+            f"{name}: labels must lie in 1 … {num_classes - 1}, found {arrays['labels'].min()} …"
+            f" {arrays['labels'].max()}"
+        )
     if "scores" in arrays and boxes and not (arrays["scores"].min() >= 0 and arrays["scores"].max() < 1.001):
-        raise UserError(f"{name}: scores must lie in 0 … 1, found {arrays['scores'].min():g} … {arrays['scores'].max():g}")
+        raise UserError(
+            f"{name}: scores must lie in 0 … 1, found {arrays['scores'].min():g} … {arrays['scores'].max():g}"
+        )
     _check_boxes(arrays, name)
     return arrays, rows
 
@@ -209,14 +250,18 @@ def _check_boxes(arrays: Mapping[str, np.ndarray], name: str) -> None:
     negative = np.flatnonzero((boxes[:, 2:] < boxes[:, :2]).any(axis=1))
     if len(negative):
         raise UserError(
-            f"{name}: boxes must be x1, y1, x2, y2 with x2 >= x1 and y2 >= y1, found {boxes[negative[0]].tolist()} in image "
-            f"{arrays['image_ids'][image[negative[0]]]} and {len(negative) - 1} more such"
+            f"{name}: boxes must be x1, y1, x2, y2 with x2 >= x1 and y2 >= y1, found {boxes[negative[0]].tolist()} in"
+            f" image {arrays['image_ids'][image[negative[0]]]} and {len(negative) - 1} more such"
         )
-    parts = ((boxes >= 0) & (boxes <= 1)).all(axis=1) & (boxes != np.rint(boxes)).any(axis=1) & (arrays["sizes"].min(axis=1)[image] > 8)
+    parts = (
+        ((boxes >= 0) & (boxes <= 1)).all(axis=1)
+        & (boxes != np.rint(boxes)).any(axis=1)
+        & (arrays["sizes"].min(axis=1)[image] > 8)
+    )
     if parts.any():
         first = arrays["image_ids"][image[np.flatnonzero(parts)[0]]]
         warn_once(
             logger,
-            f"{name}: {int(parts.sum())} of {len(boxes)} boxes ({100 * parts.mean():.1f} %) lie between 0 and 1, first in image {first}: "
-            "pixels of the frame that sizes gives are expected, not parts of the image",
+            f"{name}: {int(parts.sum())} of {len(boxes)} boxes ({100 * parts.mean():.1f} %) lie between 0 and 1, first"
+            f" in image {first}: pixels of the frame that sizes gives are expected, not parts of the image",
         )

@@ -1,4 +1,7 @@
-"""Which images make a batch, in which order: seeded, the same whatever the number of processes, and resumable to the batch."""
+"""
+Which images make a batch, in which order: seeded, the same whatever the number of processes, and resumable to the
+batch.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -17,8 +20,9 @@ class TrainingBatchSampler(Sampler):
     """
     Endless batches of (epoch, image index). Every epoch visits every image once, in an order drawn from (seed, epoch).
 
-    A batch is of one group. Images that do not fill a batch at the end of an epoch wait for the next epoch's, so every batch is full and
-    none is visited twice. The processes of a distributed run share each batch: process r takes its r-th part.
+    A batch is of one group. Images that do not fill a batch at the end of an epoch wait for the next epoch's, so every
+    batch is full and none is visited twice. The processes of a distributed run share each batch: process r takes its
+    r-th part.
 
     Args:
         groups: (I,) group number of each image; all equal where batches may mix.
@@ -33,7 +37,9 @@ class TrainingBatchSampler(Sampler):
         if len(groups) == 0:
             raise UserError("there is no training image to draw batches from")
         if batch_size < 1 or batch_size % world_size:
-            raise UserError(f"SOLVER.IMS_PER_BATCH {batch_size} must be a multiple of the number of processes, {world_size}")
+            raise UserError(
+                f"SOLVER.IMS_PER_BATCH {batch_size} must be a multiple of the number of processes, {world_size}"
+            )
         self.groups, self.batch_size, self.seed = np.asarray(groups), batch_size, seed
         part = batch_size // world_size
         self._part = slice(rank * part, (rank + 1) * part)
@@ -76,21 +82,26 @@ class TrainingBatchSampler(Sampler):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """
-        Goes to a saved position. With another batch size the images of the epoch that were used are counted, rounded down to batches.
+        Goes to a saved position. With another batch size the images of the epoch that were used are counted, rounded
+        down to batches.
 
         Raises:
             UserError: the state is of a data set of another size.
         """
         if state["images"] != len(self.groups):
             raise UserError(
-                f"the checkpoint's position is in a training set of {state['images']} images, this one has {len(self.groups)}; "
-                "train the changed data set into another OUTPUT_DIR"
+                f"the checkpoint's position is in a training set of {state['images']} images, this one has"
+                f" {len(self.groups)}; train the changed data set into another OUTPUT_DIR"
             )
         self._epoch, self._batch = int(state["epoch"]), int(state["batch"])
         self._waiting = np.array(state["waiting"], dtype=np.int64).reshape(-1, 2)
         self._planned = None
         if state["batch_size"] != self.batch_size:
-            logger.warning("batches hold %d images, %d before: the epoch goes on about where it was", self.batch_size, state["batch_size"])
+            logger.warning(
+                "batches hold %d images, %d before: the epoch goes on about where it was",
+                self.batch_size,
+                state["batch_size"],
+            )
             used = self._batch * state["batch_size"] // self.batch_size
             self._batch = min(used, max(len(self._plan_now()[0]) - 1, 0))
 
@@ -120,12 +131,14 @@ class TrainingBatchSampler(Sampler):
 
 class EvaluationBatchSampler(Sampler):
     """
-    Every image once, over all processes together: process r takes images r, r + world_size, ... No image is repeated to even out.
+    Every image once, over all processes together: process r takes images r, r + world_size, ... No image is repeated to
+    even out.
 
     A batch is of one group. Batches come in the order of their first images.
 
     Args:
-        groups: (I,) group number of each image, that of its canvas: padding to another image's would change what is found.
+        groups: (I,) group number of each image, that of its canvas: padding to another image's would change what is
+            found.
         batch_size: images a step of this process.
     """
 
@@ -143,7 +156,10 @@ class EvaluationBatchSampler(Sampler):
 
 
 def canvas_groups(sizes: Sequence[tuple[int, int]], divisibility: int) -> np.ndarray:
-    """(I,) a number for each canvas (width, height) that the network sees images of these sizes on, rounded up to the divisibility."""
+    """
+    (I,) a number for each canvas (width, height) that the network sees images of these sizes on, rounded up to the
+    divisibility.
+    """
     canvases = np.asarray(sizes, dtype=np.int64).reshape(-1, 2)
     if divisibility > 0:
         canvases = -(-canvases // divisibility) * divisibility

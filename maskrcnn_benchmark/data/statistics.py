@@ -38,15 +38,19 @@ class TrainingStatistics:
     triplets: np.ndarray
 
 
-def count_relations(annotations: Annotations, num_objects: int, num_predicates: int, *, overlapping: bool) -> tuple[np.ndarray, np.ndarray]:
+def count_relations(
+    annotations: Annotations, num_objects: int, num_predicates: int, *, overlapping: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """
     Counts the relations and the pairs of intersecting boxes of training images.
 
-    Counted are images with a relation; with `overlapping`, relations whose boxes have IoU > 0 (+1 convention) and images with such a one.
+    Counted are images with a relation; with `overlapping`, relations whose boxes have IoU > 0 (+1 convention) and
+    images with such a one.
 
     Returns:
         fg (O, O, K) int64: relations by subject class, object class and predicate, repeated ones each time.
-        bg (O, O) int64: ordered pairs of different boxes that intersect (strictly, without +1), annotated or not; all pairs of an image
+        bg (O, O) int64: ordered pairs of different boxes that intersect (strictly, without +1), annotated or not; all
+            pairs of an image
         where no two boxes intersect.
     """
     if overlapping:
@@ -54,7 +58,9 @@ def count_relations(annotations: Annotations, num_objects: int, num_predicates: 
     annotations = annotations.take(np.flatnonzero(annotations.rel_counts > 0))
     triplets = annotations.triplets()
     cells = (triplets[:, 0] * num_objects + triplets[:, 1]) * num_predicates + triplets[:, 2]
-    fg = np.bincount(cells, minlength=num_objects * num_objects * num_predicates).reshape(num_objects, num_objects, num_predicates)
+    fg = np.bincount(cells, minlength=num_objects * num_objects * num_predicates).reshape(
+        num_objects, num_objects, num_predicates
+    )
 
     unordered, intersects = _count_pairs(annotations, num_objects, intersecting=True)
     apart = annotations.take(np.flatnonzero(~intersects))
@@ -66,7 +72,8 @@ def _count_pairs(annotations: Annotations, num_objects: int, *, intersecting: bo
     """
     Pairs of boxes of one image, each once: all of them, or those that intersect.
 
-    Box k is compared with box k + 1, then k + 2, ... for all images at once, as long as any image has boxes that far apart.
+    Box k is compared with box k + 1, then k + 2, ... for all images at once, as long as any image has boxes that far
+    apart.
 
     Returns:
         (O, O) int64 counts by class of the earlier and of the later box; (I,) bool whether an image has such a pair.
@@ -117,10 +124,14 @@ def load_cached(path: Path) -> TrainingStatistics | None:
             fg = np.zeros((len(names["objects"]), len(names["objects"]), len(names["predicates"])), dtype=np.int64)
             fg[tuple(cells[:, :3].T)] = cells[:, 3]
             totals = content["predicate_totals"].astype(np.int64) if "predicate_totals" in content else None
-            meta = DatasetMeta(**names, fg_matrix=fg, bg_matrix=content["bg_matrix"].astype(np.int64), predicate_totals=totals)
+            meta = DatasetMeta(
+                **names, fg_matrix=fg, bg_matrix=content["bg_matrix"].astype(np.int64), predicate_totals=totals
+            )
             return TrainingStatistics(meta, content["triplets"].astype(np.int64))
     except DAMAGE as error:
-        logger.warning("%s cannot be read (%s: %s): the statistics are counted again", path, type(error).__name__, error)
+        logger.warning(
+            "%s cannot be read (%s: %s): the statistics are counted again", path, type(error).__name__, error
+        )
         return None
 
 

@@ -37,13 +37,20 @@ class Transform:
         min_sizes: lengths of the shorter side, of which one is drawn an image.
         max_size: limit of the longer side.
         hflip, vflip: probabilities of mirroring left to right, and top to bottom.
-        jitter: largest relative change of brightness, contrast and saturation, and shift of hue (at most 0.5), by name; default 0.
+        jitter: largest relative change of brightness, contrast and saturation, and shift of hue (at most 0.5), by name;
+            default 0.
     Raises:
         UserError: values outside their range.
     """
 
     def __init__(
-        self, *, min_sizes: Sequence[int], max_size: int, hflip: float = 0.0, vflip: float = 0.0, jitter: dict[str, float] | None = None
+        self,
+        *,
+        min_sizes: Sequence[int],
+        max_size: int,
+        hflip: float = 0.0,
+        vflip: float = 0.0,
+        jitter: dict[str, float] | None = None,
     ):
         self.jitter = {name: strength for name, strength in (jitter or {}).items() if strength != 0}
         for name, strength in self.jitter.items():

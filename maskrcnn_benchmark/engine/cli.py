@@ -1,4 +1,6 @@
-"""The command line that the training and evaluation tools share. Imports nothing heavy: a wrong word is answered at once."""
+"""
+The command line that the training and evaluation tools share. Imports nothing heavy: a wrong word is answered at once.
+"""
 
 import argparse
 from collections.abc import Iterable, Sequence
@@ -19,7 +21,8 @@ class _Parser(argparse.ArgumentParser):
 
 def config_parser(description: str) -> argparse.ArgumentParser:
     """
-    A parser for `--config-file FILE [KEY VALUE ...]`, also as older launchers call it (--local_rank, --local-rank: ignored).
+    A parser for `--config-file FILE [KEY VALUE ...]`, also as older launchers call it (--local_rank, --local-rank:
+    ignored).
 
     Its parse_intermixed_args takes options before, between and after the keys.
 
@@ -27,7 +30,9 @@ def config_parser(description: str) -> argparse.ArgumentParser:
         description: the tool's docstring; it holds the line "Example: ...".
     """
     parser = _Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config-file", required=True, metavar="FILE", help="configuration, such as configs/demo/predcls.yaml")
+    parser.add_argument(
+        "--config-file", required=True, metavar="FILE", help="configuration, such as configs/demo/predcls.yaml"
+    )
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument(
         "overrides",
@@ -54,7 +59,9 @@ def read_config(file: str, overrides: Sequence[str], *, relation: bool) -> Confi
     if cfg.MODEL.RELATION_ON and not relation:
         raise UserError(f"{file} has MODEL.RELATION_ON True: use tools/relation_train_net.py or relation_test_net.py")
     if relation and not cfg.MODEL.RELATION_ON:
-        raise UserError(f"{file} has MODEL.RELATION_ON False: use tools/detector_pretrain_net.py or detector_test_net.py")
+        raise UserError(
+            f"{file} has MODEL.RELATION_ON False: use tools/detector_pretrain_net.py or detector_test_net.py"
+        )
     if relation:
         Task.from_cfg(cfg)
     return cfg
@@ -71,7 +78,9 @@ def require_datasets(cfg: Config, splits: Iterable[str]) -> None:
 
 
 def require_start_files(cfg: Config) -> None:
-    """UserError if a training that starts afresh names a weight file that is not there. What the files hold is seen later."""
+    """
+    UserError if a training that starts afresh names a weight file that is not there. What the files hold is seen later.
+    """
     if (Path(cfg.OUTPUT_DIR) / "last_checkpoint").exists():
         return
     detector, weight = cfg.MODEL.PRETRAINED_DETECTOR_CKPT, cfg.MODEL.WEIGHT

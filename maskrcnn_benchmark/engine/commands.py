@@ -24,7 +24,8 @@ Results = dict[str, dict[str, Any]]
 
 def run_training(cfg: Config, *, skip_test: bool) -> Results:
     """
-    Trains, or goes on with, the relation model or detector of a config, and evaluates the final weights on DATASETS.TEST.
+    Trains, or goes on with, the relation model or detector of a config, and evaluates the final weights on
+    DATASETS.TEST.
 
     ROI_RELATION_HEAD.STORE_UNION writes the visual prototypes instead.
 
@@ -64,7 +65,8 @@ def run_test(cfg: Config, *, weight_named: bool) -> Results:
 
 def weights_to_test(cfg: Config, *, weight_named: bool) -> Path:
     """
-    The file that a test is about: MODEL.WEIGHT of the command line, else OUTPUT_DIR's last checkpoint, else the config file's MODEL.WEIGHT.
+    The file that a test is about: MODEL.WEIGHT of the command line, else OUTPUT_DIR's last checkpoint, else the config
+    file's MODEL.WEIGHT.
 
     Raises:
         UserError: there is none of them.
@@ -74,4 +76,7 @@ def weights_to_test(cfg: Config, *, weight_named: bool) -> Path:
         return last
     if cfg.MODEL.WEIGHT:
         return weights_path(cfg.MODEL.WEIGHT)
-    raise UserError(f"nothing to test: no last_checkpoint in OUTPUT_DIR {cfg.OUTPUT_DIR}, and MODEL.WEIGHT is empty; name a file there")
+    raise UserError(
+        f"nothing to test: no last_checkpoint in OUTPUT_DIR {cfg.OUTPUT_DIR}, and MODEL.WEIGHT is empty; name a file"
+        " there"
+    )

@@ -1,4 +1,7 @@
-"""Scene graphs of a folder of one's own images in the two files that Scene-Graph-Benchmark's users know (TEST.CUSTUM_EVAL)."""
+"""
+Scene graphs of a folder of one's own images in the two files that Scene-Graph-Benchmark's users know
+(TEST.CUSTUM_EVAL).
+"""
 
 import json
 from pathlib import Path
@@ -28,23 +31,30 @@ INFO, PREDICTION = "custom_data_info.json", "custom_prediction.json"
 
 def run_custom(cfg: Config, weights: Path) -> None:
     """
-    Predicts the images in TEST.CUSTUM_PATH and writes custom_data_info.json and custom_prediction.json into DETECTED_SGG_DIR.
+    Predicts the images in TEST.CUSTUM_PATH and writes custom_data_info.json and custom_prediction.json into
+    DETECTED_SGG_DIR.
 
     Args:
-        weights: checkpoint of the model that cfg describes; one that does not say its names takes those of DATASETS.TRAIN.
+        weights: checkpoint of the model that cfg describes; one that does not say its names takes those of
+            DATASETS.TRAIN.
     Raises:
         UserError: another task than SGDet, or no image in the folder.
     """
     if Task.from_cfg(cfg) is not Task.SGDET:
         raise UserError(
-            "TEST.CUSTUM_EVAL: images alone give neither boxes nor labels; set MODEL.ROI_RELATION_HEAD.USE_GT_BOX and USE_GT_OBJECT_LABEL "
-            "False, or let tools/predict.py take --boxes"
+            "TEST.CUSTUM_EVAL: images alone give neither boxes nor labels; set MODEL.ROI_RELATION_HEAD.USE_GT_BOX and"
+            " USE_GT_OBJECT_LABEL False, or let tools/predict.py take --boxes"
         )
     if cfg.DATASETS.PROPOSALS:
-        raise UserError("TEST.CUSTUM_EVAL: the boxes of DATASETS.PROPOSALS are of a data set's images; leave the key out")
+        raise UserError(
+            "TEST.CUSTUM_EVAL: the boxes of DATASETS.PROPOSALS are of a data set's images; leave the key out"
+        )
     folder, output = Path(cfg.TEST.CUSTUM_PATH), Path(cfg.DETECTED_SGG_DIR)
     if not folder.is_dir():
-        raise UserError(f"TEST.CUSTUM_PATH {folder}: expected a folder of images, found {'a file' if folder.exists() else 'nothing'}")
+        raise UserError(
+            f"TEST.CUSTUM_PATH {folder}: expected a folder of images, found"
+            f" {'a file' if folder.exists() else 'nothing'}"
+        )
     with setup_run(cfg) as run:
         content = read_file(weights)
         told = isinstance(content, dict) and "meta" in content
@@ -68,14 +78,19 @@ def write_custom(model: SceneGraphModel, folder: Path, output: Path) -> None:
                 logger.warning(f"left out: {why_left_out(error)}")
                 continue
             result = model.results([image], None, Task.SGDET)[0]
-            out.write(f"{', ' if files else ''}{json.dumps(str(len(files)))}: {json.dumps(custom_entry(result), allow_nan=False)}")
+            out.write(
+                f"{', ' if files else ''}{json.dumps(str(len(files)))}:"
+                f" {json.dumps(custom_entry(result), allow_nan=False)}"
+            )
             files.append(str(path))
             sizes.append(list(result.size))
         out.write("}\n")
         if not files:
             raise UserError(f"TEST.CUSTUM_PATH {folder}: no image in it that can be read")
     info = {"idx_to_files": files, "idx_to_sizes": sizes}
-    write_json(output / INFO, info | {"ind_to_classes": list(model.objects), "ind_to_predicates": list(model.predicates)})
+    write_json(
+        output / INFO, info | {"ind_to_classes": list(model.objects), "ind_to_predicates": list(model.predicates)}
+    )
     logger.info(f"{len(files)} images: {output / PREDICTION}, {output / INFO}")
 
 
@@ -84,8 +99,9 @@ def custom_entry(result: BoxList) -> dict[str, Any]:
     An image's entry of custom_prediction.json: boxes by falling score, relations by falling predicate probability.
 
     Returns:
-        "bbox" (n, 4) xyxy in the frame of the network's input, as published, "bbox_labels" (n,), "bbox_scores" (n,), "rel_pairs" (m, 2)
-        rows of these boxes, "rel_labels" (m,), "rel_scores" (m,), "rel_all_scores" (m, K) with the background.
+        "bbox" (n, 4) xyxy in the frame of the network's input, as published, "bbox_labels" (n,), "bbox_scores" (n,),
+        "rel_pairs" (m, 2) rows of these boxes, "rel_labels" (m,), "rel_scores" (m,), "rel_all_scores" (m, K) with the
+        background.
     """
     scores = result.get_field("pred_scores")
     order = scores.argsort(descending=True, stable=True)
@@ -102,4 +118,3 @@ def custom_entry(result: BoxList) -> dict[str, Any]:
         "rel_scores": best[relations].tolist(),
         "rel_all_scores": predicates[relations].tolist(),
     }
-

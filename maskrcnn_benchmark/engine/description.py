@@ -1,4 +1,7 @@
-"""What a checkpoint says of itself, so that the model can be rebuilt from it alone: config, vocabulary, statistics, version."""
+"""
+What a checkpoint says of itself, so that the model can be rebuilt from it alone: config, vocabulary, statistics,
+version.
+"""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -32,7 +35,8 @@ _NOWHERE = os.devnull
 
 def describe(cfg: Config, meta: DatasetMeta | None) -> dict[str, Any]:
     """
-    The entries of a checkpoint that are no weights: "config" (YAML without any path), "meta" (names and training statistics), "version".
+    The entries of a checkpoint that are no weights: "config" (YAML without any path), "meta" (names and training
+    statistics), "version".
 
     A path keeps its last part: enough to say that there was a file, nothing about the machine.
     """
@@ -49,8 +53,8 @@ def described_model(content: Any, source: str) -> tuple[Config, DatasetMeta]:
     """
     The inverse, for prediction: config and vocabulary of the model whose weights a checkpoint holds.
 
-    The config names no file that is there: tables that were read from files are filled by the checkpoint, whatever lies beside it. What
-    concerns training alone is off.
+    The config names no file that is there: tables that were read from files are filled by the checkpoint, whatever lies
+    beside it. What concerns training alone is off.
 
     Args:
         content: what the file holds. source: its name in messages.
@@ -60,11 +64,14 @@ def described_model(content: Any, source: str) -> tuple[Config, DatasetMeta]:
     missing = [key for key in ("config", "meta") if not isinstance(content, Mapping) or key not in content]
     if missing:
         raise UserError(
-            f"{source} lacks {' and '.join(missing)}, what model its weights are of: checkpoints of tools/relation_train_net.py and "
-            "detector_pretrain_net.py say so; tools/relation_test_net.py takes others as MODEL.WEIGHT beside a config"
+            f"{source} lacks {' and '.join(missing)}, what model its weights are of: checkpoints of"
+            " tools/relation_train_net.py and detector_pretrain_net.py say so; tools/relation_test_net.py takes others"
+            " as MODEL.WEIGHT beside a config"
         )
     if not isinstance(content["config"], str):
-        raise UserError(f"{source}: its entry config is a {type(content['config']).__name__}, not the text of a config: damaged")
+        raise UserError(
+            f"{source}: its entry config is a {type(content['config']).__name__}, not the text of a config: damaged"
+        )
     cfg = load_config_text(content["config"], name=f"{source}, entry config")
     cfg.defrost()
     for node, key in _path_entries(cfg):
@@ -81,7 +88,9 @@ def described_meta(state: Any, source: str) -> DatasetMeta:
     try:
         return DatasetMeta.from_state(state)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{source}: its entry meta, the names it was trained on, is damaged ({type(error).__name__}: {error})") from error
+        raise UserError(
+            f"{source}: its entry meta, the names it was trained on, is damaged ({type(error).__name__}: {error})"
+        ) from error
 
 
 def _path_entries(cfg: Config) -> Iterator[tuple[Config, str]]:

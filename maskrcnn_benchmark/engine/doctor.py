@@ -94,13 +94,25 @@ def libraries() -> Iterator[Finding]:
 def extension() -> Iterator[Finding]:
     """Whether the compiled ops are there, and what their CUDA part was compiled for."""
     if not _extension.BUILT:
-        yield Finding(NOTE, f"the compiled ops are missing: {_extension.WHY_NOT}", f"build the ops, which run slower without: {BUILD}")
+        yield Finding(
+            NOTE,
+            f"the compiled ops are missing: {_extension.WHY_NOT}",
+            f"build the ops, which run slower without: {BUILD}",
+        )
         return
     architectures = cuda_architectures()
     if architectures:
-        yield Finding(GOOD, f"the compiled ops are there, for the CPU and for compute capability {', '.join(map(_dotted, architectures))}")
+        yield Finding(
+            GOOD,
+            "the compiled ops are there, for the CPU and for compute capability"
+            f" {', '.join(map(_dotted, architectures))}",
+        )
     elif torch.cuda.is_available():
-        yield Finding(NOTE, "the compiled ops were built without CUDA", f"build the ops for the GPU (needs nvcc): FORCE_CUDA=1 {BUILD}")
+        yield Finding(
+            NOTE,
+            "the compiled ops were built without CUDA",
+            f"build the ops for the GPU (needs nvcc): FORCE_CUDA=1 {BUILD}",
+        )
     else:
         yield Finding(GOOD, "the compiled ops are there, for the CPU")
 
@@ -108,7 +120,9 @@ def extension() -> Iterator[Finding]:
 def cuda_architectures() -> list[int]:
     """Compute capabilities (10 · major + minor) that the extension's kernels were compiled for; empty without CUDA."""
     namespace = torch.ops.maskrcnn_benchmark
-    return sorted(namespace.cuda_architectures()) if _extension.BUILT and hasattr(namespace, "cuda_architectures") else []
+    return (
+        sorted(namespace.cuda_architectures()) if _extension.BUILT and hasattr(namespace, "cuda_architectures") else []
+    )
 
 
 def driver() -> Iterator[Finding]:
@@ -116,7 +130,11 @@ def driver() -> Iterator[Finding]:
     shown = _nvidia_smi()
     version = shown[0].split(", ")[0] if shown else "unknown"
     if torch.cuda.is_available():
-        hidden = "" if not shown or len(shown) == torch.cuda.device_count() else f", {len(shown)} in the machine (CUDA_VISIBLE_DEVICES)"
+        hidden = (
+            ""
+            if not shown or len(shown) == torch.cuda.device_count()
+            else f", {len(shown)} in the machine (CUDA_VISIBLE_DEVICES)"
+        )
         yield Finding(GOOD, f"driver {version}, {torch.cuda.device_count()} GPUs visible to torch{hidden}")
     elif shown and torch.version.cuda is None:
         what = f"the driver shows {len(shown)} GPUs, but this torch is a CPU build"
@@ -151,7 +169,10 @@ def ops_on(device: torch.device) -> Iterator[Finding]:
     for name, op in _TINY.items():
         try:
             found = [t.float().cpu() for t in op(device)]
-            same = all(torch.allclose(a, b.float(), rtol=1e-2, atol=1e-3) for a, b in zip(found, op(torch.device("cpu")), strict=True))
+            same = all(
+                torch.allclose(a, b.float(), rtol=1e-2, atol=1e-3)
+                for a, b in zip(found, op(torch.device("cpu")), strict=True)
+            )
         except (RuntimeError, ValueError) as error:
             reason = str(error).strip().split("\n")[0]
             yield Finding(BAD, f"{device}: {name} fails: {reason}", _advice_for(reason, device))
@@ -172,10 +193,19 @@ def _gpu(device: torch.device) -> Iterator[Finding]:
     memory = f"{free / _GIB:.1f} of {total / _GIB:.1f} GiB free"
     yield Finding(GOOD, f"{device}: {properties.name}, compute capability {_dotted(capability)}, {memory}")
     if free < total / 2:
-        yield Finding(NOTE, f"{device}: more than half of its memory is taken", f"nvidia-smi names who holds the memory of {device}")
+        yield Finding(
+            NOTE,
+            f"{device}: more than half of its memory is taken",
+            f"nvidia-smi names who holds the memory of {device}",
+        )
     if have and not any(one // 10 == capability // 10 and one <= capability for one in have):
-        level = NOTE if capability > max(have) else BAD  # for later GPUs there may be PTX, which the driver compiles at first use
-        lacks = f"{device}: the ops were compiled for {', '.join(map(_dotted, have))}, none of them fits {_dotted(capability)}"
+        level = (
+            NOTE if capability > max(have) else BAD
+        )  # for later GPUs there may be PTX, which the driver compiles at first use
+        lacks = (
+            f"{device}: the ops were compiled for {', '.join(map(_dotted, have))}, none of them fits"
+            f" {_dotted(capability)}"
+        )
         yield Finding(level, lacks, _advice_to_compile(capability))
 
 
@@ -207,12 +237,16 @@ def _tiny_map(device: torch.device) -> Tensor:
 def _align(device: torch.device) -> list[Tensor]:
     feature = _tiny_map(device).requires_grad_()
     rois = torch.cat([torch.zeros(3, 1, device=device), _boxes(device)], dim=1)
-    pooled = layers.roi_align_levels([feature, feature], rois, torch.tensor([0, 1, 1], device=device), 7, [0.5, 0.25], 2)
+    pooled = layers.roi_align_levels(
+        [feature, feature], rois, torch.tensor([0, 1, 1], device=device), 7, [0.5, 0.25], 2
+    )
     return [pooled.detach(), *torch.autograd.grad(pooled.square().sum(), feature)]
 
 
 def _pool(device: torch.device) -> list[Tensor]:
-    return [layers.roi_pool(_tiny_map(device), torch.cat([torch.zeros(3, 1, device=device), _boxes(device)], dim=1), 3, 0.5)]
+    return [
+        layers.roi_pool(_tiny_map(device), torch.cat([torch.zeros(3, 1, device=device), _boxes(device)], dim=1), 3, 0.5)
+    ]
 
 
 def _suppress(device: torch.device) -> list[Tensor]:
@@ -226,7 +260,10 @@ def _labels(device: torch.device) -> list[Tensor]:
 
 def _pairs(device: torch.device) -> list[Tensor]:
     boxes = _boxes(device)
-    return [layers.box_iou(boxes, boxes), layers.pair_masks(boxes, boxes.flip(0), torch.tensor([[30, 20]] * 3, device=device))]
+    return [
+        layers.box_iou(boxes, boxes),
+        layers.pair_masks(boxes, boxes.flip(0), torch.tensor([[30, 20]] * 3, device=device)),
+    ]
 
 
 def _convolve(device: torch.device) -> list[Tensor]:
@@ -280,7 +317,10 @@ def data_sets() -> Iterator[Finding]:
     if ready:
         yield Finding(GOOD, f"data sets in {root}: {', '.join(ready)}")
     else:
-        advice = "make demo renders its own data; DATASET.md says where to get others, the environment variable DATA_DIR where they lie"
+        advice = (
+            "make demo renders its own data; DATASET.md says where to get others, the environment variable DATA_DIR"
+            " where they lie"
+        )
         yield Finding(NOTE, f"no whole data set in {root}", advice)
 
 

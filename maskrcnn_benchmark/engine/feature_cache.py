@@ -1,8 +1,10 @@
 """
-DATALOADER.FEATURE_CACHE: the features of a relation model's frozen extractors, made once an image; after that no image is read.
+DATALOADER.FEATURE_CACHE: the features of a relation model's frozen extractors, made once an image; after that no image
+is read.
 
-Kept are the features of all entities and of all ordered pairs. Boxes are the annotated ones in PredCls and SGCls, the frozen detector's in
-SGDet. Images are neither mirrored nor recoloured, and each is computed by itself, without the padding that a batch may bring.
+Kept are the features of all entities and of all ordered pairs. Boxes are the annotated ones in PredCls and SGCls, the
+frozen detector's in SGDet. Images are neither mirrored nor recoloured, and each is computed by itself, without the
+padding that a batch may bring.
 """
 
 import copy
@@ -47,8 +49,8 @@ AnyLoader = TrainingLoader | EvaluationLoader
 
 def with_feature_cache(cfg: Config, model: nn.Module, loader: AnyLoader, name: str) -> AnyLoader:
     """
-    The loader as it came, or, with DATALOADER.FEATURE_CACHE, one of the same batches that brings features in place of images. Features
-    that are missing are made and written first.
+    The loader as it came, or, with DATALOADER.FEATURE_CACHE, one of the same batches that brings features in place of
+    images. Features that are missing are made and written first.
 
     Args:
         model: with the weights that it is trained or evaluated with.
@@ -67,7 +69,9 @@ def with_feature_cache(cfg: Config, model: nn.Module, loader: AnyLoader, name: s
     _fill(cfg, model, images, folders, training)
     files = {group: FeatureFiles(folder) for group, folder in folders.items()}
     logger.info(f"{name}: features of {len(files[RELATION])} images from {', '.join(str(f) for f in folders.values())}")
-    cached = CachedDataset(loader.dataset, files, min_size=min_size, max_size=max_size, given_boxes=model.task.uses_gt_boxes)
+    cached = CachedDataset(
+        loader.dataset, files, min_size=min_size, max_size=max_size, given_boxes=model.task.uses_gt_boxes
+    )
     return type(loader)(cached, loader.batch_sampler)
 
 
@@ -75,16 +79,19 @@ def _check_keys(cfg: Config, training: bool) -> tuple[int, int]:
     """The sizes of the images' sides. UserError if the config trains what the features come from, or draws sizes."""
     if not cfg.MODEL.ROI_RELATION_HEAD.FREEZE_FEATURE_EXTRACTORS or not cfg.MODEL.FREEZE_DETECTOR:
         raise UserError(
-            f"DATALOADER.FEATURE_CACHE {cfg.DATALOADER.FEATURE_CACHE} keeps features that no longer change: set "
-            "MODEL.ROI_RELATION_HEAD.FREEZE_FEATURE_EXTRACTORS True and MODEL.FREEZE_DETECTOR True, with a trained relation model as "
-            "MODEL.WEIGHT, or leave FEATURE_CACHE empty"
+            f"DATALOADER.FEATURE_CACHE {cfg.DATALOADER.FEATURE_CACHE} keeps features that no longer change: set"
+            " MODEL.ROI_RELATION_HEAD.FREEZE_FEATURE_EXTRACTORS True and MODEL.FREEZE_DETECTOR True, with a trained"
+            " relation model as MODEL.WEIGHT, or leave FEATURE_CACHE empty"
         )
     node = cfg.INPUT
     if not training:
         return node.MIN_SIZE_TEST, node.MAX_SIZE_TEST
     transform = Transform.from_config(cfg, training=True)
     if len(transform.min_sizes) != 1:
-        raise UserError(f"DATALOADER.FEATURE_CACHE keeps an image in one size: INPUT.MIN_SIZE_TRAIN is {transform.min_sizes}, name one")
+        raise UserError(
+            f"DATALOADER.FEATURE_CACHE keeps an image in one size: INPUT.MIN_SIZE_TRAIN is {transform.min_sizes},"
+            " name one"
+        )
     if transform.hflip or transform.vflip or transform.jitter:
         warn_once(logger, "DATALOADER.FEATURE_CACHE: images are not mirrored or recoloured, whatever INPUT says")
     return transform.min_sizes[0], transform.max_size
@@ -100,13 +107,24 @@ def _folders(
         files.append(Path(cfg.DATASETS.PROPOSALS))
     settings: dict[str, Any] = {
         "sizes": sizes,
-        "pixels": [cfg.INPUT.PIXEL_MEAN, cfg.INPUT.PIXEL_STD, cfg.INPUT.TO_BGR255, cfg.DATALOADER.SIZE_DIVISIBILITY, cfg.DTYPE],
+        "pixels": [
+            cfg.INPUT.PIXEL_MEAN,
+            cfg.INPUT.PIXEL_STD,
+            cfg.INPUT.TO_BGR255,
+            cfg.DATALOADER.SIZE_DIVISIBILITY,
+            cfg.DTYPE,
+        ],
         "backbone": [node.BACKBONE.CONV_BODY, node.FPN, node.GROUP_NORM, node.RESNETS, node.ROI_BOX_HEAD],
         "extractor": [head.FEATURE_EXTRACTOR, head.POOLING_ALL_LEVELS],
         "annotated": loader.dataset.boxes_digest(),
     }
     if detected:
-        settings["detected"] = [isinstance(loader, TrainingLoader), node.RPN, node.ROI_HEADS, head.ADD_GTBOX_TO_PROPOSAL_IN_TRAIN]
+        settings["detected"] = [
+            isinstance(loader, TrainingLoader),
+            node.RPN,
+            node.ROI_HEADS,
+            head.ADD_GTBOX_TO_PROPOSAL_IN_TRAIN,
+        ]
     modules = {
         RELATION: [f"roi_heads.relation.{part}_feature_extractor" for part in ("box", "att", "union")],
         ENTITIES: ["roi_heads.box"],
@@ -132,11 +150,16 @@ def digest(model: nn.Module, modules: Sequence[str]) -> str:
 
 
 def _fill(cfg: Config, model: nn.Module, images: Any, folders: Mapping[str, Path], training: bool) -> None:
-    """Makes what the cache lacks; under torchrun each process its share. Torch's generators and the model's mode are left as they were."""
+    """
+    Makes what the cache lacks; under torchrun each process its share. Torch's generators and the model's mode are left
+    as they were.
+    """
     with _one_run_at_a_time(folders.values()):
         files = {group: FeatureFiles(folder) for group, folder in folders.items()}
         ids = [images.get_img_info(index)["image_id"] for index in range(len(images))]
-        missing = [index for index, image_id in enumerate(ids) if any(image_id not in group for group in files.values())]
+        missing = [
+            index for index, image_id in enumerate(ids) if any(image_id not in group for group in files.values())
+        ]
         barrier()  # before anybody writes, everybody has looked
         if not missing:
             return
@@ -148,7 +171,9 @@ def _fill(cfg: Config, model: nn.Module, images: Any, folders: Mapping[str, Path
             batches = [own[i : i + _IMAGES_AT_ONCE] for i in range(0, len(own), _IMAGES_AT_ONCE)]
             for group in files.values():
                 group.cut(rank())
-            loader = EvaluationLoader(images, batches, num_workers=cfg.DATALOADER.NUM_WORKERS, timeout=cfg.DATALOADER.TIMEOUT)
+            loader = EvaluationLoader(
+                images, batches, num_workers=cfg.DATALOADER.NUM_WORKERS, timeout=cfg.DATALOADER.TIMEOUT
+            )
             for batch in progress(loader, total=len(batches), desc="features", unit="batch"):
                 _write_batch(cfg, model, batch, files)
         finally:
@@ -171,7 +196,9 @@ def _write_batch(cfg: Config, model: nn.Module, batch: Any, files: Mapping[str, 
         files[group].add(rank(), images)
 
 
-def image_features(model: nn.Module, image: Tensor, target: BoxList, groups: list[str]) -> tuple[int, dict[str, Arrays]]:
+def image_features(
+    model: nn.Module, image: Tensor, target: BoxList, groups: list[str]
+) -> tuple[int, dict[str, Arrays]]:
     """
     What the cache keeps of an image.
 
@@ -188,7 +215,10 @@ def image_features(model: nn.Module, image: Tensor, target: BoxList, groups: lis
     head, n = model.roi_heads.relation, len(entities)
     made: dict[str, Arrays] = {}
     if ENTITIES in groups:
-        made[ENTITIES] = {name: ("entity", entities.get_field(name).cpu().numpy()) for name in _fields_of_its_own(entities, target, model)}
+        made[ENTITIES] = {
+            name: ("entity", entities.get_field(name).cpu().numpy())
+            for name in _fields_of_its_own(entities, target, model)
+        }
     if RELATION in groups:
         made[RELATION] = {
             "boxes": ("entity", entities.bbox.float().cpu().numpy()),
@@ -199,7 +229,10 @@ def image_features(model: nn.Module, image: Tensor, target: BoxList, groups: lis
 
 
 def _union_features(head: nn.Module, features: Any, entities: BoxList) -> Arrays:
-    """Union (and spatial) features of all n·n pairs; (i, j) and (j, i) are computed together, since they share what is pooled."""
+    """
+    Union (and spatial) features of all n·n pairs; (i, j) and (j, i) are computed together, since they share what is
+    pooled.
+    """
     n, boxes = len(entities), entities.bbox
     sizes = entity_sizes([entities.size], [n], boxes)
     made: dict[str, Tensor] = {}
@@ -228,7 +261,8 @@ def _one_run_at_a_time(folders: Any) -> Iterator[None]:
     """
     Keeps a second run that fills the same cache waiting until this one is done; it then finds everything made.
 
-    The first process holds the locks for all. The others hear of every try, so that none waits for longer than a process group allows.
+    The first process holds the locks for all. The others hear of every try, so that none waits for longer than a
+    process group allows.
     """
     with ExitStack() as stack:
         while True:
@@ -238,13 +272,18 @@ def _one_run_at_a_time(folders: Any) -> Iterator[None]:
                 raise UserError(error)
             if held:
                 break
-            warn_once(logger, f"DATALOADER.FEATURE_CACHE: waiting for another run that fills {', '.join(map(str, folders))}")
+            warn_once(
+                logger, f"DATALOADER.FEATURE_CACHE: waiting for another run that fills {', '.join(map(str, folders))}"
+            )
             time.sleep(_SECONDS_BETWEEN_TRIES)
         yield
 
 
 def _lock(folders: Any, stack: ExitStack) -> tuple[bool, str]:
-    """Takes the locks of some folders until the stack closes: whether all of them are held, and what is wrong with a folder."""
+    """
+    Takes the locks of some folders until the stack closes: whether all of them are held, and what is wrong with a
+    folder.
+    """
     with ExitStack() as tried:
         for folder in folders:
             try:

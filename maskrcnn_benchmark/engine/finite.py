@@ -15,19 +15,24 @@ def momentum_of(optimizer: torch.optim.Optimizer) -> dict[Tensor, Tensor]:
 @torch.no_grad()
 def require_finite(model: nn.Module, optimizer: torch.optim.Optimizer, when: str, *, buffers: bool = True) -> None:
     """
-    UserError, with `when` and up to three names, where a weight, a momentum or, with `buffers`, a buffer is not finite. Waits once for the
-    device.
+    UserError, with `when` and up to three names, where a weight, a momentum or, with `buffers`, a buffer is not finite.
+    Waits once for the device.
 
     Such a run cannot go on: no update makes a number of what is none.
     """
     momentum = momentum_of(optimizer)
     tensors = dict(model.state_dict() if buffers else model.named_parameters())
-    tensors |= {f"momentum of {name}": momentum[parameter] for name, parameter in model.named_parameters() if parameter in momentum}
+    tensors |= {
+        f"momentum of {name}": momentum[parameter]
+        for name, parameter in model.named_parameters()
+        if parameter in momentum
+    }
     finite = torch.stack([tensor.isfinite().all() for tensor in tensors.values()]).tolist() if tensors else []
     bad = [name for name, good in zip(tensors, finite, strict=True) if not good]
     if bad:
         more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
         raise UserError(
-            f"{when}: {', '.join(bad[:3])}{more} not finite. Stopped; the same command goes on from the checkpoint before, and a lower "
-            "SOLVER.BASE_LR, a longer SOLVER.WARMUP_ITERS or DTYPE bfloat16 instead of float16 may help"
+            f"{when}: {', '.join(bad[:3])}{more} not finite. Stopped; the same command goes on from the checkpoint"
+            " before, and a lower SOLVER.BASE_LR, a longer SOLVER.WARMUP_ITERS or DTYPE bfloat16 instead of float16"
+            " may help"
         )

@@ -16,8 +16,8 @@ def freeze(cfg: Config, model: nn.Module) -> None:
     Takes the gradient from what this training leaves alone, and logs a table of trained and frozen parameters.
 
     The model comes with its detector frozen already (MODEL.FREEZE_DETECTOR, BACKBONE.FREEZE_CONV_BODY_AT);
-    ROI_RELATION_HEAD.FREEZE_FEATURE_EXTRACTORS takes the relation head's extractors away. Frozen modules stay in training mode: in SGDet
-    the RPN's counts of training hold.
+    ROI_RELATION_HEAD.FREEZE_FEATURE_EXTRACTORS takes the relation head's extractors away. Frozen modules stay in
+    training mode: in SGDet the RPN's counts of training hold.
     """
     if cfg.MODEL.RELATION_ON and cfg.MODEL.ROI_RELATION_HEAD.FREEZE_FEATURE_EXTRACTORS:
         for name, module in model.named_modules():
@@ -27,7 +27,10 @@ def freeze(cfg: Config, model: nn.Module) -> None:
 
 
 def parameter_table(model: nn.Module) -> str:
-    """Numbers of trained and frozen parameters, a line a module: the backbone's parts, the detector's heads, the relation head's parts."""
+    """
+    Numbers of trained and frozen parameters, a line a module: the backbone's parts, the detector's heads, the relation
+    head's parts.
+    """
     rows: dict[str, list[int]] = {}
     for name, parameter in model.named_parameters():
         counts = rows.setdefault(_row(name), [0, 0])
@@ -35,7 +38,9 @@ def parameter_table(model: nn.Module) -> str:
     total = [sum(counts[i] for counts in rows.values()) for i in (0, 1)]
     width = max(len(name) for name in [*rows, "together"])
     lines = [f"{'module':<{width}} {'trained':>13} {'frozen':>13}"]
-    lines += [f"{name:<{width}} {counts[0]:>13,} {counts[1]:>13,}" for name, counts in [*rows.items(), ("together", total)]]
+    lines += [
+        f"{name:<{width}} {counts[0]:>13,} {counts[1]:>13,}" for name, counts in [*rows.items(), ("together", total)]
+    ]
     return "\n".join(lines)
 
 

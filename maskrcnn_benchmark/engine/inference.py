@@ -1,8 +1,8 @@
 """
 Evaluating a model on a data set, streaming: an image's predictions are reduced to what the metrics need and dropped.
 
-Under torchrun each process evaluates its share of the images, without padding; small states are gathered and merged, and every process
-returns the figures that one process alone would.
+Under torchrun each process evaluates its share of the images, without padding; small states are gathered and merged,
+and every process returns the figures that one process alone would.
 """
 
 import time
@@ -43,7 +43,8 @@ SCORES_FILE = "scores.pth"
 
 def evaluate(cfg: Config, model: nn.Module, run: Run, split: str, meta: DatasetMeta) -> dict[str, dict[str, Any]]:
     """
-    Evaluates on each data set that DATASETS names for a split, writes OUTPUT_DIR/inference/<data set>/metrics.json and logs a table.
+    Evaluates on each data set that DATASETS names for a split, writes OUTPUT_DIR/inference/<data set>/metrics.json and
+    logs a table.
 
     Args:
         split: "train", "val" or "test".
@@ -75,14 +76,21 @@ def evaluate(cfg: Config, model: nn.Module, run: Run, split: str, meta: DatasetM
 
 
 def evaluate_relations(
-    cfg: Config, model: nn.Module, loader: EvaluationLoader, meta: DatasetMeta, *, name: str = "", folder: Path | None = None
+    cfg: Config,
+    model: nn.Module,
+    loader: EvaluationLoader,
+    meta: DatasetMeta,
+    *,
+    name: str = "",
+    folder: Path | None = None,
 ) -> dict[str, Any]:
     """
     metrics.json's dict of a relation model over one pass of a loader, FREQ and, for SGDet, AP50 included.
 
     Args:
         name: the data set's in the catalog.
-        folder: gets the counts, SCORES_FILE; TEST.SAVE_PREDICTIONS writes the predictions of each process to `predictions/<rank>.npz`.
+        folder: gets the counts, SCORES_FILE; TEST.SAVE_PREDICTIONS writes the predictions of each process to
+            `predictions/<rank>.npz`.
     """
     task = Task.from_cfg(cfg)
     zeroshot = zeroshot_triplets(cfg, loader.dataset)
@@ -99,7 +107,9 @@ def evaluate_relations(
         if cfg.TEST.SAVE_PREDICTIONS and folder is not None:
             path = _prediction_path(folder / "predictions")
             facts = {"predicates": meta.predicates, "objects": meta.objects, "train_counts": meta.predicate_counts()}
-            writer = stack.enter_context(PredictionWriter(path, mode=str(task), dataset=name, zeroshot_triplets=zeroshot, **facts))
+            writer = stack.enter_context(
+                PredictionWriter(path, mode=str(task), dataset=name, zeroshot_triplets=zeroshot, **facts)
+            )
         for index, result, annotation in predictions(cfg, model, loader):
             prediction, truth = prediction_arrays(result), truth_arrays(annotation)
             scores.add(index, prediction, truth)
@@ -133,7 +143,11 @@ def evaluate_detection(
     evaluator, collector = DetectionEvaluator(meta.objects), ProposalCollector()
     save = cfg.TEST.SAVE_PROPOSALS and folder is not None
     for index, result, annotation in predictions(cfg, model, loader):
-        found = {"boxes": result.bbox, "labels": result.get_field("pred_labels"), "scores": result.get_field("pred_scores")}
+        found = {
+            "boxes": result.bbox,
+            "labels": result.get_field("pred_labels"),
+            "scores": result.get_field("pred_scores"),
+        }
         evaluator.update(found, {"boxes": annotation.bbox, "labels": annotation.get_field("labels")}, image_id=index)
         if save:
             collector.add(annotation.get_field("image_id"), result)
@@ -141,14 +155,16 @@ def evaluate_detection(
         collector = merged(collector)
         if is_main_process():
             collector.write(folder / "proposals.npz")
-            logger.info(f"{len(collector.images)} images' detections, for DATASETS.PROPOSALS: {folder / 'proposals.npz'}")
+            logger.info(
+                f"{len(collector.images)} images' detections, for DATASETS.PROPOSALS: {folder / 'proposals.npz'}"
+            )
     return {"mode": "detection", **merged(evaluator).summary()}
 
 
 def predictions(cfg: Config, model: nn.Module, loader: EvaluationLoader) -> Iterator[tuple[int, BoxList, BoxList]]:
     """
-    (index, prediction, annotation) of each image of this process's share, both on the CPU and in the frame of the annotation
-    (image_data's width and height). The model is put into evaluation mode.
+    (index, prediction, annotation) of each image of this process's share, both on the CPU and in the frame of the
+    annotation (image_data's width and height). The model is put into evaluation mode.
     """
     device = next(model.parameters()).device
     model.eval()
@@ -162,7 +178,10 @@ def predictions(cfg: Config, model: nn.Module, loader: EvaluationLoader) -> Iter
             yield index, result.resize(truth.size), truth
         images += len(batch)
     if images:
-        logger.info(f"{images} images in {time.perf_counter() - started:.1f} s, {(time.perf_counter() - started) / images:.3f} s an image")
+        logger.info(
+            f"{images} images in {time.perf_counter() - started:.1f} s, {(time.perf_counter() - started) / images:.3f}"
+            " s an image"
+        )
 
 
 def _detection_line(metrics: dict[str, Any]) -> str:
@@ -185,6 +204,7 @@ def _check_vocabulary(found: DatasetMeta, expected: DatasetMeta, name: str, *, r
         if have != want:
             differ = [f"{i}: {a!r} for {b!r}" for i, (a, b) in enumerate(zip(have, want, strict=False)) if a != b]
             raise UserError(
-                f"data set {name} has {len(have)} {what}, the model {len(want)}, and they differ"
-                f"{' at ' + '; '.join(differ[:3]) if differ else ''}: evaluate on a data set with the training data's dictionary"
+                f"data set {name} has {len(have)} {what}, the model {len(want)}, and they"
+                f" differ{' at ' + '; '.join(differ[:3]) if differ else ''}: evaluate on a data set with the training"
+                " data's dictionary"
             )

@@ -21,13 +21,24 @@ MIB = 1 << 20
 
 class MetricLog:
     """
-    Writes one line an announced iteration: iteration, every loss, lr, gradient_norm, seconds (an iteration, mean since the line before),
-    data_seconds (of those, waiting for the loader), peak_memory_mib. What is not finite is null: JSON has no word for it.
+    Writes one line an announced iteration: iteration, every loss, lr, gradient_norm, seconds (an iteration, mean since
+    the line before), data_seconds (of those, waiting for the loader), peak_memory_mib. What is not finite is null: JSON
+    has no word for it.
 
-    Files are written by the main process alone. Lines of iterations after the one that a run goes on from are removed first.
+    Files are written by the main process alone. Lines of iterations after the one that a run goes on from are removed
+    first.
     """
 
-    def __init__(self, output_dir: Path, *, device: torch.device, period: int, start: int, max_iter: int, validated: int | None = None):
+    def __init__(
+        self,
+        output_dir: Path,
+        *,
+        device: torch.device,
+        period: int,
+        start: int,
+        max_iter: int,
+        validated: int | None = None,
+    ):
         """
         Args:
             period: iterations between two lines; the first iteration and the last have one too.
@@ -70,12 +81,20 @@ class MetricLog:
         count = max(self._iterations, 1)
         seconds, data_seconds = (now - self._since) / count, self._waited / count
         self._iterations, self._since, self._waited = 0, now, 0.0
-        line = {"iteration": iteration, **values, "lr": lr, "seconds": round(seconds, 4), "data_seconds": round(data_seconds, 4)}
+        line = {
+            "iteration": iteration,
+            **values,
+            "lr": lr,
+            "seconds": round(seconds, 4),
+            "data_seconds": round(data_seconds, 4),
+        }
         line["peak_memory_mib"] = round(peak_memory(self.device) / MIB, 1)
         if not self.main:
             return
         with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps({name: value if math.isfinite(value) else None for name, value in line.items()}) + "\n")
+            file.write(
+                json.dumps({name: value if math.isfinite(value) else None for name, value in line.items()}) + "\n"
+            )
         for name, value in line.items():
             if name != "iteration":
                 self.board.add_scalar(f"train/{name}", value, iteration)
@@ -116,7 +135,10 @@ def peak_memory(device: torch.device) -> int:
 
 
 def _cut(path: Path, last: int) -> None:
-    """Removes lines of iterations after `last`, which are about to be done again, and a line that a kill left half written."""
+    """
+    Removes lines of iterations after `last`, which are about to be done again, and a line that a kill left half
+    written.
+    """
     if not path.exists():
         return
     kept = []

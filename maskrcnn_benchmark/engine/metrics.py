@@ -18,7 +18,9 @@ def check_metric_name(key: str, name: str) -> None:
     metric, at, k = name.partition("@")
     if (at and metric in AT_K and k in KS) or name in PLAIN:
         return
-    raise UserError(f"{key} '{name}': expected one of {', '.join(AT_K)} at 20, 50 or 100, such as mR@100, or {', '.join(PLAIN)}")
+    raise UserError(
+        f"{key} '{name}': expected one of {', '.join(AT_K)} at 20, 50 or 100, such as mR@100, or {', '.join(PLAIN)}"
+    )
 
 
 def metric_value(metrics: Mapping[str, Any], name: str) -> float | None:
@@ -36,7 +38,10 @@ def headline(metrics: Mapping[str, Any]) -> dict[str, float]:
 
 
 def deciding_metrics(cfg: Config) -> tuple[str, str]:
-    """Names of the figures that choose model_best.pth and that the plateau schedule watches. UserError for an unknown name."""
+    """
+    Names of the figures that choose model_best.pth and that the plateau schedule watches. UserError for an unknown
+    name.
+    """
     if not cfg.MODEL.RELATION_ON:
         return DETECTOR_METRIC, DETECTOR_METRIC
     check_metric_name("TEST.RELATION.BEST_METRIC", cfg.TEST.RELATION.BEST_METRIC)

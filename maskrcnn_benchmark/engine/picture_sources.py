@@ -1,4 +1,7 @@
-"""The pictures that a command line names: files, folders, globs, frames of videos and of webcams, each with a name for its results."""
+"""
+The pictures that a command line names: files, folders, globs, frames of videos and of webcams, each with a name for its
+results.
+"""
 
 import glob
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +15,9 @@ from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.untrusted import read_json, shown
 
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
-_FORM = '{"photo.jpg": {"boxes": [[x1, y1, x2, y2], ...], "labels": ["cat", ...]}, ...}, labels for all images or for none'
+_FORM = (
+    '{"photo.jpg": {"boxes": [[x1, y1, x2, y2], ...], "labels": ["cat", ...]}, ...}, labels for all images or for none'
+)
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,8 @@ class Picture:
     Attributes:
         name: the file's path; of a frame the source's with `#<number from 0>`.
         stem: of the files that are to be written.
-        image: path of the file, (h, w, 3) uint8 RGB of a frame, or the error that stands for a source that gives nothing.
+        image: path of the file, (h, w, 3) uint8 RGB of a frame, or the error that stands for a source that gives
+            nothing.
     """
 
     name: str
@@ -47,8 +53,8 @@ def find_sources(words: Sequence[str]) -> list[Path | int]:
     """
     Files and webcams behind the words of a command line, in their order; what a folder or glob holds, by name.
 
-    A word is a file, a folder (its files, without hidden ones and subfolders), the number of a webcam, or a glob (`**` for subfolders).
-    One that is none of them stays, as a file that is not there.
+    A word is a file, a folder (its files, without hidden ones and subfolders), the number of a webcam, or a glob (`**`
+    for subfolders). One that is none of them stays, as a file that is not there.
     """
     sources: list[Path | int] = []
     for word in words:
@@ -111,10 +117,16 @@ def read_given_boxes(file: str | Path) -> dict[str, dict[str, list]]:
     """
     content = read_json(file, dict, f"expected {_FORM}")
     for name, entry in content.items():
-        if not isinstance(entry, dict) or not isinstance(entry.get("boxes"), list) or not isinstance(entry.get("labels", []), list):
+        if (
+            not isinstance(entry, dict)
+            or not isinstance(entry.get("boxes"), list)
+            or not isinstance(entry.get("labels", []), list)
+        ):
             raise UserError(f"{file}: its entry {shown(name)} is {shown(entry)}; expected {_FORM}")
     if not content or len({"labels" in entry for entry in content.values()}) > 1:
-        raise UserError(f"{file}: {'some images have labels, some have none' if content else 'no image in it'}; expected {_FORM}")
+        raise UserError(
+            f"{file}: {'some images have labels, some have none' if content else 'no image in it'}; expected {_FORM}"
+        )
     return content
 
 

@@ -49,7 +49,10 @@ class Prediction:
     terms: bool = False
 
     def run(self, found: Iterable[Picture], total: int | None) -> int:
-        """Predicts and writes; what cannot be used is named in a warning and left out. Returns how many graphs were written."""
+        """
+        Predicts and writes; what cannot be used is named in a warning and left out. Returns how many graphs were
+        written.
+        """
         labelled = self.given is not None and all("labels" in entry for entry in self.given.values())
         task = self.model.task_for(boxes=self.given is not None, labels=labelled, terms=self.terms)
         written, seen, started = 0, 0, time.perf_counter()
@@ -66,7 +69,10 @@ class Prediction:
                 seen += len(batch)
                 bar.update(len(batch))
         seconds = (time.perf_counter() - started) / max(1, written)
-        logger.info(f"{written} of {seen} pictures predicted, {seconds:.2f} s each, into {self.output}; {seen - written} left out")
+        logger.info(
+            f"{written} of {seen} pictures predicted, {seconds:.2f} s each, into {self.output}; {seen - written}"
+            " left out"
+        )
         return written
 
     def _read(self, picture: Picture) -> tuple[Picture, Tensor, BoxList | None] | None:
@@ -75,7 +81,11 @@ class Prediction:
             if isinstance(picture.image, UserError):
                 raise picture.image
             pixels = as_image(picture.image, f"image {picture.name}")
-            return picture, pixels, None if self.given is None else self._given(picture, (pixels.size(2), pixels.size(1)))
+            return (
+                picture,
+                pixels,
+                None if self.given is None else self._given(picture, (pixels.size(2), pixels.size(1))),
+            )
         except UserError as error:
             logger.warning(f"left out: {why_left_out(error)}")
             return None
@@ -83,7 +93,9 @@ class Prediction:
     def _given(self, picture: Picture, size: tuple[int, int]) -> BoxList:
         entry = self.given.get(picture.name, self.given.get(Path(picture.name).name))
         if entry is None:
-            raise UserError(f"image {picture.name}: no boxes are given for it, neither under this path nor under its file name")
+            raise UserError(
+                f"image {picture.name}: no boxes are given for it, neither under this path nor under its file name"
+            )
         return as_boxes(entry["boxes"], entry.get("labels"), size, self.model.objects, f"image {picture.name}")
 
     def _write(self, picture: Picture, pixels: Tensor, graph: SceneGraph) -> None:
@@ -106,7 +118,9 @@ def require_other_folder(output: Path, sources: Iterable[Path | int]) -> None:
     place = output.resolve()
     for source in sources:
         if isinstance(source, Path) and source.parent.resolve() == place:
-            raise UserError(f"--output {output} is the folder of {source.name}, which results could overwrite: name another one")
+            raise UserError(
+                f"--output {output} is the folder of {source.name}, which results could overwrite: name another one"
+            )
 
 
 def _batches(found: Iterable[Picture], size: int) -> Iterator[list[Picture]]:

@@ -1,4 +1,6 @@
-"""From images to scene graphs with a trained checkpoint, which is all that is needed: weights, config, names, prototypes."""
+"""
+From images to scene graphs with a trained checkpoint, which is all that is needed: weights, config, names, prototypes.
+"""
 
 from __future__ import annotations
 
@@ -32,9 +34,10 @@ class SceneGraphModel:
     """
     A trained model for images outside any data set.
 
-    What a caller gives decides what is sought: nothing (objects and relations), boxes (their classes and relations), or boxes and labels
-    (relations). A relation model trained in SGDet or SGCls takes all three; one trained in PredCls has never refined labels, so what is
-    not given comes from the detector in its checkpoint. A detector's checkpoint gives objects alone.
+    What a caller gives decides what is sought: nothing (objects and relations), boxes (their classes and relations), or
+    boxes and labels (relations). A relation model trained in SGDet or SGCls takes all three; one trained in PredCls has
+    never refined labels, so what is not given comes from the detector in its checkpoint. A detector's checkpoint gives
+    objects alone.
 
     Attributes:
         objects, predicates: names, background first; no predicates of a detector.
@@ -42,7 +45,9 @@ class SceneGraphModel:
         terms: names of the terms that a relation's score is made of (SPLN); empty for models that have none.
     """
 
-    def __init__(self, cfg: Config, meta: DatasetMeta, model: nn.Module, *, name: str = "model", has_detector: bool = True):
+    def __init__(
+        self, cfg: Config, meta: DatasetMeta, model: nn.Module, *, name: str = "model", has_detector: bool = True
+    ):
         """
         Args:
             cfg: the model's config. meta: its vocabulary.
@@ -56,7 +61,9 @@ class SceneGraphModel:
         self.objects = meta.objects
         self.predicates = meta.predicates if self.task is not None else ()
         self.device = next(model.parameters()).device
-        self.terms: tuple[str, ...] = () if self.task is None else getattr(model.roi_heads.relation.predictor, "term_names", ())
+        self.terms: tuple[str, ...] = (
+            () if self.task is None else getattr(model.roi_heads.relation.predictor, "term_names", ())
+        )
 
     @classmethod
     def from_checkpoint(cls, path: str | Path, device: str | torch.device | None = None) -> SceneGraphModel:
@@ -88,19 +95,20 @@ class SceneGraphModel:
     ) -> SceneGraph | list[SceneGraph]:
         """
         Args:
-            image: path, PIL image, (h, w, 3) uint8 array or (3, h, w) uint8 tensor, RGB; or a list of such. Files and PIL images are
-                turned upright as their EXIF orientation says.
+            image: path, PIL image, (h, w, 3) uint8 array or (3, h, w) uint8 tensor, RGB; or a list of such. Files and
+                PIL images are turned upright as their EXIF orientation says.
             boxes: (n, 4) xyxy in pixels of the upright image; with a list of images a list of such.
             labels: n names or numbers of classes; with a list of images a list of such. They need boxes.
             max_relations: that many of the best; None: every pair's.
             min_score: smallest triplet score (predicate x subject x object) of a relation.
             terms: tell of each relation what its logit is made of (SPLN: base, structural, visual, conceptual).
-            batch_size: images worked on together; images that the network sees on different canvases never are, so that a graph does not
-                depend on what it was asked for with.
+            batch_size: images worked on together; images that the network sees on different canvases never are, so that
+                a graph does not depend on what it was asked for with.
         Returns:
             A graph in pixels of the image, or a list of them, in the order of the images.
         Raises:
-            UserError: an image, box or label that cannot be used, or something that this checkpoint cannot do; names it.
+            UserError: an image, box or label that cannot be used, or something that this checkpoint cannot do; names
+                it.
         """
         if not isinstance(image, (list, tuple)):
             one = {"boxes": None if boxes is None else [boxes], "labels": None if labels is None else [labels]}
@@ -109,7 +117,9 @@ class SceneGraphModel:
         task = self.task_for(boxes=boxes is not None, labels=labels is not None, terms=terms)
         for what, values in (("boxes", boxes), ("labels", labels)):
             if values is not None and len(values) != len(image):
-                raise UserError(f"{what}: {len(image)} images came with {len(values)} entries; give a list with one an image")
+                raise UserError(
+                    f"{what}: {len(image)} images came with {len(values)} entries; give a list with one an image"
+                )
         pixels = [as_image(*one) for one in zip(image, names, strict=True)]
         given = None
         if boxes is not None:
@@ -125,7 +135,13 @@ class SceneGraphModel:
         return SceneGraph.from_result(result, self.objects, self.predicates, size=size, **options)
 
     def results(
-        self, images: Sequence[Tensor], given: Sequence[BoxList] | None, task: Task | None, *, terms: bool = False, batch_size: int = 1
+        self,
+        images: Sequence[Tensor],
+        given: Sequence[BoxList] | None,
+        task: Task | None,
+        *,
+        terms: bool = False,
+        batch_size: int = 1,
     ) -> list[BoxList]:
         """
         Args:
@@ -154,7 +170,10 @@ class SceneGraphModel:
         return [found[row] for row in range(len(images))]
 
     def task_for(self, *, boxes: bool, labels: bool, terms: bool = False) -> Task | None:
-        """What is left to be found where boxes, or boxes and labels, are given; UserError if this checkpoint cannot find it."""
+        """
+        What is left to be found where boxes, or boxes and labels, are given; UserError if this checkpoint cannot find
+        it.
+        """
         if labels and not boxes:
             raise UserError("labels belong to boxes: give both, boxes alone, or neither")
         if terms and not self.terms:
@@ -167,12 +186,14 @@ class SceneGraphModel:
         if task is not Task.PREDCLS and not self._has_detector:
             missing = "boxes and labels" if task is Task.SGDET else "labels"
             raise UserError(
-                f"{self._name} holds no detector (it was trained in {self.task} without one), so {missing} must be given; or train with "
-                "MODEL.PRETRAINED_DETECTOR_CKPT"
+                f"{self._name} holds no detector (it was trained in {self.task} without one), so {missing} must be"
+                " given; or train with MODEL.PRETRAINED_DETECTOR_CKPT"
             )
         return task
 
-    def _run(self, images: Sequence[Tensor], targets: list[BoxList] | None, task: Task | None, terms: bool) -> list[BoxList]:
+    def _run(
+        self, images: Sequence[Tensor], targets: list[BoxList] | None, task: Task | None, terms: bool
+    ) -> list[BoxList]:
         if task is None:
             return self._model(None)(images)
         fills_in = self.task is Task.PREDCLS and task is not Task.PREDCLS
@@ -184,7 +205,9 @@ class SceneGraphModel:
         finally:
             relation.shows_terms = False
 
-    def _filled_in(self, model: nn.Module, images: Sequence[Tensor], targets: list[BoxList] | None, task: Task) -> list[BoxList]:
+    def _filled_in(
+        self, model: nn.Module, images: Sequence[Tensor], targets: list[BoxList] | None, task: Task
+    ) -> list[BoxList]:
         """A PredCls model's relations of what its detector finds, with the detector's scores."""
         detector = self._model(task)
         batch = model.normalizer(images)
@@ -194,7 +217,9 @@ class SceneGraphModel:
         entities, scores = [], []
         for boxes in detector.roi_heads.entities(features, proposals, targets):
             probabilities = boxes.get_field("predict_logits").float().softmax(dim=1)
-            labels = boxes.get_field("pred_labels") if boxes.has_field("pred_labels") else best_foreground(probabilities)
+            labels = (
+                boxes.get_field("pred_labels") if boxes.has_field("pred_labels") else best_foreground(probabilities)
+            )
             entities.append(boxes.copy_with_fields())
             entities[-1].add_field("labels", labels)
             scores.append(probabilities.gather(1, labels[:, None])[:, 0])

@@ -1,4 +1,6 @@
-"""What a caller of prediction may give: images of four kinds, boxes, labels; brought to one form, or refused in one line."""
+"""
+What a caller of prediction may give: images of four kinds, boxes, labels; brought to one form, or refused in one line.
+"""
 
 import difflib
 from collections.abc import Sequence
@@ -20,8 +22,8 @@ MIN_SIDE = 8
 def as_image(image: Any, name: str) -> Tensor:
     """
     Args:
-        image: path of a file, PIL image (both turned upright as their EXIF orientation says), (h, w, 3) or grey (h, w) uint8 array,
-            or (3, h, w) uint8 tensor; RGB.
+        image: path of a file, PIL image (both turned upright as their EXIF orientation says), (h, w, 3) or grey (h, w)
+            uint8 array, or (3, h, w) uint8 tensor; RGB.
         name: what it is called in messages.
     Returns:
         (3, h, w) uint8 RGB on the CPU.
@@ -72,12 +74,17 @@ def as_boxes(boxes: Any, labels: Any, size: tuple[int, int], objects: Sequence[s
         raise UserError(f"{name}: its boxes must be rows of four numbers x1, y1, x2, y2, found an array {values.shape}")
     limits = np.array([*size, *size], dtype=np.float64)
     with np.errstate(invalid="ignore"):
-        good = np.isfinite(values).all(1) & (values >= 0).all(1) & (values <= limits).all(1) & (values[:, :2] < values[:, 2:]).all(1)
+        good = (
+            np.isfinite(values).all(1)
+            & (values >= 0).all(1)
+            & (values <= limits).all(1)
+            & (values[:, :2] < values[:, 2:]).all(1)
+        )
     if not good.all():
         row = int((~good).argmax())
         raise UserError(
-            f"{name}: box {row} is {values[row].tolist()}; expected x1 < x2 and y1 < y2 in pixels of the upright image, {size[0]} wide and "
-            f"{size[1]} high"
+            f"{name}: box {row} is {values[row].tolist()}; expected x1 < x2 and y1 < y2 in pixels of the upright image,"
+            f" {size[0]} wide and {size[1]} high"
         )
     given = BoxList(torch.from_numpy(values), size)
     if labels is not None:
@@ -86,16 +93,26 @@ def as_boxes(boxes: Any, labels: Any, size: tuple[int, int], objects: Sequence[s
 
 
 def why_left_out(error: UserError) -> str:
-    """The message without the cure that readers of data sets name, behind the last semicolon, which is none outside of training."""
+    """
+    The message without the cure that readers of data sets name, behind the last semicolon, which is none outside of
+    training.
+    """
     return str(error).rpartition("; ")[0] if isinstance(error, ImageFileError) else str(error)
 
 
 def require_known(names: Sequence[str], vocabulary: Sequence[str], what: str) -> None:
-    """UserError with the nearest known ones if a name is not in the vocabulary (background first, which is no name); `what` they are."""
+    """
+    UserError with the nearest known ones if a name is not in the vocabulary (background first, which is no name);
+    `what` they are.
+    """
     for name in names:
         if name not in vocabulary[1:]:
             near = difflib.get_close_matches(name, vocabulary[1:], n=3, cutoff=0.4)
-            hint = f"near it are {', '.join(map(repr, near))}" if near else f"it begins with {', '.join(map(repr, vocabulary[1:4]))}"
+            hint = (
+                f"near it are {', '.join(map(repr, near))}"
+                if near
+                else f"it begins with {', '.join(map(repr, vocabulary[1:4]))}"
+            )
             raise UserError(f"{what} {name!r} is not among the model's {len(vocabulary) - 1} names; {hint}")
 
 
@@ -105,7 +122,10 @@ def _class_numbers(labels: Any, count: int, objects: Sequence[str], name: str) -
         raise UserError(f"{name}: {count} boxes came with {len(labels)} labels")
     require_known([label for label in labels if isinstance(label, str)], objects, f"{name}: label")
     numbers = [objects.index(label) if isinstance(label, str) else label for label in labels]
-    wrong = next((one for one in numbers if not isinstance(one, int) or isinstance(one, bool) or not 0 < one < len(objects)), None)
+    wrong = next(
+        (one for one in numbers if not isinstance(one, int) or isinstance(one, bool) or not 0 < one < len(objects)),
+        None,
+    )
     if wrong is not None:
         raise UserError(f"{name}: label {wrong!r} is neither a class's name nor its number, 1 to {len(objects) - 1}")
     return torch.tensor(numbers, dtype=torch.int64)
@@ -126,5 +146,7 @@ def _from_pil(image: Any, name: str) -> np.ndarray:
     if not isinstance(image, Image.Image):
         raise UserError(f"{name}: expected a path, a PIL image, an array or a tensor, found {type(image).__name__}")
     if image.mode.startswith(("I", "F")):
-        raise UserError(f"{name}: a PIL image of mode {image.mode}; bring it to 8 bits a channel first, or give its path")
+        raise UserError(
+            f"{name}: a PIL image of mode {image.mode}; bring it to 8 bits a channel first, or give its path"
+        )
     return np.array(ImageOps.exif_transpose(image).convert("RGB"))

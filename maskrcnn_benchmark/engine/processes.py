@@ -1,8 +1,9 @@
 """
 Several processes that train as one.
 
-A loss that is a mean is divided, in the model, by the count over all processes and multiplied by their number, so that the average over
-processes is the mean over everything; here gradients are averaged. The modules with batch statistics reduce them themselves.
+A loss that is a mean is divided, in the model, by the count over all processes and multiplied by their number, so that
+the average over processes is the mean over everything; here gradients are averaged. The modules with batch statistics
+reduce them themselves.
 """
 
 from collections.abc import Iterable, Mapping
@@ -31,13 +32,15 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """
     Replaces each gradient by its mean over the processes.
 
-    A process whose part of the batch did not touch a parameter counts with zeros; a parameter that no process touched keeps no
-    gradient, so that the optimizer leaves it alone as it would in one process.
+    A process whose part of the batch did not touch a parameter counts with zeros; a parameter that no process touched
+    keeps no gradient, so that the optimizer leaves it alone as it would in one process.
     """
     parameters = list(parameters)
     if world_size() == 1 or not parameters:
         return
-    touched = all_reduce_sum(torch.tensor([float(p.grad is not None) for p in parameters], device=parameters[0].device)).tolist()
+    touched = all_reduce_sum(
+        torch.tensor([float(p.grad is not None) for p in parameters], device=parameters[0].device)
+    ).tolist()
     bucket: list[nn.Parameter] = []
     size = 0
     for parameter, count in zip(parameters, touched, strict=True):
@@ -64,8 +67,15 @@ def _average(bucket: list[nn.Parameter]) -> None:
 
 
 def mean_values(values: Mapping[str, Tensor]) -> dict[str, float]:
-    """Scalars of all processes, averaged by name; a name that only some processes have is averaged over all, the others counting 0."""
-    own = dict(zip(values, torch.stack([value.float() for value in values.values()]).tolist(), strict=True)) if values else {}
+    """
+    Scalars of all processes, averaged by name; a name that only some processes have is averaged over all, the others
+    counting 0.
+    """
+    own = (
+        dict(zip(values, torch.stack([value.float() for value in values.values()]).tolist(), strict=True))
+        if values
+        else {}
+    )
     if world_size() == 1:
         return own
     gathered = all_gather_objects(own)

@@ -1,4 +1,7 @@
-"""All figures of a relation model that are taken from the same predictions: recalls, the frequency baseline beside them, AP50."""
+"""
+All figures of a relation model that are taken from the same predictions: recalls, the frequency baseline beside them,
+AP50.
+"""
 
 from typing import Any
 
@@ -97,7 +100,10 @@ class RelationScores:
 
 
 def prediction_arrays(result: BoxList) -> dict[str, np.ndarray]:
-    """A relation result as the evaluators take it: boxes (n, 4), labels, scores (n,), pairs (m, 2), predicate_scores (m, K)."""
+    """
+    A relation result as the evaluators take it: boxes (n, 4), labels, scores (n,), pairs (m, 2), predicate_scores (m,
+    K).
+    """
     return {
         "boxes": result.bbox.numpy(),
         "labels": result.get_field("pred_labels").numpy(),

@@ -1,9 +1,9 @@
 """
 Going on where a run stopped, with everything that makes the continuation the same.
 
-On the CPU it is the same bit by bit. On a GPU it starts from the same bits; sums that atomics add up in any order (ROIAlign's and ROIPool's
-backward, index_add and embeddings' gradients) and convolutions that cuDNN chooses by timing may then differ in the last bit, as two runs
-that never stopped do.
+On the CPU it is the same bit by bit. On a GPU it starts from the same bits; sums that atomics add up in any order
+(ROIAlign's and ROIPool's backward, index_add and embeddings' gradients) and convolutions that cuDNN chooses by timing
+may then differ in the last bit, as two runs that never stopped do.
 """
 
 import random
@@ -50,7 +50,10 @@ def load_last(checkpoints: Checkpointer) -> dict[str, Any] | None:
                 logger.warning(f"{error}. Trying the checkpoint before it")
             problem = problem or error
             continue
-        logger.info(f"going on from {path}, iteration {state['iteration']}; weights that the config names to start from are not read")
+        logger.info(
+            f"going on from {path}, iteration {state['iteration']}; weights that the config names to start from are not"
+            " read"
+        )
         return state
     raise problem
 
@@ -108,7 +111,9 @@ def _entry(name: str) -> Iterator[None]:
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError) as error:
         if isinstance(error, UserError):
             raise
-        raise UserError(f"the last checkpoint's entry {name} cannot be used ({type(error).__name__}: {error}): it is damaged") from error
+        raise UserError(
+            f"the last checkpoint's entry {name} cannot be used ({type(error).__name__}: {error}): it is damaged"
+        ) from error
 
 
 @dataclass
@@ -120,7 +125,8 @@ class TrainingState:
         sampler: whose state_dict() is the position in the training data.
         description: what makes the checkpoint readable alone: config, vocabulary, version.
         iteration: finished iterations.
-        validated: the last iteration whose validation counted; a run that goes on makes up for one that it was stopped before.
+        validated: the last iteration whose validation counted; a run that goes on makes up for one that it was stopped
+            before.
     """
 
     model: nn.Module
@@ -143,7 +149,10 @@ class TrainingState:
         self._updating = True
 
     def finish(self, iteration: int) -> None:
-        """Notes that an iteration is done, and what of it the next one changes before it updates the weights: draws, position, buffers."""
+        """
+        Notes that an iteration is done, and what of it the next one changes before it updates the weights: draws,
+        position, buffers.
+        """
         self.iteration, self._updating = iteration, False
         self._finished = random_state(), self.sampler.state_dict()
         for name, buffer in self.model.named_buffers():
@@ -152,12 +161,12 @@ class TrainingState:
 
     def save_finished(self, checkpoints: Checkpointer, name: str) -> None:
         """
-        Writes the checkpoint of the last finished iteration while a later one has failed. Called in the main process alone: others may be
-        gone, and draw anew when the run goes on.
+        Writes the checkpoint of the last finished iteration while a later one has failed. Called in the main process
+        alone: others may be gone, and draw anew when the run goes on.
 
         Raises:
-            UserError: the failure came while the weights were being updated, so that they are those of no iteration, or they are not
-                finite.
+            UserError: the failure came while the weights were being updated, so that they are those of no iteration, or
+                they are not finite.
         """
         if self._updating or self._finished is None:
             raise UserError(f"the weights were being updated, those of iteration {self.iteration} are gone")
@@ -187,7 +196,9 @@ class TrainingState:
         if rank() == 0:
             self._write(checkpoints, name, generators, self.sampler.state_dict())
 
-    def _write(self, checkpoints: Checkpointer, name: str, generators: list[dict[str, Any]], position: dict[str, Any]) -> None:
+    def _write(
+        self, checkpoints: Checkpointer, name: str, generators: list[dict[str, Any]], position: dict[str, Any]
+    ) -> None:
         state = self.weights() | {
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
@@ -206,13 +217,17 @@ class TrainingState:
 
         Args:
             state: a checkpoint that check_saved has looked at.
-            keep_settings: learning rates, decay, momentum and the schedule's settings are the config's instead of the checkpoint's.
+            keep_settings: learning rates, decay, momentum and the schedule's settings are the config's instead of the
+                checkpoint's.
         Raises:
             UserError: the checkpoint is of another model, or an entry cannot be used.
         """
         report = load_weights(self.model, state["model"], name="the last checkpoint")
         if report.initial:
-            raise UserError(f"the last checkpoint lacks weights of this model: {', '.join(report.initial[:4])}; choose another OUTPUT_DIR")
+            raise UserError(
+                f"the last checkpoint lacks weights of this model: {', '.join(report.initial[:4])}; choose another"
+                " OUTPUT_DIR"
+            )
         self._load_optimizer(state["optimizer"], keep_settings)
         self.iteration = state["iteration"]
         self.validated = state.get("validated", self.iteration)
@@ -224,22 +239,38 @@ class TrainingState:
         if state["best"]["metric"] == self.best.metric:
             self.best = Best(**state["best"])
         else:
-            logger.warning(f"the best result so far is one of {state['best']['metric']}; by {self.best.metric} the count starts anew")
+            logger.warning(
+                f"the best result so far is one of {state['best']['metric']}; by {self.best.metric} the count starts"
+                " anew"
+            )
         self._load_random(state["random"])
 
     def _load_optimizer(self, saved: Mapping[str, Any], keep_settings: bool) -> None:
-        """Momentum goes by parameter name; the settings are one side's as a whole, and a warning names those that differ."""
+        """
+        Momentum goes by parameter name; the settings are one side's as a whole, and a warning names those that differ.
+        """
         fresh = self.optimizer.state_dict()
-        index = {name: i for group in fresh["param_groups"] for name, i in zip(group["names"], group["params"], strict=True)}
-        saved_index = {name: i for group in saved["param_groups"] for name, i in zip(group["names"], group["params"], strict=True)}
+        index = {
+            name: i for group in fresh["param_groups"] for name, i in zip(group["names"], group["params"], strict=True)
+        }
+        saved_index = {
+            name: i for group in saved["param_groups"] for name, i in zip(group["names"], group["params"], strict=True)
+        }
         if index.keys() != saved_index.keys():
             odd = sorted(index.keys() ^ saved_index.keys())
-            raise UserError(f"the last checkpoint trained other parameters than this run: {len(odd)} differ, such as {', '.join(odd[:3])}")
-        moments = {i: saved["state"][saved_index[name]] for name, i in index.items() if saved_index[name] in saved["state"]}
+            raise UserError(
+                f"the last checkpoint trained other parameters than this run: {len(odd)} differ, such as"
+                f" {', '.join(odd[:3])}"
+            )
+        moments = {
+            i: saved["state"][saved_index[name]] for name, i in index.items() if saved_index[name] in saved["state"]
+        }
         for name, i in index.items():
             shape, moment = self.model.get_parameter(name).shape, moments.get(i, {}).get("momentum_buffer")
             if moment is not None and (not isinstance(moment, torch.Tensor) or moment.shape != shape):
-                raise UserError(f"the last checkpoint's momentum of {name} is not of the parameter's shape {tuple(shape)}")
+                raise UserError(
+                    f"the last checkpoint's momentum of {name} is not of the parameter's shape {tuple(shape)}"
+                )
         self.optimizer.load_state_dict({"state": moments, "param_groups": fresh["param_groups"]})
         groups = self.optimizer.param_groups
         same_groups = [group["names"] for group in groups] == [group["names"] for group in saved["param_groups"]]
@@ -249,10 +280,15 @@ class TrainingState:
                     continue
                 used, other = (group[key], old[key]) if keep_settings else (old[key], group[key])
                 whose = "config" if keep_settings else "checkpoint"
-                logger.warning(f"the {whose}'s {key} {used:g} is used, not {other:g} (SOLVER.UPDATE_SCHEDULE_DURING_LOAD {keep_settings})")
+                logger.warning(
+                    f"the {whose}'s {key} {used:g} is used, not {other:g} (SOLVER.UPDATE_SCHEDULE_DURING_LOAD"
+                    f" {keep_settings})"
+                )
                 group[key] = used
         if not same_groups:
-            logger.warning("learning rates and decays are grouped otherwise than in the checkpoint: the config's are used")
+            logger.warning(
+                "learning rates and decays are grouped otherwise than in the checkpoint: the config's are used"
+            )
 
     def _load_random(self, states: list[Mapping[str, Any]]) -> None:
         if rank() < len(states):

@@ -43,7 +43,10 @@ class Run:
     config: str
 
     def note_config(self) -> None:
-        """Writes OUTPUT_DIR/config.yml, by which a later start knows the run: once all that may refuse a training has passed."""
+        """
+        Writes OUTPUT_DIR/config.yml, by which a later start knows the run: once all that may refuse a training has
+        passed.
+        """
         if is_main_process():
             write_text(self.output_dir / "config.yml", self.config)
 
@@ -56,7 +59,8 @@ def setup_run(cfg: Config, *, training: bool = False) -> Iterator[Run]:
     Args:
         training: lock OUTPUT_DIR, check that it holds no other run's checkpoint (same_run.check_same_run).
     Raises:
-        UserError: OUTPUT_DIR is in use, belongs to another run, or is not a folder that can be written; a loader's worker failed.
+        UserError: OUTPUT_DIR is in use, belongs to another run, or is not a folder that can be written; a loader's
+            worker failed.
     """
     output_dir = Path(cfg.OUTPUT_DIR)
     _require_writable(output_dir)
@@ -88,7 +92,9 @@ def environment(device: torch.device) -> str:
     threads = f"CPU, {torch.get_num_threads()} of {os.cpu_count()} threads"
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else threads
     versions = f"maskrcnn_benchmark {__version__}, Python {platform.python_version()}, torch {torch.__version__}, "
-    return f"{versions}torchvision {torchvision.__version__}; {where}; {world_size()} process(es); {platform.platform()}"
+    return (
+        f"{versions}torchvision {torchvision.__version__}; {where}; {world_size()} process(es); {platform.platform()}"
+    )
 
 
 def _require_writable(folder: Path) -> None:

@@ -13,54 +13,73 @@ RUN_KEYS = ("MODEL", "DTYPE", "DATASETS.TRAIN")
 NOT_RUN_KEYS = ("MODEL.DEVICE",)
 # Solver keys that a checkpoint keeps and a resumed run takes from there, unless SOLVER.UPDATE_SCHEDULE_DURING_LOAD.
 KEPT_KEYS = (
-    "BASE_LR", "SCALE_LR_BY_BATCH", "BIAS_LR_FACTOR", "MOMENTUM", "WEIGHT_DECAY", "WEIGHT_DECAY_BIAS", "WARMUP_ITERS", "WARMUP_FACTOR",
-    "WARMUP_METHOD", "STEPS", "GAMMA", "SCHEDULE.PATIENCE", "SCHEDULE.THRESHOLD", "SCHEDULE.COOLDOWN", "SCHEDULE.FACTOR",
+    "BASE_LR", "SCALE_LR_BY_BATCH", "BIAS_LR_FACTOR", "MOMENTUM", "WEIGHT_DECAY", "WEIGHT_DECAY_BIAS", "WARMUP_ITERS",
+    "WARMUP_FACTOR",
+    "WARMUP_METHOD", "STEPS", "GAMMA", "SCHEDULE.PATIENCE", "SCHEDULE.THRESHOLD", "SCHEDULE.COOLDOWN",
+    "SCHEDULE.FACTOR",
     "SCHEDULE.MAX_DECAY_STEP",
 )  # fmt: skip
 # Other keys that change what a training does from here on.
-TOLD_SECTIONS = ("SOLVER.", "INPUT.", "DATALOADER.ASPECT_RATIO_GROUPING", "DATALOADER.SIZE_DIVISIBILITY", "DATASETS.PROPOSALS")
+TOLD_SECTIONS = (
+    "SOLVER.",
+    "INPUT.",
+    "DATALOADER.ASPECT_RATIO_GROUPING",
+    "DATALOADER.SIZE_DIVISIBILITY",
+    "DATASETS.PROPOSALS",
+)
 
 
 def check_same_run(cfg: Config, output_dir: Path) -> list[str]:
     """
     Refuses to go on in a folder whose last checkpoint is another run's, and says what changed in this one.
 
-    Two runs are the same if OUTPUT_DIR/config.yml agrees with the config in MODEL (start weights included, MODEL.DEVICE not), DTYPE and
-    DATASETS.TRAIN. A folder without a last_checkpoint is free. SEED, SOLVER and INPUT may change.
+    Two runs are the same if OUTPUT_DIR/config.yml agrees with the config in MODEL (start weights included, MODEL.DEVICE
+    not), DTYPE and DATASETS.TRAIN. A folder without a last_checkpoint is free. SEED, SOLVER and INPUT may change.
 
     Returns:
         A line a key that changed: its name, both values, and which of the two the run goes on with.
     Raises:
-        UserError: names the keys that differ with both values, or that config.yml lacks, and asks for another OUTPUT_DIR.
+        UserError: names the keys that differ with both values, or that config.yml lacks, and asks for another
+            OUTPUT_DIR.
     """
     if not (output_dir / "last_checkpoint").exists():
         return []
     written = output_dir / "config.yml"
     if not written.exists():
         raise UserError(
-            f"OUTPUT_DIR {output_dir} holds a last_checkpoint but no config.yml to say which run's it is: choose another OUTPUT_DIR"
+            f"OUTPUT_DIR {output_dir} holds a last_checkpoint but no config.yml to say which run's it is: choose"
+            " another OUTPUT_DIR"
         )
     old = dict(_leaves(read_yaml(written)))
     new = dict(_leaves(parse_yaml(cfg.dump(), "config")))
     missing = sorted(new.keys() - old.keys())
     if missing:
         raise UserError(
-            f"{written} lacks {len(missing)} keys ({', '.join(missing[:3])}, ...): it is cut off or of another version, so that nobody can "
-            "say whether this is its run. Put the whole file back, or choose another OUTPUT_DIR"
+            f"{written} lacks {len(missing)} keys ({', '.join(missing[:3])}, ...): it is cut off or of another version,"
+            " so that nobody can say whether this is its run. Put the whole file back, or choose another OUTPUT_DIR"
         )
     differ = [key for key in sorted(new) if _decides(key) and old[key] != new[key]]
     if differ:
         pairs = "; ".join(f"{key} was {old[key]!r}, is {new[key]!r}" for key in differ)
-        raise UserError(f"OUTPUT_DIR {output_dir} holds another run's checkpoints: {pairs}. Choose another OUTPUT_DIR, or empty this one")
+        raise UserError(
+            f"OUTPUT_DIR {output_dir} holds another run's checkpoints: {pairs}. Choose another OUTPUT_DIR, or empty"
+            " this one"
+        )
     keep_settings = cfg.SOLVER.UPDATE_SCHEDULE_DURING_LOAD
     changed = [key for key in sorted(new) if old[key] != new[key] and (key == "SEED" or key.startswith(TOLD_SECTIONS))]
-    return [f"{key} was {old[key]!r} at the last start, is {new[key]!r}: {_consequence(key, keep_settings)}" for key in changed]
+    return [
+        f"{key} was {old[key]!r} at the last start, is {new[key]!r}: {_consequence(key, keep_settings)}"
+        for key in changed
+    ]
 
 
 def _consequence(key: str, keep_settings: bool) -> str:
     """What a run that goes on does about a key that changed."""
     if key == "SEED":
-        return "images and pairs are drawn by the new one from here on, so that this epoch may bring some images twice and others never"
+        return (
+            "images and pairs are drawn by the new one from here on, so that this epoch may bring some images twice and"
+            " others never"
+        )
     if key.removeprefix("SOLVER.") in KEPT_KEYS and not keep_settings:
         return "the run goes on with the checkpoint's (SOLVER.UPDATE_SCHEDULE_DURING_LOAD True takes the new one)"
     return "the run goes on with the new one"
@@ -78,19 +97,26 @@ def check_same_data(saved: Any, now: Mapping[str, Any]) -> None:
         return
     if not isinstance(saved, Mapping) or saved != dict(now):
         was = saved if isinstance(saved, Mapping) else {}
-        what = "annotations" if was.get("images") == now["images"] else f"images ({was.get('images')} then, {now['images']} now)"
+        what = (
+            "annotations"
+            if was.get("images") == now["images"]
+            else f"images ({was.get('images')} then, {now['images']} now)"
+        )
         raise UserError(
-            f"the training set {now['name']} holds other {what} than when the last checkpoint was written: put the former files back, or "
-            "train the changed data set into another OUTPUT_DIR (the checkpoint can be its MODEL.WEIGHT)"
+            f"the training set {now['name']} holds other {what} than when the last checkpoint was written: put the"
+            " former files back, or train the changed data set into another OUTPUT_DIR (the checkpoint can be its"
+            " MODEL.WEIGHT)"
         )
 
 
 def check_iterations(iteration: int, max_iter: int) -> None:
-    """UserError if a run that goes on has come further than SOLVER.MAX_ITER, so that its final model would be no other's."""
+    """
+    UserError if a run that goes on has come further than SOLVER.MAX_ITER, so that its final model would be no other's.
+    """
     if iteration > max_iter:
         raise UserError(
-            f"SOLVER.MAX_ITER is {max_iter}, but OUTPUT_DIR's last checkpoint has {iteration} iterations: set SOLVER.MAX_ITER to at "
-            "least that, or choose another OUTPUT_DIR"
+            f"SOLVER.MAX_ITER is {max_iter}, but OUTPUT_DIR's last checkpoint has {iteration} iterations: set"
+            " SOLVER.MAX_ITER to at least that, or choose another OUTPUT_DIR"
         )
 
 

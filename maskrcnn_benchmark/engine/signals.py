@@ -28,8 +28,8 @@ class StopRequest:
 @contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
     """
-    Turns SIGNALS into a request to stop for as long as the block runs. A second signal interrupts at once; one that is ignored from the
-    start (nohup's SIGHUP) stays ignored. The loader's workers ignore all of them.
+    Turns SIGNALS into a request to stop for as long as the block runs. A second signal interrupts at once; one that is
+    ignored from the start (nohup's SIGHUP) stays ignored. The loader's workers ignore all of them.
 
     Outside the main thread signals cannot be caught, and the request is never made.
     """
@@ -46,9 +46,13 @@ def stop_on_signals() -> Iterator[StopRequest]:
         if request.asked:
             raise KeyboardInterrupt
         request.asked = True
-        logger.warning(f"{signal.Signals(number).name}: stopping after this iteration, with a checkpoint; once more stops at once")
+        logger.warning(
+            f"{signal.Signals(number).name}: stopping after this iteration, with a checkpoint; once more stops at once"
+        )
 
-    before = {number: signal.signal(number, handle) for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN}
+    before = {
+        number: signal.signal(number, handle) for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
         yield request
     finally:

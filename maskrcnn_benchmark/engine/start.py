@@ -10,7 +10,14 @@ from maskrcnn_benchmark.config import Config, Task
 from maskrcnn_benchmark.config.paths_catalog import IMAGENET_PREFIX, weights_path
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.engine.description import described_meta
-from maskrcnn_benchmark.utils.checkpoint import holds_detector, holds_backbone_only, load_weights, optional, read_weights, require_filled
+from maskrcnn_benchmark.utils.checkpoint import (
+    holds_backbone_only,
+    holds_detector,
+    load_weights,
+    optional,
+    read_weights,
+    require_filled,
+)
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger
 from maskrcnn_benchmark.utils.weight_files import named_tensors, read_file
@@ -25,13 +32,14 @@ def load_start(cfg: Config, model: nn.Module) -> set[str]:
     """
     Gives a training its first weights, and says which file gave what.
 
-    MODEL.PRETRAINED_DETECTOR_CKPT is loaded first and MODEL.WEIGHT over it; a MODEL.WEIGHT that holds only a backbone counts where no detector
-    is named.
+    MODEL.PRETRAINED_DETECTOR_CKPT is loaded first and MODEL.WEIGHT over it; a MODEL.WEIGHT that holds only a backbone
+    counts where no detector is named.
 
     Returns:
         Names in the model that were given a value.
     Raises:
-        UserError: a file is missing or does not fit, or a module that stays frozen and takes part would keep random weights.
+        UserError: a file is missing or does not fit, or a module that stays frozen and takes part would keep random
+            weights.
     """
     detector, weight = cfg.MODEL.PRETRAINED_DETECTOR_CKPT, cfg.MODEL.WEIGHT
     loaded: set[str] = set()
@@ -40,9 +48,14 @@ def load_start(cfg: Config, model: nn.Module) -> set[str]:
     if weight and not (detector and _is_backbone(weight, model)):
         loaded |= _load(cfg, model, weight, "MODEL.WEIGHT")
     elif weight:
-        logger.info(f"MODEL.WEIGHT {weight} holds only a backbone: left out, the backbone is that of MODEL.PRETRAINED_DETECTOR_CKPT")
+        logger.info(
+            f"MODEL.WEIGHT {weight} holds only a backbone: left out, the backbone is that of"
+            " MODEL.PRETRAINED_DETECTOR_CKPT"
+        )
     if not loaded:
-        logger.warning("neither MODEL.WEIGHT nor MODEL.PRETRAINED_DETECTOR_CKPT is named: every weight starts at random")
+        logger.warning(
+            "neither MODEL.WEIGHT nor MODEL.PRETRAINED_DETECTOR_CKPT is named: every weight starts at random"
+        )
     if cfg.MODEL.RELATION_ON:
         _require_loaded(cfg, model, loaded)
     return loaded
@@ -61,26 +74,37 @@ def load_content(cfg: Config, model: nn.Module, content: Any, source: str, meta:
         content: what the checkpoint holds. source: its name in messages.
         meta: vocabulary that the model was built for.
     Raises:
-        UserError: the file holds only a backbone, leaves parts of the model without weights, or says that it was trained on other names.
+        UserError: the file holds only a backbone, leaves parts of the model without weights, or says that it was
+            trained on other names.
     """
     weights = named_tensors(content, source)
     if holds_backbone_only(weights, model.state_dict()):
         kind = "relation model" if cfg.MODEL.RELATION_ON else "detector"
-        raise UserError(f"{source} holds only a backbone, no {kind} to test; name one with MODEL.WEIGHT, or train one into OUTPUT_DIR")
+        raise UserError(
+            f"{source} holds only a backbone, no {kind} to test; name one with MODEL.WEIGHT, or train one into"
+            " OUTPUT_DIR"
+        )
     if isinstance(content.get("meta"), dict):
         trained = described_meta(content["meta"], source)
         if trained.objects != meta.objects or (cfg.MODEL.RELATION_ON and trained.predicates != meta.predicates):
-            raise UserError(f"{source} was trained on other object or predicate names than those of DATASETS.TRAIN {cfg.DATASETS.TRAIN[0]}")
+            raise UserError(
+                f"{source} was trained on other object or predicate names than those of DATASETS.TRAIN"
+                f" {cfg.DATASETS.TRAIN[0]}"
+            )
     report = load_weights(model, weights, ignore=cfg.MODEL.IGNORE_WEIGHTS, name=source)
     untested = (set(report.initial) | set(report.copied)) & _used(cfg, model) - optional(model).keys()
     if untested:
-        raise UserError(f"{source} lacks weights of this model: {_modules(untested)}. Is it a file of the model that the config describes?")
+        raise UserError(
+            f"{source} lacks weights of this model: {_modules(untested)}. Is it a file of the model that the config"
+            " describes?"
+        )
     require_filled(model)
     without_place = [name for name in report.unused if name.startswith(_PREDICTOR)]
     if without_place:
         logger.warning(
-            f"{source}: the model of this config has no place for {len(without_place)} weights of the file's relation predictor, such as "
-            f"{without_place[0]}; an SPLN, for one, is none without the keys that name its prototype files"
+            f"{source}: the model of this config has no place for {len(without_place)} weights of the file's relation"
+            f" predictor, such as {without_place[0]}; an SPLN, for one, is none without the keys that name its"
+            " prototype files"
         )
 
 
@@ -92,8 +116,13 @@ def detector_is_among(names: Collection[str], model: nn.Module) -> bool:
 def _load_detector(cfg: Config, model: nn.Module, path: str) -> set[str]:
     weights = _trained_weights(path)
     if not holds_detector(weights):
-        raise UserError(f"MODEL.PRETRAINED_DETECTOR_CKPT {path} lacks rpn.* or roi_heads.box.*: no detector. MODEL.WEIGHT takes backbones")
-    report = load_weights(model, weights, ignore=cfg.MODEL.IGNORE_WEIGHTS, name=f"MODEL.PRETRAINED_DETECTOR_CKPT {path}")
+        raise UserError(
+            f"MODEL.PRETRAINED_DETECTOR_CKPT {path} lacks rpn.* or roi_heads.box.*: no detector. MODEL.WEIGHT takes"
+            " backbones"
+        )
+    report = load_weights(
+        model, weights, ignore=cfg.MODEL.IGNORE_WEIGHTS, name=f"MODEL.PRETRAINED_DETECTOR_CKPT {path}"
+    )
     return set(report.loaded)
 
 
@@ -104,7 +133,10 @@ def _load(cfg: Config, model: nn.Module, weight: str, key: str) -> set[str]:
 
 
 def _trained_weights(path: str | Path) -> dict[str, Tensor]:
-    """A file's weights, without a detector that is at random: one of a relation training that had none, as its checkpoints say."""
+    """
+    A file's weights, without a detector that is at random: one of a relation training that had none, as its checkpoints
+    say.
+    """
     content = read_file(path)
     weights = named_tensors(content, str(path))
     if isinstance(content, dict) and content.get("detector") is False:
@@ -114,11 +146,16 @@ def _trained_weights(path: str | Path) -> dict[str, Tensor]:
 
 def _is_backbone(weight: str, model: nn.Module) -> bool:
     """Whether MODEL.WEIGHT names an ImageNet network; one of the catalog's need not be there to say so."""
-    return weight.startswith(IMAGENET_PREFIX) or holds_backbone_only(read_weights(weights_path(weight)), model.state_dict())
+    return weight.startswith(IMAGENET_PREFIX) or holds_backbone_only(
+        read_weights(weights_path(weight)), model.state_dict()
+    )
 
 
 def _used(cfg: Config, model: nn.Module) -> set[str]:
-    """Names of the parameters that the task uses: with given boxes the RPN does not run, with given labels the box head does not either."""
+    """
+    Names of the parameters that the task uses: with given boxes the RPN does not run, with given labels the box head
+    does not either.
+    """
     unused: list[str] = []
     if cfg.MODEL.RELATION_ON:
         task = Task.from_cfg(cfg)
@@ -135,12 +172,15 @@ def _require_loaded(cfg: Config, model: nn.Module, loaded: Collection[str]) -> N
         return
     if any(name.startswith("roi_heads.relation.") for name in random):
         raise UserError(
-            f"MODEL.ROI_RELATION_HEAD.FREEZE_FEATURE_EXTRACTORS freezes {_modules(random)}, which no file gave weights: name a trained "
-            "relation model as MODEL.WEIGHT (a detector's file holds neither channel reduction nor mask convolutions)"
+            f"MODEL.ROI_RELATION_HEAD.FREEZE_FEATURE_EXTRACTORS freezes {_modules(random)}, which no file gave weights:"
+            " name a trained relation model as MODEL.WEIGHT (a detector's file holds neither channel reduction nor"
+            " mask convolutions)"
         )
     if all(name.startswith("backbone.") for name in random):
         if not cfg.MODEL.FREEZE_DETECTOR:
-            logger.warning(f"no file gave weights to {_modules(random)}, which MODEL.BACKBONE.FREEZE_CONV_BODY_AT keeps random")
+            logger.warning(
+                f"no file gave weights to {_modules(random)}, which MODEL.BACKBONE.FREEZE_CONV_BODY_AT keeps random"
+            )
             return
         alternative = ", or set MODEL.FREEZE_DETECTOR False, which trains backbone and FPN along"
     else:

@@ -50,7 +50,12 @@ class StepResult:
     def values(self) -> dict[str, float]:
         """Everything as numbers, losses averaged over processes; "loss" is their sum. Every process has to call it."""
         losses = mean_values(self.losses)
-        return {"loss": sum(losses.values()), **losses, **mean_values(self.logged), "gradient_norm": float(self.gradient_norm)}
+        return {
+            "loss": sum(losses.values()),
+            **losses,
+            **mean_values(self.logged),
+            "gradient_norm": float(self.gradient_norm),
+        }
 
 
 @dataclass
@@ -59,7 +64,8 @@ class TrainingStep:
     Updates the model by the next batches of a loader.
 
     Attributes:
-        model: `model(images, targets)` returns a dict of weighted losses; `model.logged`, if there is one, holds scalars to report.
+        model: `model(images, targets)` returns a dict of weighted losses; `model.logged`, if there is one, holds
+            scalars to report.
         dtype: DTYPE.
         clip: largest gradient norm over all parameters; 0: no limit.
         accumulate: batches whose gradients are averaged before the update.
@@ -84,8 +90,8 @@ class TrainingStep:
         Takes `accumulate` batches and makes one update.
 
         Raises:
-            UserError: a loss or the gradient is not finite, more often in a row than skip_nonfinite allows; names the losses, the
-                iteration and the image ids.
+            UserError: a loss or the gradient is not finite, more often in a row than skip_nonfinite allows; names the
+                losses, the iteration and the image ids.
         """
         self.optimizer.zero_grad(set_to_none=True)
         losses: dict[str, Tensor] = {}
@@ -125,8 +131,8 @@ class TrainingStep:
         """
         Whether this update can be made; the same answer in every process.
 
-        A float16 gradient beyond range is no fault while the loss is scaled up: the scaler leaves the update out and lowers its scale.
-        Weights and momentum are looked at instead, for what such an update may have done to them.
+        A float16 gradient beyond range is no fault while the loss is scaled up: the scaler leaves the update out and
+        lowers its scale. Weights and momentum are looked at instead, for what such an update may have done to them.
         """
         values = list(result.losses.values())
         if self.scaler.get_scale() <= 1:
@@ -147,15 +153,19 @@ class TrainingStep:
         require_finite(self.model, self.optimizer, f"before iteration {iteration}", buffers=False)
         if not found and not torch.isfinite(result.gradient_norm):
             found = [f"gradient norm = {float(result.gradient_norm)}"]
-        found, ids = (list(dict.fromkeys(sum(lists, []))) for lists in zip(*all_gather_objects((found, image_ids)), strict=True))
+        found, ids = (
+            list(dict.fromkeys(sum(lists, []))) for lists in zip(*all_gather_objects((found, image_ids)), strict=True)
+        )
         what = f"iteration {iteration}: {', '.join(found)} is not finite; image ids {', '.join(map(str, ids))}"
         if self.skipped_in_a_row > self.skip_nonfinite:
             raise UserError(
-                f"{what}. Stopped; a lower SOLVER.BASE_LR, a longer SOLVER.WARMUP_ITERS or DTYPE bfloat16 instead of float16 may help, "
-                f"SOLVER.SKIP_NONFINITE N skips up to N in a row (now {self.skip_nonfinite})"
+                f"{what}. Stopped; a lower SOLVER.BASE_LR, a longer SOLVER.WARMUP_ITERS or DTYPE bfloat16 instead of"
+                f" float16 may help, SOLVER.SKIP_NONFINITE N skips up to N in a row (now {self.skip_nonfinite})"
             )
         require_finite(self.model, self.optimizer, f"{what}. Not to be skipped")
-        logger.warning(f"{what}. Skipped ({self.skipped_in_a_row} in a row, SOLVER.SKIP_NONFINITE {self.skip_nonfinite})")
+        logger.warning(
+            f"{what}. Skipped ({self.skipped_in_a_row} in a row, SOLVER.SKIP_NONFINITE {self.skip_nonfinite})"
+        )
 
 
 def _image_id(target: BoxList) -> int:

@@ -95,7 +95,8 @@ def train(cfg: Config, model: nn.Module, run: Run, meta: DatasetMeta) -> nn.Modu
     optimizer, scaler = make_optimizer(cfg, model), make_scaler(run.device, cfg.DTYPE)
     schedule = make_schedule(cfg, optimizer)
     data = {"name": training_name(cfg), "images": len(loader.dataset), "annotations": loader.dataset.digest()}
-    # Whether the file can find objects by itself: relation training leaves the detector as it starts, at random where no file gave one.
+    # Whether the file can find objects by itself: relation training leaves the detector as it starts, at random where
+    # no file gave one.
     described = describe(cfg, meta) | {"data": data, "detector": detector}
     state = TrainingState(model, optimizer, schedule, scaler, loader.batch_sampler, Best(plan.best_metric), described)
     if saved is not None:
@@ -135,7 +136,8 @@ class Trainer:
         state: model, optimizer, schedule and what else a checkpoint keeps.
         step: one update from the next batches.
         batches: of the training loader, without end, starting after state.iteration.
-        validate: evaluates the model on the validation split and returns metrics.json's dict, the same in every process.
+        validate: evaluates the model on the validation split and returns metrics.json's dict, the same in every
+            process.
     """
 
     state: TrainingState
@@ -150,7 +152,8 @@ class Trainer:
 
     def run(self) -> None:
         """
-        Trains from state.iteration to MAX_ITER and writes model_final.pth. KeyboardInterrupt, after a checkpoint, when asked to stop.
+        Trains from state.iteration to MAX_ITER and writes model_final.pth. KeyboardInterrupt, after a checkpoint, when
+        asked to stop.
 
         Whatever else ends it, the last finished iteration is saved first.
         """
@@ -199,7 +202,9 @@ class Trainer:
         self._saved = self.state.iteration
 
     def _keep_finished(self, started: int) -> None:
-        """Saves the last finished iteration after a failure, unless it is saved already; what fails now is only told."""
+        """
+        Saves the last finished iteration after a failure, unless it is saved already; what fails now is only told.
+        """
         iteration = self.state.iteration
         if iteration == max(started, self._saved) or not is_main_process():
             return
@@ -214,7 +219,10 @@ class Trainer:
         return _is_due(iteration, period) or (iteration == self.plan.max_iter and period > 0)
 
     def _validate(self, *, counts: bool = True) -> None:
-        """Evaluates; unless it is only the figure before training, the result goes to the schedule and may make a new best model."""
+        """
+        Evaluates; unless it is only the figure before training, the result goes to the schedule and may make a new best
+        model.
+        """
         state, plan = self.state, self.plan
         require_finite(state.model, self.step.optimizer, f"after iteration {state.iteration}")
         paused, generators = self.log.pause(), random_state()

@@ -24,9 +24,12 @@ class _Resampled:
     def __init__(self, evaluator: SceneGraphEvaluator, metric: str, k: int, image_order: np.ndarray) -> None:
         base = metric.removeprefix("ng-")
         ng, images, predicates = metric != base, len(evaluator.image_ids), evaluator.num_predicates
-        self.figure: Callable[[np.ndarray], np.ndarray] = {"R": self._recall, "zR": self._recall, "mR": self._mean_recall, "F": self._f}[
-            base
-        ]
+        self.figure: Callable[[np.ndarray], np.ndarray] = {
+            "R": self._recall,
+            "zR": self._recall,
+            "mR": self._mean_recall,
+            "F": self._f,
+        }[base]
         counts = evaluator.counts(k, ng=ng, zero_shot=base == "zR")
         found, total = np.zeros((2, images, predicates))
         found[counts.image, counts.predicate] = counts.found
@@ -44,8 +47,9 @@ class _Resampled:
 
     def _mean_recall(self, weights: np.ndarray) -> np.ndarray:
         """
-        As _recall. Rare predicates fall out of many draws; counting those 0, as predicates absent from the whole set are, would put the
-        interval beside the value. So the mean runs over the predicates drawn, and is scaled by the share that the whole set has.
+        As _recall. Rare predicates fall out of many draws; counting those 0, as predicates absent from the whole set
+        are, would put the interval beside the value. So the mean runs over the predicates drawn, and is scaled by the
+        share that the whole set has.
         """
         times = weights @ self.has_predicate  # (S, P) draws of an image with the predicate
         recalls = (weights @ self.predicate_ratio) / np.maximum(times, 1)
@@ -70,7 +74,9 @@ def _weights(images: int, samples: int, seed: int) -> Any:
 
 def _check(metric: str, evaluator: SceneGraphEvaluator) -> None:
     if metric.removeprefix("ng-") not in METRICS or metric == "ng-F":
-        raise UserError(f"bootstrap: metric must be one of {', '.join(METRICS)}, or ng- before the first three, got '{metric}'")
+        raise UserError(
+            f"bootstrap: metric must be one of {', '.join(METRICS)}, or ng- before the first three, got '{metric}'"
+        )
     if not len(evaluator.records.rows):
         raise UserError("bootstrap: no image has an annotated relation")
 
@@ -80,7 +86,9 @@ def _interval(values: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def bootstrap(evaluator: SceneGraphEvaluator, metric: str = "mR", k: int = 50, samples: int = 1000, seed: int = 0) -> dict[str, float]:
+def bootstrap(
+    evaluator: SceneGraphEvaluator, metric: str = "mR", k: int = 50, samples: int = 1000, seed: int = 0
+) -> dict[str, float]:
     """
     A figure with its 95 % interval, by the percentiles of `samples` draws of the images.
 
@@ -100,10 +108,16 @@ def bootstrap(evaluator: SceneGraphEvaluator, metric: str = "mR", k: int = 50, s
 
 
 def paired_bootstrap(
-    evaluator_a: SceneGraphEvaluator, evaluator_b: SceneGraphEvaluator, metric: str = "mR", k: int = 50, samples: int = 1000, seed: int = 0
+    evaluator_a: SceneGraphEvaluator,
+    evaluator_b: SceneGraphEvaluator,
+    metric: str = "mR",
+    k: int = 50,
+    samples: int = 1000,
+    seed: int = 0,
 ) -> dict[str, float]:
     """
-    The difference a - b of a figure with its 95 % interval; both are computed on the same draws of the images, paired by image_id.
+    The difference a - b of a figure with its 95 % interval; both are computed on the same draws of the images, paired
+    by image_id.
 
     Returns:
         "difference", "low", "high"; and "a", "b", the two figures.
@@ -114,21 +128,33 @@ def paired_bootstrap(
     order_a, order_b = _paired_order(evaluator_a, evaluator_b)
     a, b = _Resampled(evaluator_a, metric, k, order_a), _Resampled(evaluator_b, metric, k, order_b)
     if not np.array_equal(a.has_predicate, b.has_predicate):
-        raise UserError("paired bootstrap: an image has other annotations in one evaluator than in the other; both must see one data set")
-    differences = np.concatenate([a.figure(weights) - b.figure(weights) for weights in _weights(len(order_a), samples, seed)])
+        raise UserError(
+            "paired bootstrap: an image has other annotations in one evaluator than in the other; both must see one"
+            " data set"
+        )
+    differences = np.concatenate(
+        [a.figure(weights) - b.figure(weights) for weights in _weights(len(order_a), samples, seed)]
+    )
     low, high = _interval(differences)
     value_a, value_b = (float(x.figure(np.ones((1, len(order_a))))[0]) for x in (a, b))
     return {"difference": value_a - value_b, "low": low, "high": high, "a": value_a, "b": value_b}
 
 
 def _paired_order(a: SceneGraphEvaluator, b: SceneGraphEvaluator) -> tuple[np.ndarray, np.ndarray]:
-    """The images of both in one order, which does not depend on how they came: sharded evaluators draw the same samples."""
+    """
+    The images of both in one order, which does not depend on how they came: sharded evaluators draw the same samples.
+    """
     place_a, place_b = ({image_id: place for place, image_id in enumerate(x.image_ids)} for x in (a, b))
     for whose, evaluator, place in (("first", a, place_a), ("second", b, place_b)):
         if len(place) < len(evaluator.image_ids):
-            raise UserError(f"paired bootstrap: image ids of the {whose} evaluator repeat; merged ones need update(..., image_id=...)")
+            raise UserError(
+                f"paired bootstrap: image ids of the {whose} evaluator repeat; merged ones need update(...,"
+                " image_id=...)"
+            )
     if place_a.keys() != place_b.keys():
         only = sorted(map(str, place_a.keys() ^ place_b.keys()))
-        raise UserError(f"paired bootstrap: {len(only)} images are in one evaluator only, such as {', '.join(only[:3])}")
+        raise UserError(
+            f"paired bootstrap: {len(only)} images are in one evaluator only, such as {', '.join(only[:3])}"
+        )
     order = sorted(place_a, key=lambda image_id: (isinstance(image_id, str), image_id))
     return tuple(np.array([place[image_id] for image_id in order], dtype=np.int64) for place in (place_a, place_b))

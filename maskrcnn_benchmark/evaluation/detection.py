@@ -19,8 +19,8 @@ class DetectionEvaluator:
     """
     AP (mean over IoU 0.50 … 0.95), AP50, AP75 and AR at 100 detections an image and class, over all sizes of boxes.
 
-    Predictions are kept as arrays and handed to pycocotools a class at a time: classes do not touch each other, and its lists of
-    dictionaries for a whole data set would fill the memory.
+    Predictions are kept as arrays and handed to pycocotools a class at a time: classes do not touch each other, and its
+    lists of dictionaries for a whole data set would fill the memory.
 
     Args:
         class_names: background first; classes without an annotated box do not count in the means.
@@ -32,9 +32,12 @@ class DetectionEvaluator:
         self._found: list[np.ndarray] = []  # an image: (n, 6) class, score, x, y, w, h
         self._true: list[np.ndarray] = []  # an image: (n, 5) class, x, y, w, h
 
-    def update(self, prediction: Mapping[str, Any], groundtruth: Mapping[str, Any], *, image_id: int | str | None = None) -> None:
+    def update(
+        self, prediction: Mapping[str, Any], groundtruth: Mapping[str, Any], *, image_id: int | str | None = None
+    ) -> None:
         """
-        Takes an image: prediction {"boxes" (n, 4) xyxy pixels, "labels" (n,), "scores" (n,)}, groundtruth {"boxes", "labels"}.
+        Takes an image: prediction {"boxes" (n, 4) xyxy pixels, "labels" (n,), "scores" (n,)}, groundtruth {"boxes",
+        "labels"}.
 
         Args:
             image_id: orders the images where scores of different ones are equal; their number by default.
@@ -45,12 +48,15 @@ class DetectionEvaluator:
         true_labels, true_boxes = (as_array(groundtruth[key]) for key in ("labels", "boxes"))
         if not len(labels) == len(scores) == len(boxes) or len(true_labels) != len(true_boxes):
             raise UserError(
-                f"detections of an image must be of one length, got boxes {len(boxes)}, labels {len(labels)}, scores {len(scores)}; "
-                f"ground truth boxes {len(true_boxes)}, labels {len(true_labels)}"
+                f"detections of an image must be of one length, got boxes {len(boxes)}, labels {len(labels)}, scores"
+                f" {len(scores)}; ground truth boxes {len(true_boxes)}, labels {len(true_labels)}"
             )
         for whose, values in (("detected", labels), ("annotated", true_labels)):
             if len(values) and not 0 <= values.min() <= values.max() < len(self.class_names):
-                raise UserError(f"{whose} labels run from {values.min()} to {values.max()}, there are {len(self.class_names)} classes")
+                raise UserError(
+                    f"{whose} labels run from {values.min()} to {values.max()}, there are {len(self.class_names)}"
+                    " classes"
+                )
         self.image_ids.append(len(self.image_ids) if image_id is None else image_id)
         self._found.append(np.column_stack([labels, scores, _as_coco(boxes)]).astype(np.float32))
         self._true.append(np.column_stack([true_labels, _as_coco(true_boxes)]).astype(np.float32))
@@ -74,19 +80,32 @@ class DetectionEvaluator:
         figures = {"AP": None, "AP50": None, "AP75": None, "AR": None}
         if precisions:
             stacked = np.stack(precisions)  # (classes, IoU thresholds, recall points)
-            figures = {"AP": stacked.mean(), "AP50": stacked[:, 0].mean(), "AP75": stacked[:, 5].mean(), "AR": np.mean(recalls)}
+            figures = {
+                "AP": stacked.mean(),
+                "AP50": stacked[:, 0].mean(),
+                "AP75": stacked[:, 5].mean(),
+                "AR": np.mean(recalls),
+            }
             figures = {key: float(value) for key, value in figures.items()}
         return {**figures, "images": len(self.image_ids), "per_class": per_class}
 
     def _by_class(self, order: Sequence[int]) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-        """Each class with an annotated box: its label, precision (10, 101) by IoU threshold and recall point, recall (10,)."""
+        """
+        Each class with an annotated box: its label, precision (10, 101) by IoU threshold and recall point, recall
+        (10,).
+        """
         found, true = _with_image([self._found[i] for i in order]), _with_image([self._true[i] for i in order])
         found, true = (rows[np.argsort(rows[:, 1], kind="stable")] for rows in (found, true))
         labels = np.arange(len(self.class_names) + 1)
         found_at, true_at = np.searchsorted(found[:, 1], labels), np.searchsorted(true[:, 1], labels)
         for label in range(1, len(self.class_names)):
             if true_at[label] < true_at[label + 1]:
-                yield label, *_evaluate_class(found[found_at[label] : found_at[label + 1]], true[true_at[label] : true_at[label + 1]])
+                yield (
+                    label,
+                    *_evaluate_class(
+                        found[found_at[label] : found_at[label + 1]], true[true_at[label] : true_at[label + 1]]
+                    ),
+                )
 
 
 def _as_coco(boxes: np.ndarray) -> np.ndarray:
@@ -104,7 +123,10 @@ def _with_image(parts: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _evaluate_class(found: np.ndarray, true: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Precision (10, 101) and recall (10,) of one class; rows of found: image, class, score, box; of true: image, class, box."""
+    """
+    Precision (10, 101) and recall (10,) of one class; rows of found: image, class, score, box; of true: image, class,
+    box.
+    """
     images = np.union1d(found[:, 0], true[:, 0]).astype(int).tolist()
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports its progress there
         truth, result = COCO(), COCO()
@@ -126,5 +148,12 @@ def _evaluate_class(found: np.ndarray, true: np.ndarray) -> tuple[np.ndarray, np
 
 def _annotation(number: int, row: np.ndarray) -> dict[str, Any]:
     box = row[-4:].tolist()
-    annotation = {"id": number, "image_id": int(row[0]), "category_id": 1, "bbox": box, "area": box[2] * box[3], "iscrowd": 0}
+    annotation = {
+        "id": number,
+        "image_id": int(row[0]),
+        "category_id": 1,
+        "bbox": box,
+        "area": box[2] * box[3],
+        "iscrowd": 0,
+    }
     return annotation | ({"score": float(row[2])} if len(row) == 7 else {})

@@ -1,4 +1,7 @@
-"""From counts to the figures of the tables. Every mean is a ratio of exact sums (math.fsum), so the order of images leaves no trace."""
+"""
+From counts to the figures of the tables. Every mean is a ratio of exact sums (math.fsum), so the order of images leaves
+no trace.
+"""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +17,10 @@ def mean(values: Sequence[float]) -> float | None:
 
 
 def recall(counts: Counts) -> float | None:
-    """R@K: mean over images of found / annotated. Images without annotated relations do not count; None if no image has any."""
+    """
+    R@K: mean over images of found / annotated. Images without annotated relations do not count; None if no image has
+    any.
+    """
     found, total = counts.by_image()
     return mean((found / total).tolist())
 
@@ -26,13 +32,19 @@ def pooled_recall(counts: Counts) -> float | None:
 
 
 def predicate_recall(counts: Counts, num_predicates: int) -> list[float | None]:
-    """For each predicate, the background left out: mean over the images that have it of found / annotated; None if no image has it."""
+    """
+    For each predicate, the background left out: mean over the images that have it of found / annotated; None if no
+    image has it.
+    """
     ratio = counts.found / counts.total
     return [mean(ratio[cells].tolist()) for cells in counts.by_predicate(num_predicates)][1:]
 
 
 def mean_recall(per_predicate: Sequence[float | None], *, present_only: bool = False) -> float | None:
-    """mR@K: mean over predicates; one that no image has counts 0, or not at all with present_only. None if there is no relation at all."""
+    """
+    mR@K: mean over predicates; one that no image has counts 0, or not at all with present_only. None if there is no
+    relation at all.
+    """
     present = [value for value in per_predicate if value is not None]
     if not present:
         return None
@@ -48,7 +60,8 @@ def harmonic_mean(first: float | None, second: float | None) -> float | None:
 
 def frequency_thirds(train_counts: np.ndarray) -> dict[str, list[int]]:
     """
-    Head, body and tail: thirds of the predicates by training frequency, descending, equal ones by id; the first thirds take what is over.
+    Head, body and tail: thirds of the predicates by training frequency, descending, equal ones by id; the first thirds
+    take what is over.
 
     Args:
         train_counts: (K,) training relations a predicate; the background's entry is not read.

@@ -8,10 +8,11 @@ from maskrcnn_benchmark.utils.errors import UserError
 
 class FrequencyBaseline:
     """
-    p(k | s, o) = fg[s, o, k] / (sum over k of fg[s, o, k] + bg[s, o]) from the training statistics; the background has the rest.
+    p(k | s, o) = fg[s, o, k] / (sum over k of fg[s, o, k] + bg[s, o]) from the training statistics; the background has
+    the rest.
 
-    A label pair without any count takes the same ratio of the sums over all label pairs (Zellers et al., Neural Motifs, CVPR 2018, call
-    such a baseline FREQ). Dims: O object classes, K predicates.
+    A label pair without any count takes the same ratio of the sums over all label pairs (Zellers et al., Neural Motifs,
+    CVPR 2018, call such a baseline FREQ). Dims: O object classes, K predicates.
 
     Args:
         meta: with fg_matrix (O, O, K) and bg_matrix (O, O).
@@ -21,16 +22,26 @@ class FrequencyBaseline:
 
     def __init__(self, meta: DatasetMeta) -> None:
         if meta.fg_matrix is None or not meta.fg_matrix.any():
-            raise UserError("FREQ needs the training statistics of the data set (fg_matrix, bg_matrix), they are absent or all zero")
+            raise UserError(
+                "FREQ needs the training statistics of the data set (fg_matrix, bg_matrix), they are absent or all zero"
+            )
         foreground = meta.fg_matrix.astype(np.float64)
         foreground[:, :, 0] = 0
         background = meta.bg_matrix.astype(np.float64)
         total = foreground.sum(axis=2) + background
         overall = foreground.sum(axis=(0, 1)) / total.sum()
-        table = np.divide(foreground, total[:, :, None], where=total[:, :, None] > 0, out=np.broadcast_to(overall, foreground.shape).copy())
+        table = np.divide(
+            foreground,
+            total[:, :, None],
+            where=total[:, :, None] > 0,
+            out=np.broadcast_to(overall, foreground.shape).copy(),
+        )
         table[:, :, 0] = np.maximum(1 - table.sum(axis=2), 0)  # rounding may leave less than nothing
         self._table = table.astype(np.float32)
 
     def predicate_scores(self, subject_labels: np.ndarray, object_labels: np.ndarray) -> np.ndarray:
-        """Probabilities (m, K) float32 of m pairs from their labels, (m,) integers each; rows sum to 1, column 0 is the background."""
+        """
+        Probabilities (m, K) float32 of m pairs from their labels, (m,) integers each; rows sum to 1, column 0 is the
+        background.
+        """
         return self._table[np.asarray(subject_labels), np.asarray(object_labels)]

@@ -9,7 +9,12 @@ from maskrcnn_benchmark.evaluation.records import LIMIT
 
 
 def fill_ranks(
-    rows: np.ndarray, mode: str, truth: GroundTruth, found: Prediction, iou_threshold: float, nms_threshold: float | None
+    rows: np.ndarray,
+    mode: str,
+    truth: GroundTruth,
+    found: Prediction,
+    iou_threshold: float,
+    nms_threshold: float | None,
 ) -> None:
     """
     Fills the ranks and the predicted predicate (columns 2 to 7 of records.COLUMNS) of an image's relations.
@@ -50,12 +55,15 @@ def fill_ranks(
         rows[:, 7] = np.where(place < 0, 0, ranked.predicates[annotated[place]])
 
 
-def _annotated_pairs_by_row(truth: GroundTruth, ranked: RankedPairs, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _annotated_pairs_by_row(
+    truth: GroundTruth, ranked: RankedPairs, labels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """
     PredCls and SGCls: the p predicted pairs of which a relation is annotated.
 
     Returns:
-        Their rows (p,) by descending score; and (r, p) bool, whether a pair is that of relation i and both its labels are right.
+        Their rows (p,) by descending score; and (r, p) bool, whether a pair is that of relation i and both its labels
+        are right.
     """
     subjects, objects = truth.relations[:, 0], truth.relations[:, 1]
     is_annotated = np.zeros((len(labels), len(labels)), dtype=bool)
@@ -68,15 +76,21 @@ def _annotated_pairs_by_row(truth: GroundTruth, ranked: RankedPairs, labels: np.
     return listed, held
 
 
-def _annotated_pairs_by_overlap(truth: GroundTruth, ranked: RankedPairs, same: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """SGDet: as _annotated_pairs_by_row; an object stands for any annotated one of its label that it overlaps (`same`)."""
+def _annotated_pairs_by_overlap(
+    truth: GroundTruth, ranked: RankedPairs, same: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """
+    SGDet: as _annotated_pairs_by_row; an object stands for any annotated one of its label that it overlaps (`same`).
+    """
     stands = same.any(axis=0)
     listed = np.flatnonzero(stands[ranked.pairs[:, 0]] & stands[ranked.pairs[:, 1]])
     listed = listed[np.argsort(-ranked.scores[listed], kind="stable")]
     return listed, matching.pair_hits(same, truth.relations[:, :2], ranked.pairs[listed])
 
 
-def _phrase_hits(agree: np.ndarray, truth: GroundTruth, found: Prediction, pairs: np.ndarray, iou_threshold: float) -> np.ndarray:
+def _phrase_hits(
+    agree: np.ndarray, truth: GroundTruth, found: Prediction, pairs: np.ndarray, iou_threshold: float
+) -> np.ndarray:
     """(r, p) bool: predicates `agree`, so do both labels, and the boxes around the pairs overlap by the threshold."""
     true_pairs = truth.relations[:, :2]
     true_labels, labels = truth.labels[true_pairs], found.labels[pairs]

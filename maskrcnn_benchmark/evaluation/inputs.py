@@ -46,17 +46,24 @@ def _take(source: Mapping[str, Any], key: str, whose: str, dtype: type | None, c
 def _same_length(whose: str, **arrays: np.ndarray) -> None:
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
-        raise UserError(f"{whose}: these must be of one length, got {', '.join(f'{name} {n}' for name, n in lengths.items())}")
+        raise UserError(
+            f"{whose}: these must be of one length, got {', '.join(f'{name} {n}' for name, n in lengths.items())}"
+        )
 
 
 def _check_rows(whose: str, key: str, rows: np.ndarray, boxes: int) -> None:
     if rows.size and (rows.min() < 0 or rows.max() >= boxes):
-        raise UserError(f"{whose}['{key}'] points at boxes {rows.min()} to {rows.max()}, there are {boxes} (counted from 0)")
+        raise UserError(
+            f"{whose}['{key}'] points at boxes {rows.min()} to {rows.max()}, there are {boxes} (counted from 0)"
+        )
 
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """Annotations of an image: boxes (n, 4) float32 xyxy, labels (n,), relations (r, 3) subject row, object row, predicate."""
+    """
+    Annotations of an image: boxes (n, 4) float32 xyxy, labels (n,), relations (r, 3) subject row, object row,
+    predicate.
+    """
 
     boxes: np.ndarray
     labels: np.ndarray
@@ -66,7 +73,8 @@ class GroundTruth:
     def read(cls, source: Mapping[str, Any], num_predicates: int) -> "GroundTruth":
         """
         Raises:
-            UserError: a missing key, another shape or length, a row without a box, a predicate that is not 1 … num_predicates - 1.
+            UserError: a missing key, another shape or length, a row without a box, a predicate that is not 1 …
+                num_predicates - 1.
         """
         boxes = _take(source, "boxes", "ground truth", np.float32, 4)
         labels = _take(source, "labels", "ground truth", np.int64, None)
@@ -85,8 +93,8 @@ class GroundTruth:
 @dataclass(frozen=True)
 class Prediction:
     """
-    What a model says of an image: boxes (n, 4) float32, labels (n,), scores (n,) or None (all 1), pairs (m, 2) rows of the boxes,
-    predicate_scores (m, K) float32 or float64 with the background in column 0.
+    What a model says of an image: boxes (n, 4) float32, labels (n,), scores (n,) or None (all 1), pairs (m, 2) rows of
+    the boxes, predicate_scores (m, K) float32 or float64 with the background in column 0.
     """
 
     boxes: np.ndarray
@@ -99,9 +107,11 @@ class Prediction:
     def read(cls, source: Mapping[str, Any], num_predicates: int, given: GroundTruth | None = None) -> "Prediction":
         """
         Args:
-            given: PredCls: objects are these, with scores of 1, whatever the prediction says of boxes, labels and scores.
+            given: PredCls: objects are these, with scores of 1, whatever the prediction says of boxes, labels and
+                scores.
         Raises:
-            UserError: a missing key, another shape or length, a row without a box, object scores that are negative or not finite.
+            UserError: a missing key, another shape or length, a row without a box, object scores that are negative or
+                not finite.
         """
         pairs = _take(source, "pairs", "prediction", np.int64, 2)
         probabilities = _take(source, "predicate_scores", "prediction", None, num_predicates)
@@ -122,5 +132,6 @@ def check_scores(key: str, scores: np.ndarray) -> None:
     """UserError unless these scores of a prediction can be probabilities: finite and not negative."""
     if scores.size and not (scores.min() >= 0 and scores.max() < np.inf):  # a NaN fails both comparisons
         raise UserError(
-            f"prediction['{key}'] must be finite and not negative (probabilities, not logits), got {scores.min()} to {scores.max()}"
+            f"prediction['{key}'] must be finite and not negative (probabilities, not logits), got {scores.min()} to"
+            f" {scores.max()}"
         )

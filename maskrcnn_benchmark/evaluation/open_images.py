@@ -1,4 +1,7 @@
-"""The metrics of the Open Images visual relationship challenge, as PySGG computes them: docs/metrics.md has the definitions."""
+"""
+The metrics of the Open Images visual relationship challenge, as PySGG computes them: docs/metrics.md has the
+definitions.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -22,7 +25,8 @@ AP_THRESHOLD = 0.5
 
 class OpenImagesEvaluator:
     """
-    R@K over the whole set, AP per predicate of relations and of phrases, their means, and score_wtd. Streamed and mergeable.
+    R@K over the whole set, AP per predicate of relations and of phrases, their means, and score_wtd. Streamed and
+    mergeable.
 
     Args:
         num_predicates: K, the background counted.
@@ -30,11 +34,17 @@ class OpenImagesEvaluator:
         iou_threshold: of recall.
     """
 
-    def __init__(self, num_predicates: int, predicate_names: Sequence[str] | None = None, iou_threshold: float = 0.5) -> None:
+    def __init__(
+        self, num_predicates: int, predicate_names: Sequence[str] | None = None, iou_threshold: float = 0.5
+    ) -> None:
         if predicate_names is not None and len(predicate_names) != num_predicates:
-            raise UserError(f"OpenImagesEvaluator: {len(predicate_names)} predicate names for {num_predicates} predicates")
+            raise UserError(
+                f"OpenImagesEvaluator: {len(predicate_names)} predicate names for {num_predicates} predicates"
+            )
         self.num_predicates = num_predicates
-        self.predicate_names = [str(i) for i in range(num_predicates)] if predicate_names is None else list(predicate_names)
+        self.predicate_names = (
+            [str(i) for i in range(num_predicates)] if predicate_names is None else list(predicate_names)
+        )
         self.iou_threshold = float(iou_threshold)
         self.image_ids: list[int | str] = []
         self._true_counts = np.zeros(num_predicates, dtype=np.int64)
@@ -42,7 +52,9 @@ class OpenImagesEvaluator:
         # Detections of each image: (d,) predicate, (d,) score, (d, 2) whether a true positive of relations, of phrases.
         self._detections: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
 
-    def update(self, prediction: Mapping[str, Any], groundtruth: Mapping[str, Any], *, image_id: int | str | None = None) -> None:
+    def update(
+        self, prediction: Mapping[str, Any], groundtruth: Mapping[str, Any], *, image_id: int | str | None = None
+    ) -> None:
         """
         Takes an image, in the form of SceneGraphEvaluator.update.
 
@@ -60,7 +72,9 @@ class OpenImagesEvaluator:
         ranks = matching.first_hits(agree & (relation_overlaps >= self.iou_threshold), LIMIT)
         self._found += [(ranks < k).sum() for k in K_VALUES]
         self._true_counts += np.bincount(truth.relations[:, 2], minlength=self.num_predicates)
-        positives = np.column_stack([true_positives(agree, overlaps) for overlaps in (relation_overlaps, phrase_overlaps)])
+        positives = np.column_stack(
+            [true_positives(agree, overlaps) for overlaps in (relation_overlaps, phrase_overlaps)]
+        )
         self._detections.append((predicates, scores, positives))
         self.image_ids.append(len(self.image_ids) if image_id is None else image_id)
 
@@ -74,7 +88,10 @@ class OpenImagesEvaluator:
         self.image_ids.extend(other.image_ids)
 
     def summary(self) -> dict[str, Any]:
-        """R (by K), mAP_rel, wmAP_rel, mAP_phr, wmAP_phr, score_wtd, per_predicate AP; None where no relation is annotated."""
+        """
+        R (by K), mAP_rel, wmAP_rel, mAP_phr, wmAP_phr, score_wtd, per_predicate AP; None where no relation is
+        annotated.
+        """
         total = int(self._true_counts.sum())
         recall = {str(k): int(found) / total if total else None for k, found in zip(K_VALUES, self._found, strict=True)}
         precisions = self._average_precisions()
@@ -85,7 +102,9 @@ class OpenImagesEvaluator:
             summary[f"mAP_{kind}"] = math.fsum(values[p] for p in present) / len(present) if present else None
             weighted = math.fsum(values[p] * int(self._true_counts[p]) for p in present)
             summary[f"wmAP_{kind}"] = weighted / total if total else None
-        summary["score_wtd"] = 0.2 * recall["50"] + 0.4 * summary["wmAP_rel"] + 0.4 * summary["wmAP_phr"] if total else None
+        summary["score_wtd"] = (
+            0.2 * recall["50"] + 0.4 * summary["wmAP_rel"] + 0.4 * summary["wmAP_phr"] if total else None
+        )
         summary["per_predicate"] = {
             name: {f"AP_{kind}": precisions[kind][p] if self._true_counts[p] else None for kind in precisions}
             for p, name in enumerate(self.predicate_names)
@@ -104,7 +123,11 @@ class OpenImagesEvaluator:
         predicates, positives = predicates[ranked], positives[ranked]
         return {
             kind: [
-                average_precision(positives[predicates == p, column], int(self._true_counts[p])) if self._true_counts[p] else 0.0
+                (
+                    average_precision(positives[predicates == p, column], int(self._true_counts[p]))
+                    if self._true_counts[p]
+                    else 0.0
+                )
                 for p in range(self.num_predicates)
             ]
             for column, kind in enumerate(("rel", "phr"))
@@ -113,8 +136,8 @@ class OpenImagesEvaluator:
 
 def ranked_relations(found: Prediction) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
-    The relations of an image that count: of every pair the 2 best predicates, of these the 100 best by predicate score times both object
-    scores, without those at 1e-5 or below.
+    The relations of an image that count: of every pair the 2 best predicates, of these the 100 best by predicate score
+    times both object scores, without those at 1e-5 or below.
 
     Returns:
         pairs (d, 2), predicates (d,), scores (d,) float64, descending.
@@ -129,7 +152,10 @@ def ranked_relations(found: Prediction) -> tuple[np.ndarray, np.ndarray, np.ndar
 
 
 def _overlaps(truth: GroundTruth, found: Prediction, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of r annotated and d predicted relations (r, d): the smaller of subject and object IoU, and the IoU of the boxes around both."""
+    """
+    Of r annotated and d predicted relations (r, d): the smaller of subject and object IoU, and the IoU of the boxes
+    around both.
+    """
     iou = matching.overlaps(truth.boxes[:, None], found.boxes[None])
     subjects, objects = truth.relations[:, 0], truth.relations[:, 1]
     relation = np.minimum(iou[subjects][:, pairs[:, 0]], iou[objects][:, pairs[:, 1]])
@@ -140,8 +166,9 @@ def _overlaps(truth: GroundTruth, found: Prediction, pairs: np.ndarray) -> tuple
 
 def true_positives(agree: np.ndarray, overlaps: np.ndarray) -> np.ndarray:
     """
-    Which detections of an image are true positives. Each looks at the annotation, of those that agree in labels and predicate, that it
-    overlaps most; it is one if the overlap is above 0.5 and no detection before it took that annotation.
+    Which detections of an image are true positives. Each looks at the annotation, of those that agree in labels and
+    predicate, that it overlaps most; it is one if the overlap is above 0.5 and no detection before it took that
+    annotation.
 
     Args:
         agree, overlaps: (r, d), detections by descending score.

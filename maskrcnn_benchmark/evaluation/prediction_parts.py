@@ -75,8 +75,8 @@ def distinct_ids(given: Sequence[Any], what: str) -> list[int | str]:
             raise UserError(f"{what}: image {number} (from 0): image_id {error}") from error
         if key in places:
             raise UserError(
-                f"{what}: image {shown(image_id)} is there twice, at {places[key]} and {number} (from 0), and would count twice; runs of "
-                "several processes must not fill their last batch"
+                f"{what}: image {shown(image_id)} is there twice, at {places[key]} and {number} (from 0), and would"
+                " count twice; runs of several processes must not fill their last batch"
             )
         places[key] = number
         text = isinstance(image_id, str) and not (image_id.isascii() and image_id.isdigit())
@@ -104,7 +104,9 @@ def group_images(archive: ArrayFile, group: str, file: Path) -> Iterator[dict[st
             counts[rows] = counts_of(archive, group + rows, file)
         array = np.atleast_1d(archive.read(group + name))
         if len(array) != counts[rows].sum():
-            raise UserError(f"predictions {file}: {group}{name} has {len(array)} rows, {rows} adds up to {counts[rows].sum()}")
+            raise UserError(
+                f"predictions {file}: {group}{name} has {len(array)} rows, {rows} adds up to {counts[rows].sum()}"
+            )
         parts[name] = np.split(array, np.cumsum(counts[rows])[:-1])
     images = len(counts["n_pred_boxes"])
     if any(len(count) != images for count in counts.values()):
@@ -119,7 +121,10 @@ def group_images(archive: ArrayFile, group: str, file: Path) -> Iterator[dict[st
 
 
 def checked_arrays(arrays: dict[str, np.ndarray], where: str) -> dict[str, np.ndarray]:
-    """Arrays of one side of an image, with the right number of columns; whole numbers where they must be, no box that is not finite."""
+    """
+    Arrays of one side of an image, with the right number of columns; whole numbers where they must be, no box that is
+    not finite.
+    """
     kinds = {key: (name, columns) for name, (_, _, key, columns) in ARRAYS.items()}
     checked = {}
     for key, array in arrays.items():

@@ -1,19 +1,20 @@
 """
-Predictions on disk: what SceneGraphEvaluator.update takes, image by image, so that figures can be had again without a model.
+Predictions on disk: what SceneGraphEvaluator.update takes, image by image, so that figures can be had again without a
+model.
 
 The npz form is a zip of plain arrays. Images lie one after the other, and n_* say how many rows each has:
 
     n_pred_boxes (I,)   pred_boxes (·, 4) xyxy pixels, pred_labels (·,), pred_scores (·,)
-    n_pred_rels (I,)    rel_pair_idxs (·, 2) rows of the image's boxes, pred_rel_scores (·, K) with the background in column 0
-    n_gt_boxes (I,)     gt_boxes (·, 4), gt_labels (·,)            } left out where the ground truth is to come
+    n_pred_rels (I,)    rel_pair_idxs (·, 2) rows of the image's boxes, pred_rel_scores (·, K) with the background in
+    column 0 n_gt_boxes (I,)     gt_boxes (·, 4), gt_labels (·,)            } left out where the ground truth is to come
     n_gt_rels (I,)      gt_rels (·, 3) subject, object, predicate  } from a data set
     image_ids (I,)      integers or text; may be absent
 
-so np.savez_compressed writes one in a line. A long file holds several such groups, under "00000/n_pred_boxes" and so on. Beside them may
-stand `header`, JSON text with mode, predicates and objects (names, background first) and dataset; `zeroshot_triplets` (t, 3);
-`train_counts` (K,). The JSON form is one object with the header's keys and "images": a list of {"image_id", "boxes", "labels", "scores",
-"pairs", "predicate_scores", "groundtruth": {"boxes", "labels", "relations"}}. A folder of npz files counts as one, in order of names;
-hidden files are left out.
+so np.savez_compressed writes one in a line. A long file holds several such groups, under "00000/n_pred_boxes" and so
+on. Beside them may stand `header`, JSON text with mode, predicates and objects (names, background first) and dataset;
+`zeroshot_triplets` (t, 3); `train_counts` (K,). The JSON form is one object with the header's keys and "images": a list
+of {"image_id", "boxes", "labels", "scores", "pairs", "predicate_scores", "groundtruth": {"boxes", "labels",
+"relations"}}. A folder of npz files counts as one, in order of names; hidden files are left out.
 """
 
 import json
@@ -58,7 +59,8 @@ class SavedImage:
 
 class PredictionWriter:
     """
-    Writes an npz of predictions as they come: `with PredictionWriter(path, mode="predcls", ...) as writer: writer.add(...)`.
+    Writes an npz of predictions as they come: `with PredictionWriter(path, mode="predcls", ...) as writer:
+    writer.add(...)`.
 
     The file appears under its name when the block ends, and not at all if it raises.
 
@@ -95,7 +97,9 @@ class PredictionWriter:
         self._images: list[tuple[int | str, Mapping[str, Any], Mapping[str, Any] | None]] = []
         self._groups = 0
 
-    def add(self, image_id: int | str, prediction: Mapping[str, Any], groundtruth: Mapping[str, Any] | None = None) -> None:
+    def add(
+        self, image_id: int | str, prediction: Mapping[str, Any], groundtruth: Mapping[str, Any] | None = None
+    ) -> None:
         """Adds an image, in the form of SceneGraphEvaluator.update; all images have a ground truth or none has."""
         self._images.append((image_id, prediction, groundtruth))
         if len(self._images) == IMAGES_A_GROUP:
@@ -147,16 +151,21 @@ class PredictionFile:
         zeroshot_triplets (t, 3), train_counts (K,): or None.
         num_predicates: K.
         has_groundtruth: whether its images carry annotations.
-        image_ids: of all images in their order, each once; numbers, or text that is none. Positions where `names_images` is False.
+        image_ids: of all images in their order, each once; numbers, or text that is none. Positions where
+            `names_images` is False.
     Raises:
-        UserError: no such file, a damaged one, an image twice, or values that are missing, of a wrong type or of lengths that do not fit;
-            the message names the file, and the image or array.
+        UserError: no such file, a damaged one, an image twice, or values that are missing, of a wrong type or of
+            lengths that do not fit; the message names the file, and the image or array.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._what = f"predictions {self.path}"
-        files = sorted(file for file in self.path.glob("*.npz") if not file.name.startswith(".")) if self.path.is_dir() else [self.path]
+        files = (
+            sorted(file for file in self.path.glob("*.npz") if not file.name.startswith("."))
+            if self.path.is_dir()
+            else [self.path]
+        )
         if not files or not files[0].exists():
             what = "a folder without .npz files" if self.path.is_dir() else "no such file"
             raise UserError(f"{self._what}: {what}; TEST.SAVE_PREDICTIONS True writes them")
@@ -171,13 +180,17 @@ class PredictionFile:
         self.names_images = any(image_id is not None for image_id in given)
         self.image_ids = distinct_ids(given, self._what)
         first = next(iter(self), None)
-        self.num_predicates = len(self.predicates) or (0 if first is None else first.prediction["predicate_scores"].shape[1])
+        self.num_predicates = len(self.predicates) or (
+            0 if first is None else first.prediction["predicate_scores"].shape[1]
+        )
         self.has_groundtruth = first is not None and first.groundtruth is not None
 
     def __iter__(self) -> Iterator[SavedImage]:
         numbers = iter(range(len(self.image_ids)))
         had_truth: bool | None = None
-        for number, sides in zip(numbers, self._json_images() if self._json is not None else self._npz_images(), strict=True):
+        for number, sides in zip(
+            numbers, self._json_images() if self._json is not None else self._npz_images(), strict=True
+        ):
             where = f"{self._what}: image {number} (from 0), id {shown(self.image_ids[number])}"
             if had_truth is not None and had_truth != bool(sides["groundtruth"]):
                 raise UserError(f"{where}: has {'no' if had_truth else 'a'} groundtruth, unlike the images before it")
@@ -210,14 +223,18 @@ class PredictionFile:
                 continue
             ids = archive.read(f"{group}image_ids")
             if ids.shape != (images,):
-                raise UserError(f"predictions {file}: {group}image_ids is {ids.shape}, expected one for each of {images} images")
+                raise UserError(
+                    f"predictions {file}: {group}image_ids is {ids.shape}, expected one for each of {images} images"
+                )
             yield from ids.tolist()
 
     def _groups(self) -> Iterator[tuple[Path, ArrayFile, str]]:
         """Each group of arrays: its file, open, and what its names begin with."""
         for file in self._files:
             with ArrayFile(file, f"predictions {file}") as archive:
-                for group in sorted({name.rpartition("/")[0] for name in archive.names if name.rpartition("/")[2] == "n_pred_boxes"}):
+                for group in sorted(
+                    {name.rpartition("/")[0] for name in archive.names if name.rpartition("/")[2] == "n_pred_boxes"}
+                ):
                     yield file, archive, f"{group}/" if group else ""
 
     def _npz_images(self) -> Iterator[dict[str, dict[str, np.ndarray]]]:
@@ -235,7 +252,15 @@ class PredictionFile:
                     continue
                 place = f"{where}: {whose}"
                 rows = fields(whole[whose], place, **{key: list})[0]
-                width = columns if columns != -1 else len(rows[0]) if rows and isinstance(rows[0], list) else len(self.predicates)
-                table = number_table(rows, width, whole=name not in FLOATS, where=lambda row, at=f"{place} '{key}'": f"{at}, row {row},")
+                width = (
+                    columns
+                    if columns != -1
+                    else len(rows[0])
+                    if rows and isinstance(rows[0], list)
+                    else len(self.predicates)
+                )
+                table = number_table(
+                    rows, width, whole=name not in FLOATS, where=lambda row, at=f"{place} '{key}'": f"{at}, row {row},"
+                )
                 sides[whose][key] = table.astype(np.float32) if name in FLOATS else table
             yield sides

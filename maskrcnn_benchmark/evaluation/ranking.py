@@ -1,4 +1,6 @@
-"""The order in which predicted relations count: by score, descending; equal scores keep the order in which they came."""
+"""
+The order in which predicted relations count: by score, descending; equal scores keep the order in which they came.
+"""
 
 from dataclasses import dataclass
 
@@ -27,7 +29,10 @@ class RankedPairs:
 
 
 def top(scores: np.ndarray, limit: int) -> np.ndarray:
-    """Positions of the `limit` highest scores (m,), descending, equal ones in the order they came in; all of them if there are fewer."""
+    """
+    Positions of the `limit` highest scores (m,), descending, equal ones in the order they came in; all of them if there
+    are fewer.
+    """
     negative = -scores
     if len(scores) <= limit:
         return negative.argsort(kind="stable")
@@ -52,7 +57,8 @@ def rank_pairs(
         pairs: (m, 2), m at least 1.
         probabilities: (m, K), C-contiguous; column 0 is not read.
         boxes, labels, object_scores: of the n predicted objects; no scores means all 1.
-        nms_threshold: overlap from which pairs of the same labels compete for a predicate (PE-Net's rel_nms); None leaves it out.
+        nms_threshold: overlap from which pairs of the same labels compete for a predicate (PE-Net's rel_nms); None
+            leaves it out.
     Raises:
         UserError: probabilities that are not finite, or a pair whose best one is negative (logits, not probabilities).
     """
@@ -93,8 +99,14 @@ def unconstrained(ranked: RankedPairs, limit: int) -> tuple[np.ndarray, np.ndarr
 def suppressed_predicates(
     pairs: np.ndarray, probabilities: np.ndarray, boxes: np.ndarray, labels: np.ndarray, threshold: float
 ) -> np.ndarray:
-    """A predicate (m,) for every pair, so that pairs of the same things do not share one where that can be helped; see relation_nms."""
+    """
+    A predicate (m,) for every pair, so that pairs of the same things do not share one where that can be helped; see
+    relation_nms.
+    """
     subjects, objects = torch.from_numpy(pairs.T.copy())
     boxes, labels = torch.from_numpy(boxes), torch.from_numpy(labels)
     foreground = torch.from_numpy(probabilities[:, 1:].copy())
-    return relation_nms(foreground, labels[subjects], labels[objects], boxes[subjects], boxes[objects], threshold).numpy() + 1
+    return (
+        relation_nms(foreground, labels[subjects], labels[objects], boxes[subjects], boxes[objects], threshold).numpy()
+        + 1
+    )

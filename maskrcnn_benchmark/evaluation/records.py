@@ -1,4 +1,7 @@
-"""What the evaluator remembers: a few integers an annotated relation, so that memory follows the ground truth and nothing is rounded."""
+"""
+What the evaluator remembers: a few integers an annotated relation, so that memory follows the ground truth and nothing
+is rounded.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -76,7 +79,10 @@ class RelationRecords:
 
 @dataclass(frozen=True)
 class Counts:
-    """Annotated relations counted by image and predicate; only cells that have any. Dims: C cells, at most one an image and predicate."""
+    """
+    Annotated relations counted by image and predicate; only cells that have any. Dims: C cells, at most one an image
+    and predicate.
+    """
 
     image: np.ndarray  # (C,)
     predicate: np.ndarray  # (C,)

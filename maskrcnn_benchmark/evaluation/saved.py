@@ -36,7 +36,8 @@ class Setting:
         train_dataset: catalog name of a training split: zero-shot triplets, head, body and tail, and FREQ come from it.
         zeroshot_triplets: (t, 3).
         open_images: the figures of the Open Images challenge too.
-        partial: the file may hold a part of the data set's images; the figures are then of that part, and "coverage" says so.
+        partial: the file may hold a part of the data set's images; the figures are then of that part, and "coverage"
+            says so.
     """
 
     mode: str | None = None
@@ -56,7 +57,9 @@ class Annotations:
         entry = dataset_entry(name)
         source = read_source(entry)
         self.name = name
-        self._dataset = SceneGraphDataset(source, entry.split, image_dir=entry.files["images"], num_val=entry.num_val, with_relations=False)
+        self._dataset = SceneGraphDataset(
+            source, entry.split, image_dir=entry.files["images"], num_val=entry.num_val, with_relations=False
+        )
         self.meta = self._dataset.meta
         self._index = {self._dataset.get_img_info(i)["image_id"]: i for i in range(len(self._dataset))}
 
@@ -71,7 +74,11 @@ class Annotations:
 
     def __getitem__(self, image_id: int | str) -> dict[str, Any]:
         target = self._dataset.get_groundtruth(self._row(image_id))
-        return {"boxes": target.bbox, "labels": target.get_field("labels"), "relations": target.get_field("relation_tuple")}
+        return {
+            "boxes": target.bbox,
+            "labels": target.get_field("labels"),
+            "relations": target.get_field("relation_tuple"),
+        }
 
     def image(self, image_id: int | str) -> np.ndarray:
         """The image's pixels, (h, w, 3) uint8 RGB. UserError if its file is missing or damaged."""
@@ -91,17 +98,26 @@ def evaluate_saved(file: PredictionFile, setting: Setting) -> tuple[SceneGraphEv
     Returns:
         The evaluator, for the bootstrap, and the dict of metrics.json.
     Raises:
-        UserError: no ground truth in the file and no data set named, an unknown mode, other names of classes or predicates than the data
-            set's, an image that the data set lacks, or without `partial` one of its images that the file lacks.
+        UserError: no ground truth in the file and no data set named, an unknown mode, other names of classes or
+            predicates than the data set's, an image that the data set lacks, or without `partial` one of its images
+            that the file lacks.
     """
     mode = setting.mode or file.mode
     if mode not in MODES:
-        raise UserError(f"predictions {file.path}: the mode is {mode or 'not in the file'}; --mode must say one of {', '.join(MODES)}")
+        raise UserError(
+            f"predictions {file.path}: the mode is {mode or 'not in the file'}; --mode must say one of"
+            f" {', '.join(MODES)}"
+        )
     annotations = Annotations(setting.dataset) if setting.dataset else None
     if annotations is None and not file.has_groundtruth:
-        raise UserError(f"predictions {file.path}: no ground truth in the file; --dataset must name the data set that they are of")
+        raise UserError(
+            f"predictions {file.path}: no ground truth in the file; --dataset must name the data set that they are of"
+        )
     training = training_statistics(setting.train_dataset) if setting.train_dataset else None
-    for name, meta in ((setting.dataset, annotations and annotations.meta), (setting.train_dataset, training and training.meta)):
+    for name, meta in (
+        (setting.dataset, annotations and annotations.meta),
+        (setting.train_dataset, training and training.meta),
+    ):
         if meta:
             _check_names(file, meta, name)
     coverage = _coverage(file, annotations, partial=setting.partial) if annotations else None
@@ -147,28 +163,37 @@ def _check_names(file: PredictionFile, meta: DatasetMeta, name: str) -> None:
         given, wanted = getattr(file, kind), getattr(meta, kind)
         if not given or given == wanted:
             continue
-        row = next((i for i, (a, b) in enumerate(zip(given, wanted, strict=False)) if a != b), min(len(given), len(wanted)))
+        row = next(
+            (i for i, (a, b) in enumerate(zip(given, wanted, strict=False)) if a != b), min(len(given), len(wanted))
+        )
         have, want = (shown(names[row]) if row < len(names) else "none" for names in (given, wanted))
         raise UserError(
-            f"predictions {file.path}: its {kind} are not those of data set {name}, or in another order: number {row} is {have} in the "
-            f"file, {want} in the data set ({len(given)} and {len(wanted)} names); put names and columns in the data set's order"
+            f"predictions {file.path}: its {kind} are not those of data set {name}, or in another order: number {row}"
+            f" is {have} in the file, {want} in the data set ({len(given)} and {len(wanted)} names); put names and"
+            " columns in the data set's order"
         )
 
 
 def _coverage(file: PredictionFile, annotations: Annotations, *, partial: bool) -> dict[str, int] | None:
     """None where the file has every image that figures are means over; else how many of them."""
     if not file.names_images:
-        raise UserError(f"predictions {file.path}: its images have no image_id, by which they would meet data set {annotations.name}")
+        raise UserError(
+            f"predictions {file.path}: its images have no image_id, by which they would meet data set"
+            f" {annotations.name}"
+        )
     if file.dataset and file.dataset != annotations.name:
-        logger.warning("predictions %s: made on %s by its own word, evaluated on %s", file.path, file.dataset, annotations.name)
+        logger.warning(
+            "predictions %s: made on %s by its own word, evaluated on %s", file.path, file.dataset, annotations.name
+        )
     wanted, given = annotations.related_images(), {image_number(image_id) for image_id in file.image_ids}
     missing = [image for image in wanted if image not in given]
     if not missing:
         return None
     if not partial:
         raise UserError(
-            f"predictions {file.path}: {len(missing)} of the {len(wanted)} images with a relation of data set {annotations.name} are "
-            f"missing, such as {missing[0]}; figures of a part are not the data set's: --partial asks for them all the same"
+            f"predictions {file.path}: {len(missing)} of the {len(wanted)} images with a relation of data set"
+            f" {annotations.name} are missing, such as {missing[0]}; figures of a part are not the data set's:"
+            " --partial asks for them all the same"
         )
     return {"images": len(wanted) - len(missing), "of": len(wanted)}
 
@@ -191,7 +216,8 @@ class _PartsOfImages:
     def warn(self, file: PredictionFile) -> None:
         if self._in_parts:
             logger.warning(
-                "predictions %s: %d of %d boxes (%.1f %%) lie between 0 and 1, first in image %s: pixels are expected, not parts",
+                "predictions %s: %d of %d boxes (%.1f %%) lie between 0 and 1, first in image %s: pixels are expected, "
+                "not parts",
                 file.path, self._in_parts, self._boxes, 100 * self._in_parts / self._boxes, self._example,
             )  # fmt: skip
 
@@ -207,14 +233,18 @@ class _Baseline:
         pairs = prediction["pairs"][np.lexsort(prediction["pairs"].T[::-1])]
         labels = np.asarray(groundtruth["labels"] if self._evaluator.mode == "predcls" else prediction["labels"])[pairs]
         scores = self._frequency.predicate_scores(labels[:, 0], labels[:, 1])
-        self._evaluator.update(prediction | {"pairs": pairs, "predicate_scores": scores}, groundtruth, image_id=image_id)
+        self._evaluator.update(
+            prediction | {"pairs": pairs, "predicate_scores": scores}, groundtruth, image_id=image_id
+        )
 
     def summary(self) -> dict[str, Any]:
         whole = self._evaluator.summary()
         return {name: whole[name] for name in ("R", "mR", "F")}
 
 
-def _zero_shot(file: PredictionFile, setting: Setting, annotations: Annotations | None, training: Any) -> np.ndarray | None:
+def _zero_shot(
+    file: PredictionFile, setting: Setting, annotations: Annotations | None, training: Any
+) -> np.ndarray | None:
     """The triplets that the setting names; else those that the training data set lacks; else the file's."""
     if setting.zeroshot_triplets is not None:
         return setting.zeroshot_triplets

@@ -1,4 +1,7 @@
-"""Recall of scene graphs, streamed: an image's predictions are reduced to the ranks of its annotated relations and dropped."""
+"""
+Recall of scene graphs, streamed: an image's predictions are reduced to the ranks of its annotated relations and
+dropped.
+"""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -20,14 +23,17 @@ REL_NMS_THRESHOLD = 0.6
 
 class SceneGraphEvaluator:
     """
-    R, mR, zR, their forms without graph constraint, A, accR, F, recall per predicate, confusion; for SGDet phrase detection too.
+    R, mR, zR, their forms without graph constraint, A, accR, F, recall per predicate, confusion; for SGDet phrase
+    detection too.
 
-    docs/metrics.md defines each figure. State is integers, sums are exact: any order of images and any sharding gives the same bits.
+    docs/metrics.md defines each figure. State is integers, sums are exact: any order of images and any sharding gives
+    the same bits.
 
     Dims: n objects, m pairs, r annotated relations, K predicates.
 
     Args:
-        mode: "predcls" (boxes and labels are the annotated ones, object scores 1), "sgcls" (boxes are the annotated ones) or "sgdet".
+        mode: "predcls" (boxes and labels are the annotated ones, object scores 1), "sgcls" (boxes are the annotated
+            ones) or "sgdet".
         num_predicates: K, the background counted.
         predicate_names: K names, background first; None makes "1", "2", ….
         zeroshot_triplets: (t, 3) subject label, object label, predicate that occur in the test set and not in training.
@@ -51,19 +57,26 @@ class SceneGraphEvaluator:
         if str(mode) not in MODES:
             raise UserError(f"SceneGraphEvaluator: mode must be one of {', '.join(MODES)}, got '{mode}'")
         if not 0 < float(iou_threshold) <= 1:
-            raise UserError(f"SceneGraphEvaluator: the IoU threshold must lie above 0 and be at most 1, got {iou_threshold}")
+            raise UserError(
+                f"SceneGraphEvaluator: the IoU threshold must lie above 0 and be at most 1, got {iou_threshold}"
+            )
         for name, values in (("predicate_names", predicate_names), ("train_counts", train_counts)):
             if values is not None and len(values) != num_predicates:
                 raise UserError(
-                    f"SceneGraphEvaluator: {name} has {len(values)} entries, num_predicates is {num_predicates} (background counted)"
+                    f"SceneGraphEvaluator: {name} has {len(values)} entries, num_predicates is {num_predicates}"
+                    " (background counted)"
                 )
         self.mode = str(mode)
         self.num_predicates = num_predicates
-        self.predicate_names = [str(i) for i in range(num_predicates)] if predicate_names is None else list(predicate_names)
+        self.predicate_names = (
+            [str(i) for i in range(num_predicates)] if predicate_names is None else list(predicate_names)
+        )
         self.iou_threshold = float(iou_threshold)
         self.rel_nms = bool(rel_nms)
         self.train_counts = None if train_counts is None else as_array(train_counts).astype(np.int64)
-        triplets = np.zeros((0, 3), np.int64) if zeroshot_triplets is None else as_array(zeroshot_triplets).astype(np.int64)
+        triplets = (
+            np.zeros((0, 3), np.int64) if zeroshot_triplets is None else as_array(zeroshot_triplets).astype(np.int64)
+        )
         self._zero_shot = np.unique(triplets.reshape(-1, 3), axis=0)
         self._zero_shot_keys = np.sort(self._triplet_keys(*self._zero_shot.T))
         self._knows_zero_shot = zeroshot_triplets is not None
@@ -73,33 +86,45 @@ class SceneGraphEvaluator:
 
     # --- an image arrives ---
 
-    def update(self, prediction: Mapping[str, Any], groundtruth: Mapping[str, Any], *, image_id: int | str | None = None) -> None:
+    def update(
+        self, prediction: Mapping[str, Any], groundtruth: Mapping[str, Any], *, image_id: int | str | None = None
+    ) -> None:
         """
         Takes an image's predictions and annotations, numpy arrays or torch tensors.
 
         Args:
-            prediction: boxes (n, 4) xyxy pixels, labels (n,), scores (n,), pairs (m, 2) rows of the boxes, predicate_scores (m, K) with the
-                background column. PredCls reads only the last two; pairs are then rows of the annotated boxes, as they are in SGCls.
-            groundtruth: boxes (n, 4), labels (n,), relations (r, 3) subject row, object row, predicate; in the frame of the prediction.
+            prediction: boxes (n, 4) xyxy pixels, labels (n,), scores (n,), pairs (m, 2) rows of the boxes,
+                predicate_scores (m, K) with the background column. PredCls reads only the last two; pairs are then rows
+                of the annotated boxes, as they are in SGCls.
+            groundtruth: boxes (n, 4), labels (n,), relations (r, 3) subject row, object row, predicate; in the frame of
+                the prediction.
             image_id: anything that tells images apart, to pair them with another evaluator's; their number by default.
         Raises:
-            UserError: a missing key, wrong shapes, rows without a box, scores that are no probabilities. Nothing is counted then.
+            UserError: a missing key, wrong shapes, rows without a box, scores that are no probabilities. Nothing is
+                counted then.
         """
         truth = GroundTruth.read(groundtruth, self.num_predicates)
         found = Prediction.read(prediction, self.num_predicates, given=truth if self.mode == "predcls" else None)
         if self.mode == "sgcls" and len(found.boxes) != len(truth.boxes):
-            raise UserError(f"SGCls predicts on the annotated boxes: there are {len(truth.boxes)}, the prediction has {len(found.boxes)}")
+            raise UserError(
+                f"SGCls predicts on the annotated boxes: there are {len(truth.boxes)}, the prediction has"
+                f" {len(found.boxes)}"
+            )
         rows = new_rows(len(truth.relations))
         if len(rows):
             rows[:, 0] = truth.relations[:, 2]
             rows[:, 1] = self._is_zero_shot(truth)
             if len(found.pairs):
-                fill_ranks(rows, self.mode, truth, found, self.iou_threshold, REL_NMS_THRESHOLD if self.rel_nms else None)
+                fill_ranks(
+                    rows, self.mode, truth, found, self.iou_threshold, REL_NMS_THRESHOLD if self.rel_nms else None
+                )
         self.image_ids.append(len(self.image_ids) if image_id is None else image_id)
         self.records.append(rows)
         self._split_hash = (self._split_hash + _hash(truth.boxes, truth.labels, truth.relations)) % (1 << 64)
 
-    def _triplet_keys(self, subject_labels: np.ndarray, object_labels: np.ndarray, predicates: np.ndarray) -> np.ndarray:
+    def _triplet_keys(
+        self, subject_labels: np.ndarray, object_labels: np.ndarray, predicates: np.ndarray
+    ) -> np.ndarray:
         """One integer a triplet: labels below 2^20."""
         return (subject_labels << 40) + (object_labels << 20) + predicates
 
@@ -122,7 +147,9 @@ class SceneGraphEvaluator:
         """
         differ = [key for key, value in self._settings().items() if other._settings()[key] != value]
         if differ:
-            raise UserError(f"evaluators to be merged differ in {', '.join(differ)}; both must be made with the same arguments")
+            raise UserError(
+                f"evaluators to be merged differ in {', '.join(differ)}; both must be made with the same arguments"
+            )
         self.records.extend(other.records.rows, other.records.lengths)
         self.image_ids.extend(other.image_ids)
         self._split_hash = (self._split_hash + other._split_hash) % (1 << 64)
@@ -168,10 +195,15 @@ class SceneGraphEvaluator:
         """Annotated and found relations by image and predicate, at the first k predictions; k at most 100."""
         if not 1 <= k <= LIMIT:
             raise UserError(f"recall is kept for K from 1 to {LIMIT}, asked for {k}")
-        return count(self.records, ("ng_" if ng else "") + ("phrase_rank" if phrase else "rank"), k, zero_shot=zero_shot)
+        return count(
+            self.records, ("ng_" if ng else "") + ("phrase_rank" if phrase else "rank"), k, zero_shot=zero_shot
+        )
 
     def summary(self) -> dict[str, Any]:
-        """The dict of metrics.json: fractions between 0 and 1, None where nothing was to be found. docs/metrics.md names every entry."""
+        """
+        The dict of metrics.json: fractions between 0 and 1, None where nothing was to be found. docs/metrics.md names
+        every entry.
+        """
         per_predicate = self._per_predicate(ng=False)
         summary: dict[str, Any] = {"mode": self.mode, "images": len(self.image_ids)}
         summary |= self._recalls() | self._group_recalls(per_predicate)
@@ -194,8 +226,12 @@ class SceneGraphEvaluator:
             per_predicate = self._per_predicate(ng=ng, phrase=phrase)
             table[f"{prefix}R"] = {str(k): figures.recall(self.counts(k, ng=ng, phrase=phrase)) for k in K_VALUES}
             table[f"{prefix}mR"] = {k: figures.mean_recall(values) for k, values in per_predicate.items()}
-            table[f"{prefix}mR-present"] = {k: figures.mean_recall(values, present_only=True) for k, values in per_predicate.items()}
-            table[f"{prefix}zR"] = {str(k): figures.recall(self.counts(k, ng=ng, zero_shot=True, phrase=phrase)) for k in K_VALUES}
+            table[f"{prefix}mR-present"] = {
+                k: figures.mean_recall(values, present_only=True) for k, values in per_predicate.items()
+            }
+            table[f"{prefix}zR"] = {
+                str(k): figures.recall(self.counts(k, ng=ng, zero_shot=True, phrase=phrase)) for k in K_VALUES
+            }
         table["F"] = {k: figures.harmonic_mean(value, table["mR"][k]) for k, value in table["R"].items()}
         table["accR"] = {str(k): figures.pooled_recall(self.counts(k, phrase=phrase)) for k in K_VALUES}
         return table
@@ -204,16 +240,26 @@ class SceneGraphEvaluator:
         if self.train_counts is None:
             return {}
         return {
-            f"mR-{group}": {k: figures.mean_recall([values[p - 1] for p in members]) for k, values in per_predicate.items()}
+            f"mR-{group}": {
+                k: figures.mean_recall([values[p - 1] for p in members]) for k, values in per_predicate.items()
+            }
             for group, members in figures.frequency_thirds(self.train_counts).items()
         }
 
     def _by_name(self, per_predicate: dict[str, list[float | None]]) -> dict[str, dict[str, float | None]]:
-        return {name: {k: values[i] for k, values in per_predicate.items()} for i, name in enumerate(self.predicate_names[1:])}
+        return {
+            name: {k: values[i] for k, values in per_predicate.items()}
+            for i, name in enumerate(self.predicate_names[1:])
+        }
 
     def _confusion(self) -> list[list[int]]:
-        """(K, K) counts, annotated predicate by predicted one; column 0 counts the annotated pairs that the prediction does not hold."""
-        cells = self.records.column("predicate").astype(np.int64) * self.num_predicates + self.records.column("predicted")
+        """
+        (K, K) counts, annotated predicate by predicted one; column 0 counts the annotated pairs that the prediction
+        does not hold.
+        """
+        cells = self.records.column("predicate").astype(np.int64) * self.num_predicates + self.records.column(
+            "predicted"
+        )
         return np.bincount(cells, minlength=self.num_predicates**2).reshape(self.num_predicates, -1).tolist()
 
     def _choices(self, per_predicate: list[float | None]) -> dict[str, Any]:

@@ -45,12 +45,19 @@ def metrics_table(metrics: Mapping[str, Any]) -> str:
         title += f", detection AP50 {percent(metrics['AP50'])}"
     rows = figure_rows(metrics)
     ks = list(rows[0][1])
-    text = _table(title, ["%", *[f"@{k}" for k in ks]], [[label, *[percent(figures.get(k)) for k in ks]] for label, figures in rows])
+    text = _table(
+        title,
+        ["%", *[f"@{k}" for k in ks]],
+        [[label, *[percent(figures.get(k)) for k in ks]] for label, figures in rows],
+    )
     choices = metrics.get("choices", {})
     if choices:
         rel_nms = f"rel_nms {choices['rel_nms']}" if choices["rel_nms"] else "without rel_nms"
         averaged, absent = choices["predicates_averaged"], choices["predicates_absent"]
-        text += f"\n{rel_nms}, IoU {choices['iou_threshold']}, mR over {averaged} predicates, {absent} absent from these images count 0"
+        text += (
+            f"\n{rel_nms}, IoU {choices['iou_threshold']}, mR over {averaged} predicates, {absent} absent from these"
+            " images count 0"
+        )
     return f"{text}\n{coverage_text(metrics)}" if metrics.get("coverage") else text
 
 
@@ -62,7 +69,9 @@ def coverage_text(metrics: Mapping[str, Any]) -> str:
 
 def interval_table(intervals: Mapping[str, Mapping[str, float]]) -> str:
     """Figures with their 95 % intervals, of bootstrap.bootstrap, in percent."""
-    rows = [[name, percent(v["value"]), f"{percent(v['low'])} to {percent(v['high'])}"] for name, v in intervals.items()]
+    rows = [
+        [name, percent(v["value"]), f"{percent(v['low'])} to {percent(v['high'])}"] for name, v in intervals.items()
+    ]
     return _table("95 % intervals over images", ["%", "value", "interval"], rows)
 
 

@@ -11,8 +11,9 @@ def greedy_labels(probabilities: Tensor, boxes_per_class: Tensor, threshold: flo
     """
     Gives every box a foreground class, so that boxes which overlap do not get the same one where that can be helped.
 
-    Once a box: the largest remaining probability over all boxes and classes gives its box that class, and the same class becomes 0 for the
-    boxes without a label whose box of that class overlaps it. Of equal probabilities the first box, then the first class, is taken.
+    Once a box: the largest remaining probability over all boxes and classes gives its box that class, and the same
+    class becomes 0 for the boxes without a label whose box of that class overlaps it. Of equal probabilities the first
+    box, then the first class, is taken.
 
     Args:
         probabilities: (n, O), background in column 0, which is never taken.
@@ -61,11 +62,13 @@ def relation_nms(
     threshold: float = 0.6,
 ) -> Tensor:
     """
-    Gives every pair a predicate, so that pairs of the same things do not get the same one where that can be helped (PE-Net's evaluation).
+    Gives every pair a predicate, so that pairs of the same things do not get the same one where that can be helped
+    (PE-Net's evaluation).
 
-    Once a pair: the largest remaining probability over all pairs and predicates gives its pair that predicate, and the predicate becomes 0
-    for the pair's neighbours without one. Neighbours have both labels equal, and the smaller of subject IoU and object IoU (+1 pixel
-    convention) is at or above the threshold. Of equal probabilities the first pair, then the first predicate, is taken.
+    Once a pair: the largest remaining probability over all pairs and predicates gives its pair that predicate, and the
+    predicate becomes 0 for the pair's neighbours without one. Neighbours have both labels equal, and the smaller of
+    subject IoU and object IoU (+1 pixel convention) is at or above the threshold. Of equal probabilities the first
+    pair, then the first predicate, is taken.
 
     Args:
         probabilities: (P, K - 1), without the background column.
@@ -73,7 +76,8 @@ def relation_nms(
         boxes_subject, boxes_object: (P, 4), xyxy, pixels.
         threshold: of the IoU.
     Returns:
-        (P,) int64 columns of `probabilities`: 0 is the first predicate, add 1 for the predicate's id. On the device of the
+        (P,) int64 columns of `probabilities`: 0 is the first predicate, add 1 for the predicate's id. On the device of
+            the
         probabilities; the work is done on the CPU. Memory grows with P and the number of overlaps, not with P².
     Raises:
         ValueError: wrong shapes or dtypes.
@@ -81,7 +85,8 @@ def relation_nms(
     pairs = probabilities.size(0)
     if probabilities.dim() != 2 or probabilities.size(1) < 1 or not probabilities.is_floating_point():
         raise ValueError(
-            f"relation_nms: probabilities must be floating-point (P, K - 1), got {tuple(probabilities.shape)} {probabilities.dtype}"
+            f"relation_nms: probabilities must be floating-point (P, K - 1), got {tuple(probabilities.shape)}"
+            f" {probabilities.dtype}"
         )
     for name, labels in (("labels_subject", labels_subject), ("labels_object", labels_object)):
         if labels.shape != (pairs,) or labels.dtype != torch.int64:
@@ -90,12 +95,21 @@ def relation_nms(
     check_boxes("relation_nms", "boxes_object", boxes_object, rows=pairs)
     device = probabilities.device
     inputs = [t.detach().cpu() for t in (probabilities, labels_subject, labels_object, boxes_subject, boxes_object)]
-    form = torch.ops.maskrcnn_benchmark.relation_nms if compiled("relation_nms", probabilities=inputs[0]) else _relation_nms_reference
+    form = (
+        torch.ops.maskrcnn_benchmark.relation_nms
+        if compiled("relation_nms", probabilities=inputs[0])
+        else _relation_nms_reference
+    )
     return form(*inputs, threshold).to(device)
 
 
 def _relation_nms_reference(
-    probabilities: Tensor, labels_subject: Tensor, labels_object: Tensor, boxes_subject: Tensor, boxes_object: Tensor, threshold: float
+    probabilities: Tensor,
+    labels_subject: Tensor,
+    labels_object: Tensor,
+    boxes_subject: Tensor,
+    boxes_object: Tensor,
+    threshold: float,
 ) -> Tensor:
     remaining = probabilities.clone()
     result = torch.full((len(probabilities),), -1, dtype=torch.int64)

@@ -34,7 +34,8 @@ def pair_masks(subject_boxes: Tensor, object_boxes: Tensor, image_sizes: Tensor,
     """
     Where subject and object lie in their image, as two coarse masks a pair.
 
-    The grid spans the whole image: a cell is 1 from floor(x1) to ceil(x2) inclusive, after x is scaled by resolution / width (y likewise).
+    The grid spans the whole image: a cell is 1 from floor(x1) to ceil(x2) inclusive, after x is scaled by resolution /
+    width (y likewise).
 
     Args:
         subject_boxes, object_boxes: (P, 4), xyxy, pixels.

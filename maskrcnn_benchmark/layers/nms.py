@@ -43,7 +43,9 @@ def batched_nms(boxes: Tensor, scores: Tensor, groups: Tensor, threshold: float)
     """
     _check("batched_nms", boxes, scores)
     if groups.shape != scores.shape or groups.dtype != torch.int64:
-        raise ValueError(f"batched_nms: groups must be ({boxes.size(0)},) int64, got {tuple(groups.shape)} {groups.dtype}")
+        raise ValueError(
+            f"batched_nms: groups must be ({boxes.size(0)},) int64, got {tuple(groups.shape)} {groups.dtype}"
+        )
     boxes, scores = boxes.detach(), scores.detach()
     if compiled("nms", boxes=boxes, scores=scores, groups=groups):
         return torch.ops.maskrcnn_benchmark.nms(boxes, scores, groups, threshold)

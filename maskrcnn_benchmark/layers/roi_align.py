@@ -1,4 +1,7 @@
-"""ROIAlign without the half-pixel shift, as published weights expect it: of one map, of each roi's level, or of all levels at once."""
+"""
+ROIAlign without the half-pixel shift, as published weights expect it: of one map, of each roi's level, or of all levels
+at once.
+"""
 
 from collections.abc import Sequence
 
@@ -24,8 +27,8 @@ def roi_align(
     Returns:
         (k, C, h, w) in the dtype of features.
     Raises:
-        ValueError: wrong shapes or dtypes, or several devices. IndexError: a batch index or level that does not exist; on a GPU its
-            driver's "device-side assert".
+        ValueError: wrong shapes or dtypes, or several devices. IndexError: a batch index or level that does not exist;
+            on a GPU its driver's "device-side assert".
     """
     return _run("roi_align", [features], rois, None, output_size, [spatial_scale], sampling_ratio)
 
@@ -51,7 +54,9 @@ def roi_align_levels(
         (k, C, h, w).
     """
     if levels.shape != rois.shape[:1] or levels.dtype != torch.int64:
-        raise ValueError(f"roi_align_levels: levels must be ({rois.size(0)},) int64, got {tuple(levels.shape)} {levels.dtype}")
+        raise ValueError(
+            f"roi_align_levels: levels must be ({rois.size(0)},) int64, got {tuple(levels.shape)} {levels.dtype}"
+        )
     return _run("roi_align_levels", list(features), rois, levels, output_size, spatial_scales, sampling_ratio)
 
 
@@ -85,7 +90,9 @@ def _run(
     _check(op, features, rois, (height, width), scales)
     rois = rois.detach()
     if compiled("roi_align", features=features[0], rois=rois, levels=levels):
-        return torch.ops.maskrcnn_benchmark.roi_align(features, rois, levels, height, width, list(scales), sampling_ratio)
+        return torch.ops.maskrcnn_benchmark.roi_align(
+            features, rois, levels, height, width, list(scales), sampling_ratio
+        )
     return _reference(features, rois, levels, (height, width), scales, sampling_ratio)
 
 
@@ -95,14 +102,19 @@ def _check(op: str, features: list[Tensor], rois: Tensor, size: tuple[int, int],
     first = features[0]
     for level in features:
         if level.dim() != 4 or not level.is_floating_point():
-            raise ValueError(f"{op}: features must be floating-point (B, C, H, W), got {tuple(level.shape)} {level.dtype}")
+            raise ValueError(
+                f"{op}: features must be floating-point (B, C, H, W), got {tuple(level.shape)} {level.dtype}"
+            )
         if level.shape[:2] != first.shape[:2] or level.dtype != first.dtype or level.device != first.device:
             raise ValueError(
-                f"{op}: maps must agree in batch, channels, dtype and device, got {tuple(first.shape)} {first.dtype} {first.device} "
-                f"and {tuple(level.shape)} {level.dtype} {level.device}"
+                f"{op}: maps must agree in batch, channels, dtype and device, got {tuple(first.shape)} {first.dtype}"
+                f" {first.device} and {tuple(level.shape)} {level.dtype} {level.device}"
             )
     if rois.dim() != 2 or rois.size(1) != 5 or not rois.is_floating_point():
-        raise ValueError(f"{op}: rois must be floating-point (k, 5) batch index, x1, y1, x2, y2, got {tuple(rois.shape)} {rois.dtype}")
+        raise ValueError(
+            f"{op}: rois must be floating-point (k, 5) batch index, x1, y1, x2, y2, got {tuple(rois.shape)}"
+            f" {rois.dtype}"
+        )
     if min(size) < 1:
         raise ValueError(f"{op}: output_size must be positive, got {size}")
 
@@ -118,7 +130,9 @@ def _reference(
     dtype = torch.promote_types(features[0].dtype, torch.float32)
 
     def pool(level: int, some: Tensor) -> Tensor:
-        return torchvision.ops.roi_align(features[level].to(dtype), some.to(dtype), size, scales[level], sampling_ratio, aligned=False)
+        return torchvision.ops.roi_align(
+            features[level].to(dtype), some.to(dtype), size, scales[level], sampling_ratio, aligned=False
+        )
 
     if levels is None:
         pooled = torch.cat([pool(level, rois) for level in range(len(features))], dim=1)
@@ -140,7 +154,9 @@ def _setup_context(ctx, inputs, output):  # noqa: ARG001
 
 def _backward(ctx, grad):
     rois, levels = ctx.saved_tensors
-    maps = torch.ops.maskrcnn_benchmark.roi_align_backward(grad, rois, levels, ctx.sizes, ctx.scales, ctx.sampling_ratio)
+    maps = torch.ops.maskrcnn_benchmark.roi_align_backward(
+        grad, rois, levels, ctx.sizes, ctx.scales, ctx.sampling_ratio
+    )
     return maps, None, None, None, None, None, None
 
 

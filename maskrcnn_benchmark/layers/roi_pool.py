@@ -23,9 +23,14 @@ def roi_pool(features: Tensor, rois: Tensor, output_size: int | tuple[int, int],
     """
     height, width = (output_size, output_size) if isinstance(output_size, int) else output_size
     if features.dim() != 4 or not features.is_floating_point():
-        raise ValueError(f"roi_pool: features must be floating-point (B, C, H, W), got {tuple(features.shape)} {features.dtype}")
+        raise ValueError(
+            f"roi_pool: features must be floating-point (B, C, H, W), got {tuple(features.shape)} {features.dtype}"
+        )
     if rois.dim() != 2 or rois.size(1) != 5 or not rois.is_floating_point():
-        raise ValueError(f"roi_pool: rois must be floating-point (k, 5) batch index, x1, y1, x2, y2, got {tuple(rois.shape)} {rois.dtype}")
+        raise ValueError(
+            f"roi_pool: rois must be floating-point (k, 5) batch index, x1, y1, x2, y2, got {tuple(rois.shape)}"
+            f" {rois.dtype}"
+        )
     if min(height, width) < 1:
         raise ValueError(f"roi_pool: output_size must be positive, got {(height, width)}")
     rois = rois.detach()

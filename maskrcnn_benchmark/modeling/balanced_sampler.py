@@ -25,7 +25,10 @@ class BalancedSampler:
         self.stream = int.from_bytes(stream.encode()[:7], "little")
 
     def generator(self, target: BoxList) -> torch.Generator | None:
-        """The generator of (seed, epoch, image), whatever the order of work; None, meaning torch's own, for a target without image_id."""
+        """
+        The generator of (seed, epoch, image), whatever the order of work; None, meaning torch's own, for a target
+        without image_id.
+        """
         if not target.has_field("image_id"):
             return None
         epoch = target.get_field("epoch") if target.has_field("epoch") else 0
@@ -41,7 +44,9 @@ class BalancedSampler:
         """
         return self.batch([labels], [generator])[0]
 
-    def batch(self, labels: Sequence[Tensor], generators: Sequence[torch.Generator | None]) -> list[tuple[Tensor, Tensor]]:
+    def batch(
+        self, labels: Sequence[Tensor], generators: Sequence[torch.Generator | None]
+    ) -> list[tuple[Tensor, Tensor]]:
         """As a call for each image, with one wait for the device that has the labels; what comes back is on it."""
         (signs,) = to_host([torch.cat([own.sign().to(torch.int8) for own in labels])])
         device = labels[0].device

@@ -11,7 +11,10 @@ MAX_GROWTH = 1000.0 / 16
 
 
 class BoxCoder(nn.Module):
-    """Encodes boxes as (dx, dy, dw, dh) from reference boxes, and back. A module of its head, so that its constants are on the device."""
+    """
+    Encodes boxes as (dx, dy, dw, dh) from reference boxes, and back. A module of its head, so that its constants are on
+    the device.
+    """
 
     def __init__(self, weights: Sequence[float]):
         """weights: what each of the four offsets is multiplied by."""
@@ -37,7 +40,8 @@ class BoxCoder(nn.Module):
             offsets: (n, C, 4).
             references: (n, 4) xyxy.
         Returns:
-            (n, C, 4) boxes xyxy, float32 (float64 if the references are); width and height grow at most MAX_GROWTH-fold.
+            (n, C, 4) boxes xyxy, float32 (float64 if the references are); width and height grow at most
+            MAX_GROWTH-fold.
         """
         size, centre = (part[:, None] for part in _size_and_centre(references))
         offsets = offsets.to(references.dtype) / self.weights.to(references)

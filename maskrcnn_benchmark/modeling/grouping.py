@@ -1,4 +1,6 @@
-"""Lists of boxes of several images or classes side by side, taken apart without asking a GPU for more than one answer."""
+"""
+Lists of boxes of several images or classes side by side, taken apart without asking a GPU for more than one answer.
+"""
 
 import torch
 from torch import Tensor
@@ -29,7 +31,9 @@ def rows_of_groups(groups: Tensor, count: int) -> list[Tensor]:
         int64 rows, a tensor a group.
     """
     order = groups.argsort(stable=True)
-    sizes = torch.zeros(count + 1, dtype=torch.int64, device=groups.device).scatter_add_(0, groups, torch.ones_like(groups))
+    sizes = torch.zeros(count + 1, dtype=torch.int64, device=groups.device).scatter_add_(
+        0, groups, torch.ones_like(groups)
+    )
     sizes = sizes.tolist()[:count]
     return list(order[: sum(sizes)].split(sizes))
 

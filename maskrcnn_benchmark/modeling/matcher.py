@@ -14,8 +14,8 @@ def match_boxes(iou: Tensor, *, high: float, low: float, keep_best: bool = False
         iou: (M, n) overlap of M annotated boxes with n candidates.
         high: at least this much is a match.
         low: less than this is background; what lies between is neither.
-        keep_best: a candidate that is an annotated box's best, or ties with it, is a match however little it overlaps. It still stands
-            for the box that it overlaps most itself.
+        keep_best: a candidate that is an annotated box's best, or ties with it, is a match however little it overlaps.
+            It still stands for the box that it overlaps most itself.
     Returns:
         (n,) int64: row of the annotated box, BELOW or BETWEEN.
     Raises:

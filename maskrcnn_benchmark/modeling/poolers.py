@@ -1,4 +1,6 @@
-"""Boxes of several images to features of one size: each from the level of its own size, or from all levels side by side."""
+"""
+Boxes of several images to features of one size: each from the level of its own size, or from all levels side by side.
+"""
 
 import math
 from collections.abc import Sequence
@@ -37,7 +39,13 @@ class Pooler(nn.Module):
     """ROIAlign over a pyramid."""
 
     def __init__(
-        self, resolution: int, scales: Sequence[float], sampling_ratio: int, *, all_levels: bool = False, in_channels: int | None = None
+        self,
+        resolution: int,
+        scales: Sequence[float],
+        sampling_ratio: int,
+        *,
+        all_levels: bool = False,
+        in_channels: int | None = None,
     ):
         """
         Args:
@@ -79,6 +87,8 @@ class Pooler(nn.Module):
         features = features[: len(self.scales)]
         rois = rois.to(features[0].dtype) if features[0].dtype == torch.float64 else rois.float()
         if self.all_levels:
-            return self.reduce_channel(roi_align_all_levels(features, rois, self.resolution, self.scales, self.sampling_ratio))
+            return self.reduce_channel(
+                roi_align_all_levels(features, rois, self.resolution, self.scales, self.sampling_ratio)
+            )
         levels = assign_levels(rois[:, 1:], self.finest, self.coarsest)
         return roi_align_levels(features, rois, levels, self.resolution, self.scales, self.sampling_ratio)

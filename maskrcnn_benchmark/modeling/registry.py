@@ -15,7 +15,9 @@ ROI_ATTRIBUTE_PREDICTOR = Registry("attribute predictor")
 # cls.from_config(cfg, in_channels) -> nn.Module
 ROI_RELATION_FEATURE_EXTRACTORS = Registry("relation feature extractor")
 # cls.from_config(cfg, meta, in_channels) -> nn.Module, forward(PairBatch) -> RelationOutput
-ROI_RELATION_PREDICTOR = Registry("relation predictor", "A new one needs a file in relation_head/predictors/ with @register('<name>').")
+ROI_RELATION_PREDICTOR = Registry(
+    "relation predictor", "A new one needs a file in relation_head/predictors/ with @register('<name>')."
+)
 
 # Each package imports its files whole, and these register what they hold.
 from maskrcnn_benchmark.modeling import backbone, roi_heads, rpn  # noqa: E402, F401

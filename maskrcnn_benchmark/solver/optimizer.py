@@ -13,7 +13,10 @@ logger = get_logger(__name__)
 # IMP (iterative message passing) learns its copies of the box extractors this much slower than its messages.
 SLOW_RATIO = 10.0
 SLOW_MODULES = {
-    "IMPPredictor": ("roi_heads.relation.box_feature_extractor.", "roi_heads.relation.union_feature_extractor.feature_extractor."),
+    "IMPPredictor": (
+        "roi_heads.relation.box_feature_extractor.",
+        "roi_heads.relation.union_feature_extractor.feature_extractor.",
+    ),
 }
 
 
@@ -22,8 +25,8 @@ class ParameterRule:
     """
     Learning rate and weight decay of a parameter, by its name.
 
-    A name that holds "bias" learns at rate · bias_factor with decay bias_decay; a name that starts with one of `slow_modules` learns
-    SLOW_RATIO times slower on top.
+    A name that holds "bias" learns at rate · bias_factor with decay bias_decay; a name that starts with one of
+    `slow_modules` learns SLOW_RATIO times slower on top.
     """
 
     rate: float
@@ -46,12 +49,15 @@ def learning_rate_rule(cfg) -> tuple[float, str]:
     """
     The base learning rate that is really used, and the sentence that says where it comes from.
 
-    As published, SOLVER.BASE_LR is multiplied by the images of one update: SOLVER.IMS_PER_BATCH of all processes together, and of
-    SOLVER.ACCUMULATE such batches. SCALE_LR_BY_BATCH False takes it as it stands.
+    As published, SOLVER.BASE_LR is multiplied by the images of one update: SOLVER.IMS_PER_BATCH of all processes
+    together, and of SOLVER.ACCUMULATE such batches. SCALE_LR_BY_BATCH False takes it as it stands.
     """
     base, batch = cfg.SOLVER.BASE_LR, cfg.SOLVER.IMS_PER_BATCH * cfg.SOLVER.ACCUMULATE
     if not cfg.SOLVER.SCALE_LR_BY_BATCH:
-        return base, f"learning rate {base:g} = SOLVER.BASE_LR (SOLVER.SCALE_LR_BY_BATCH is False: not multiplied by the batch)"
+        return (
+            base,
+            f"learning rate {base:g} = SOLVER.BASE_LR (SOLVER.SCALE_LR_BY_BATCH is False: not multiplied by the batch)",
+        )
     scaled = base * batch
     accumulated = f" x SOLVER.ACCUMULATE {cfg.SOLVER.ACCUMULATE}" if cfg.SOLVER.ACCUMULATE > 1 else ""
     rule = f"SOLVER.BASE_LR {base:g} x SOLVER.IMS_PER_BATCH {cfg.SOLVER.IMS_PER_BATCH}{accumulated}"
@@ -74,8 +80,8 @@ def parameter_groups(model: nn.Module, rule: ParameterRule) -> list[dict]:
     """
     The trained parameters of a model in groups of equal learning rate and decay, as torch's optimizers take them.
 
-    One group a setting instead of one a parameter: the same numbers, but a group is updated by a few calls. A group carries its
-    parameters' names under "names".
+    One group a setting instead of one a parameter: the same numbers, but a group is updated by a few calls. A group
+    carries its parameters' names under "names".
     """
     groups: dict[tuple[float, float], dict] = {}
     for name, parameter in model.named_parameters():
@@ -98,9 +104,13 @@ def make_optimizer(cfg, model: nn.Module) -> torch.optim.SGD:
     rule = parameter_rule(cfg)
     groups = parameter_groups(model, rule)
     if not groups:
-        raise UserError("no parameter is trained: every module of this model is frozen (MODEL.FREEZE_DETECTOR, MODEL.RELATION_ON)")
+        raise UserError(
+            "no parameter is trained: every module of this model is frozen (MODEL.FREEZE_DETECTOR, MODEL.RELATION_ON)"
+        )
     logger.info(learning_rate_rule(cfg)[1])
     if rule.slow_modules:
-        logger.info(f"{', '.join(m.rstrip('.') for m in rule.slow_modules)} learn {SLOW_RATIO:g} times slower (IMPPredictor)")
+        logger.info(
+            f"{', '.join(m.rstrip('.') for m in rule.slow_modules)} learn {SLOW_RATIO:g} times slower (IMPPredictor)"
+        )
     # Torch's own form: the fused one takes a first momentum that an overflowing float16 update has left unwritten.
     return torch.optim.SGD(groups, lr=rule.rate, momentum=cfg.SOLVER.MOMENTUM)

@@ -1,8 +1,8 @@
 """
 Learning-rate schedules: a warm-up, then steps at fixed iterations or whenever validation stops improving.
 
-A schedule sets the rate of an iteration from its number, so that nothing drifts and resuming needs no replay. Iterations count from 1;
-iteration i uses t = i - 1 + `lead`, the number of updates that count as done before it.
+A schedule sets the rate of an iteration from its number, so that nothing drifts and resuming needs no replay.
+Iterations count from 1; iteration i uses t = i - 1 + `lead`, the number of updates that count as done before it.
 """
 
 from abc import ABC, abstractmethod
@@ -23,7 +23,9 @@ class _WarmupSchedule(ABC):
     settings: tuple[str, ...] = ("warmup_factor", "warmup_iters", "warmup_method", "lead")
     counters: tuple[str, ...] = ()
 
-    def __init__(self, optimizer: Optimizer, *, warmup_factor: float, warmup_iters: int, warmup_method: str, lead: int = 0):
+    def __init__(
+        self, optimizer: Optimizer, *, warmup_factor: float, warmup_iters: int, warmup_method: str, lead: int = 0
+    ):
         if warmup_method not in ("linear", "constant"):
             raise UserError(f"SOLVER.WARMUP_METHOD '{warmup_method}': there are linear and constant")
         self.optimizer = optimizer
@@ -35,7 +37,10 @@ class _WarmupSchedule(ABC):
             group.setdefault("initial_lr", group["lr"])
 
     def warmup(self, t: int) -> float:
-        """Factor of the warm-up after t updates: linear 1 - (1 - WARMUP_FACTOR)(1 - t / WARMUP_ITERS), or constant, then 1."""
+        """
+        Factor of the warm-up after t updates: linear 1 - (1 - WARMUP_FACTOR)(1 - t / WARMUP_ITERS), or constant, then
+        1.
+        """
         if t >= self.warmup_iters:
             return 1.0
         if self.warmup_method == "constant":
@@ -66,17 +71,23 @@ class _WarmupSchedule(ABC):
     def state_dict(self) -> dict:
         """Settings and counters, as plain values."""
         plain = {name: getattr(self, name) for name in self.settings + self.counters}
-        return {"type": type(self).__name__} | {name: list(v) if isinstance(v, tuple) else v for name, v in plain.items()}
+        return {"type": type(self).__name__} | {
+            name: list(v) if isinstance(v, tuple) else v for name, v in plain.items()
+        }
 
     def load_state_dict(self, state: dict, *, keep_settings: bool = False) -> None:
         """
-        Takes the counters of a saved schedule, and its settings too unless `keep_settings` (SOLVER.UPDATE_SCHEDULE_DURING_LOAD).
+        Takes the counters of a saved schedule, and its settings too unless `keep_settings`
+        (SOLVER.UPDATE_SCHEDULE_DURING_LOAD).
 
-        A setting that differs is named in a warning. State of another type of schedule has no counters to take: the config's schedule
-        starts with its own, with a warning.
+        A setting that differs is named in a warning. State of another type of schedule has no counters to take: the
+        config's schedule starts with its own, with a warning.
         """
         if state["type"] != type(self).__name__:
-            logger.warning(f"the checkpoint's schedule is {state['type']}, the config's {type(self).__name__}: the config's is used")
+            logger.warning(
+                f"the checkpoint's schedule is {state['type']}, the config's {type(self).__name__}: the config's is"
+                " used"
+            )
             return
         for name in self.counters:
             setattr(self, name, state[name])
@@ -88,8 +99,9 @@ class _WarmupSchedule(ABC):
             used, other = (have, saved) if keep_settings else (saved, have)
             setattr(self, name, used)
             logger.warning(
-                f"schedule setting {name}: the {'config' if keep_settings else 'checkpoint'}'s {used} is used, not the "
-                f"{'checkpoint' if keep_settings else 'config'}'s {other} (SOLVER.UPDATE_SCHEDULE_DURING_LOAD {keep_settings})"
+                f"schedule setting {name}: the {'config' if keep_settings else 'checkpoint'}'s {used} is used, not the"
+                f" {'checkpoint' if keep_settings else 'config'}'s {other} (SOLVER.UPDATE_SCHEDULE_DURING_LOAD"
+                f" {keep_settings})"
             )
 
 
@@ -121,17 +133,26 @@ class WarmupReduceLROnPlateau(_WarmupSchedule):
     """
     Warm-up, times `factor` each time that validation has stopped improving.
 
-    A result is better if it exceeds the best so far by more than `threshold` (absolute; results are fractions). `patience` results in a
-    row that are not better multiply every rate by `factor`. During the `cooldown` results after such a decay, and at the start, the best
-    still rises, but results that are not better do not count. After `max_decays` decays training stops.
-    torch.optim.lr_scheduler.ReduceLROnPlateau differs: its threshold is relative by default and it decays after patience + 1.
+    A result is better if it exceeds the best so far by more than `threshold` (absolute; results are fractions).
+    `patience` results in a row that are not better multiply every rate by `factor`. During the `cooldown` results after
+    such a decay, and at the start, the best still rises, but results that are not better do not count. After
+    `max_decays` decays training stops. torch.optim.lr_scheduler.ReduceLROnPlateau differs: its threshold is relative by
+    default and it decays after patience + 1.
     """
 
     settings = _WarmupSchedule.settings + ("factor", "patience", "threshold", "cooldown", "max_decays")
     counters = ("best", "bad_results", "cooldown_left", "decays")
 
     def __init__(
-        self, optimizer: Optimizer, *, factor: float, patience: int, threshold: float, cooldown: int, max_decays: int, **warmup
+        self,
+        optimizer: Optimizer,
+        *,
+        factor: float,
+        patience: int,
+        threshold: float,
+        cooldown: int,
+        max_decays: int,
+        **warmup,
     ):
         super().__init__(optimizer, **warmup)
         self.factor = factor
@@ -162,7 +183,9 @@ class WarmupReduceLROnPlateau(_WarmupSchedule):
             self.decays += 1
             self.bad_results = 0
             self.cooldown_left = self.cooldown
-            logger.info(f"no better result than {self.best:.4f} in {self.patience}: decay {self.decays} of {self.max_decays}")
+            logger.info(
+                f"no better result than {self.best:.4f} in {self.patience}: decay {self.decays} of {self.max_decays}"
+            )
 
     @property
     def finished(self) -> bool:
@@ -173,8 +196,8 @@ def make_schedule(cfg, optimizer: Optimizer) -> WarmupMultiStepLR | WarmupReduce
     """
     The schedule that SOLVER.SCHEDULE.TYPE names.
 
-    In detector training (MODEL.RELATION_ON False) the published schedule steps before the update, so iteration i uses t = i; in
-    relation training t = i - 1.
+    In detector training (MODEL.RELATION_ON False) the published schedule steps before the update, so iteration i uses t
+    = i; in relation training t = i - 1.
     """
     solver, plateau = cfg.SOLVER, cfg.SOLVER.SCHEDULE
     warmup = {
@@ -187,7 +210,10 @@ def make_schedule(cfg, optimizer: Optimizer) -> WarmupMultiStepLR | WarmupReduce
         return WarmupMultiStepLR(optimizer, milestones=solver.STEPS, gamma=solver.GAMMA, **warmup)
     if plateau.TYPE == "WarmupReduceLROnPlateau":
         if not solver.TO_VAL:
-            logger.warning("SOLVER.SCHEDULE.TYPE WarmupReduceLROnPlateau goes by validation, and SOLVER.TO_VAL is False: rates never decay")
+            logger.warning(
+                "SOLVER.SCHEDULE.TYPE WarmupReduceLROnPlateau goes by validation, and SOLVER.TO_VAL is False: rates"
+                " never decay"
+            )
         return WarmupReduceLROnPlateau(
             optimizer,
             factor=plateau.FACTOR,

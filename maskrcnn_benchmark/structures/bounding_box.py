@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 # Fields that belong to the image, not to one box each: they travel unchanged when boxes are chosen.
-IMAGE_FIELDS = frozenset({"relation_tuple", "image_id", "epoch", "rel_pair_idxs", "pred_rel_scores", "pred_rel_labels", "pred_rel_terms"})
+IMAGE_FIELDS = frozenset(
+    {"relation_tuple", "image_id", "epoch", "rel_pair_idxs", "pred_rel_scores", "pred_rel_labels", "pred_rel_terms"}
+)
 MODES = ("xyxy", "xywh")
 
 
@@ -15,8 +17,9 @@ class BoxList:
     """
     Boxes of one image, its size, and named fields.
 
-    Corners are inclusive pixel coordinates: a box is x2 - x1 + 1 wide ("+1 convention", as published weights and metrics have it), and
-    in mode "xywh" the last two numbers are that width and height. No box at all is legal everywhere.
+    Corners are inclusive pixel coordinates: a box is x2 - x1 + 1 wide ("+1 convention", as published weights and
+    metrics have it), and in mode "xywh" the last two numbers are that width and height. No box at all is legal
+    everywhere.
 
     Args:
         boxes: (n, 4), anything torch.as_tensor takes; kept as float32.
@@ -54,9 +57,13 @@ class BoxList:
         """Sets a field. Unless it is one of IMAGE_FIELDS, `value` must be a tensor with one row a box (ValueError)."""
         if name not in IMAGE_FIELDS:
             if not isinstance(value, Tensor):
-                raise ValueError(f"BoxList: field '{name}' must be a tensor with a row a box, got {type(value).__name__}")
+                raise ValueError(
+                    f"BoxList: field '{name}' must be a tensor with a row a box, got {type(value).__name__}"
+                )
             if value.dim() == 0 or value.size(0) != len(self):
-                raise ValueError(f"BoxList: field '{name}' has shape {tuple(value.shape)}, but there are {len(self)} boxes")
+                raise ValueError(
+                    f"BoxList: field '{name}' has shape {tuple(value.shape)}, but there are {len(self)} boxes"
+                )
         self._fields[name] = value
 
     def get_field(self, name: str) -> Any:
@@ -92,7 +99,8 @@ class BoxList:
         Some of the boxes, with their rows of every per-box field.
 
         Args:
-            index: (k,) int64 rows, (n,) bool mask, slice or list. A single integer is refused (IndexError): a result is always a list.
+            index: (k,) int64 rows, (n,) bool mask, slice or list. A single integer is refused (IndexError): a result is
+                always a list.
         """
         if isinstance(index, int) or (isinstance(index, Tensor) and index.dim() == 0):
             raise IndexError(f"BoxList: choose rows with a slice, list, tensor or mask, got the single index {index}")
@@ -110,7 +118,9 @@ class BoxList:
     def pin_memory(self) -> "BoxList":
         """The same in page-locked memory, from which copies to a GPU run beside other work."""
         pinned = BoxList(self.bbox.pin_memory(), self.size, self.mode)
-        pinned._fields = {name: value.pin_memory() if isinstance(value, Tensor) else value for name, value in self._fields.items()}
+        pinned._fields = {
+            name: value.pin_memory() if isinstance(value, Tensor) else value for name, value in self._fields.items()
+        }
         return pinned
 
     # -- geometry -----------------------------------------------------------------------------------------------------
@@ -131,7 +141,9 @@ class BoxList:
         return sides[:, 0] * sides[:, 1]
 
     def resize(self, size: tuple[int, int]) -> "BoxList":
-        """Boxes of the image scaled to `size` (width, height): x and y coordinates are multiplied by their own ratio."""
+        """
+        Boxes of the image scaled to `size` (width, height): x and y coordinates are multiplied by their own ratio.
+        """
         x = size[0] / self.size[0]
         y = size[1] / self.size[1]
         return self._with_boxes(self.bbox * self.bbox.new_tensor([x, y, x, y]), size=size)

@@ -34,13 +34,17 @@ def pairwise_iou(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
 
 def union_boxes(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
     """The smallest box around row i of both, (n, 4) and (n, 4) xyxy -> (n, 4)."""
-    return torch.cat([torch.minimum(boxes_a[:, :2], boxes_b[:, :2]), torch.maximum(boxes_a[:, 2:], boxes_b[:, 2:])], dim=1)
+    return torch.cat(
+        [torch.minimum(boxes_a[:, :2], boxes_b[:, :2]), torch.maximum(boxes_a[:, 2:], boxes_b[:, 2:])], dim=1
+    )
 
 
 def boxlist_iou(boxlist_a: BoxList, boxlist_b: BoxList) -> Tensor:
     """IoU of every pair of boxes of two lists over the same image -> (n, m). ValueError if the image sizes differ."""
     if boxlist_a.size != boxlist_b.size:
-        raise ValueError(f"boxlist_iou: boxes must be in one frame, got images of {boxlist_a.size} and {boxlist_b.size}")
+        raise ValueError(
+            f"boxlist_iou: boxes must be in one frame, got images of {boxlist_a.size} and {boxlist_b.size}"
+        )
     return box_iou(boxlist_a.convert("xyxy").bbox, boxlist_b.convert("xyxy").bbox)
 
 
@@ -66,7 +70,9 @@ def keep_boxes(boxlist: BoxList, keep: Tensor) -> BoxList:
         new_row = torch.cumsum(keep, dim=0) - 1
         inside = keep[relations[:, 0]] & keep[relations[:, 1]]
         relations = relations[inside]
-        kept.add_field("relation_tuple", torch.stack([new_row[relations[:, 0]], new_row[relations[:, 1]], relations[:, 2]], dim=1))
+        kept.add_field(
+            "relation_tuple", torch.stack([new_row[relations[:, 0]], new_row[relations[:, 1]], relations[:, 2]], dim=1)
+        )
     return kept
 
 
@@ -84,7 +90,9 @@ def cat_boxlist(boxlists: Sequence[BoxList]) -> BoxList:
     for other in boxlists[1:]:
         found = (other.size, other.mode, sorted(set(other.fields()) - IMAGE_FIELDS))
         if found != (first.size, first.mode, names):
-            raise ValueError(f"cat_boxlist: size, mode and fields must agree, got {(first.size, first.mode, names)} and {found}")
+            raise ValueError(
+                f"cat_boxlist: size, mode and fields must agree, got {(first.size, first.mode, names)} and {found}"
+            )
     joined = BoxList(torch.cat([boxlist.bbox for boxlist in boxlists]), first.size, first.mode)
     for name in names:
         joined.add_field(name, torch.cat([boxlist.get_field(name) for boxlist in boxlists]))
@@ -98,7 +106,9 @@ def on_cpu(lists: Sequence[BoxList], fields: Sequence[str] | None = None) -> lis
     Args:
         fields: those to take along, where a list has them; None: all.
     """
-    names = [[name for name in (boxes.fields() if fields is None else fields) if boxes.has_field(name)] for boxes in lists]
+    names = [
+        [name for name in (boxes.fields() if fields is None else fields) if boxes.has_field(name)] for boxes in lists
+    ]
     tensors = [[boxes.bbox, *(boxes.get_field(name) for name in own)] for boxes, own in zip(lists, names, strict=True)]
     host = iter(to_host([value for own in tensors for value in own if isinstance(value, Tensor)]))
     moved = []

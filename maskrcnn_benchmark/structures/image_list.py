@@ -25,12 +25,15 @@ class ImageList:
     def __post_init__(self) -> None:
         if self.tensors.dim() != 4 or len(self.image_sizes) != self.tensors.size(0):
             raise ValueError(
-                f"ImageList: expected (B, 3, H, W) and B sizes, got {tuple(self.tensors.shape)} and {len(self.image_sizes)} sizes"
+                f"ImageList: expected (B, 3, H, W) and B sizes, got {tuple(self.tensors.shape)} and"
+                f" {len(self.image_sizes)} sizes"
             )
         height, width = self.tensors.shape[-2:]
         for size in self.image_sizes:
             if size[0] > width or size[1] > height:
-                raise ValueError(f"ImageList: an image of (width, height) {tuple(size)} on a canvas of {(width, height)}")
+                raise ValueError(
+                    f"ImageList: an image of (width, height) {tuple(size)} on a canvas of {(width, height)}"
+                )
 
     def __len__(self) -> int:
         return len(self.image_sizes)

@@ -19,9 +19,10 @@ class RegionFeatures:
     is not read.
 
     Args:
-        entities: the boxes in the frame of the network's input, with the fields that the box head gives; in PredCls and SGCls labels come
-            from the targets.
-        roi_features: (n, F). union_features: (n·n, F), the pair (i, j) in row i·n + j. spatial_features: the same of the masks, or None.
+        entities: the boxes in the frame of the network's input, with the fields that the box head gives; in PredCls and
+            SGCls labels come from the targets.
+        roi_features: (n, F). union_features: (n·n, F), the pair (i, j) in row i·n + j. spatial_features: the same of
+            the masks, or None.
         device: where what is asked for goes.
     """
 
@@ -34,7 +35,9 @@ class RegionFeatures:
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "RegionFeatures":
         """The same for another device; features follow when they are asked for."""
         arrays = {name: getattr(self, name) for name in ("roi_features", "union_features", "spatial_features")}
-        return RegionFeatures(entities=self.entities.to(device, non_blocking=non_blocking), device=torch.device(device), **arrays)
+        return RegionFeatures(
+            entities=self.entities.to(device, non_blocking=non_blocking), device=torch.device(device), **arrays
+        )
 
     def of_entities(self) -> Tensor:
         """(n, F) float32."""

@@ -81,7 +81,8 @@ class RelationOutput:
         entity_logits: (N, O), refined or as they came.
         relation_logits: (P, K), background first.
         losses: the predictor's own weighted losses by name; empty outside training.
-        terms: (P, K) scores by the name of what relation_logits are made of, where a predictor tells it (SPLN); else empty.
+        terms: (P, K) scores by the name of what relation_logits are made of, where a predictor tells it (SPLN); else
+            empty.
     Raises:
         ValueError: logits that are not two-dimensional, or a loss that is not a single number.
     """

@@ -33,7 +33,8 @@ class SceneRelation:
     """
     One relation: `subject` and `object` are rows of the graph's objects, `score` is the triplet's.
 
-    `terms` holds by name what the predicate's logit is made of, standardised over the predicates, where prediction was asked for it.
+    `terms` holds by name what the predicate's logit is made of, standardised over the predicates, where prediction was
+    asked for it.
     """
 
     subject: int
@@ -48,7 +49,8 @@ class SceneGraph:
     """
     Objects and relations of one image of (width, height) `size`; relations by falling score.
 
-    `image` is the picture, where there is one: the path of its file, or (h, w, 3) uint8 RGB. It takes no part in comparisons.
+    `image` is the picture, where there is one: the path of its file, or (h, w, 3) uint8 RGB. It takes no part in
+    comparisons.
     """
 
     size: tuple[int, int]
@@ -72,8 +74,8 @@ class SceneGraph:
         The graph of a model's result.
 
         Args:
-            result: BoxList with `pred_labels` (n,), `pred_scores` (n,) and, of a relation model, `rel_pair_idxs` (m, 2),
-                `pred_rel_scores` (m, K), `pred_rel_labels` (m,), and perhaps `pred_rel_terms`, (m,) by name.
+            result: BoxList with `pred_labels` (n,), `pred_scores` (n,) and, of a relation model, `rel_pair_idxs` (m,
+                2), `pred_rel_scores` (m, K), `pred_rel_labels` (m,), and perhaps `pred_rel_terms`, (m,) by name.
             objects, predicates: names, background first (DatasetMeta has them).
             size: (width, height) of the frame to express boxes in; by default the result's own.
             max_relations: keep that many of the best.
@@ -87,7 +89,9 @@ class SceneGraph:
         if result.has_field("rel_pair_idxs"):
             pairs = result.get_field("rel_pair_idxs").cpu()
             labels = result.get_field("pred_rel_labels").cpu()
-            predicate_scores = result.get_field("pred_rel_scores").detach().float().cpu().gather(1, labels[:, None])[:, 0]
+            predicate_scores = (
+                result.get_field("pred_rel_scores").detach().float().cpu().gather(1, labels[:, None])[:, 0]
+            )
             triplet_scores = predicate_scores * scores[pairs[:, 0]] * scores[pairs[:, 1]]
             order = triplet_scores.argsort(descending=True, stable=True)[:max_relations]
             order = order[triplet_scores[order] >= min_score]
@@ -95,17 +99,29 @@ class SceneGraph:
             terms = {name: values.detach().float().cpu()[order].tolist() for name, values in told.items()}
             rows = zip(pairs[order].tolist(), labels[order].tolist(), triplet_scores[order].tolist(), strict=True)
             relations = [
-                SceneRelation(subject, object_, predicates[label], score, {name: values[i] for name, values in terms.items()} or None)
+                SceneRelation(
+                    subject,
+                    object_,
+                    predicates[label],
+                    score,
+                    {name: values[i] for name, values in terms.items()} or None,
+                )
                 for i, ((subject, object_), label, score) in enumerate(rows)
             ]
         return cls(frame.size, found, relations, image)
 
     @classmethod
     def from_groundtruth(cls, target: BoxList, objects: Sequence[str], predicates: Sequence[str]) -> SceneGraph:
-        """The graph of an annotation: BoxList with `labels` (n,) and `relation_tuple` (r, 3) subject, object, predicate."""
+        """
+        The graph of an annotation: BoxList with `labels` (n,) and `relation_tuple` (r, 3) subject, object, predicate.
+        """
         found = _objects(target, target.get_field("labels"), [1.0] * len(target), objects)
         triplets = target.get_field("relation_tuple").tolist() if target.has_field("relation_tuple") else []
-        return cls(target.size, found, [SceneRelation(subject, object_, predicates[predicate]) for subject, object_, predicate in triplets])
+        return cls(
+            target.size,
+            found,
+            [SceneRelation(subject, object_, predicates[predicate]) for subject, object_, predicate in triplets],
+        )
 
     def triplets(self) -> list[tuple[str, str, str]]:
         """The relations as (subject label, predicate, object label), in their order."""
@@ -147,8 +163,8 @@ class SceneGraph:
     def to_dict(self) -> dict[str, Any]:
         """
         Plain values for JSON: {"schema_version", "image", "width", "height", "objects": [{"box", "label", "score"}],
-        "relations": [{"subject", "object", "predicate", "score"}]}; "image" is the path of the file or None, and relations have "terms"
-        where prediction was asked for them.
+        "relations": [{"subject", "object", "predicate", "score"}]}; "image" is the path of the file or None, and
+        relations have "terms" where prediction was asked for them.
         """
         return {
             "schema_version": SCHEMA_VERSION,
@@ -156,7 +172,9 @@ class SceneGraph:
             "width": self.size[0],
             "height": self.size[1],
             "objects": [{**asdict(item), "box": list(item.box)} for item in self.objects],
-            "relations": [{key: value for key, value in asdict(item).items() if value is not None} for item in self.relations],
+            "relations": [
+                {key: value for key, value in asdict(item).items() if value is not None} for item in self.relations
+            ],
         }
 
     @classmethod
@@ -164,7 +182,9 @@ class SceneGraph:
         """The inverse of to_dict. UserError for a form of another version."""
         version = values.get("schema_version")
         if version != SCHEMA_VERSION:
-            raise UserError(f"scene graph: schema_version {SCHEMA_VERSION} is read here, found {version}: predict it again")
+            raise UserError(
+                f"scene graph: schema_version {SCHEMA_VERSION} is read here, found {version}: predict it again"
+            )
         objects = [SceneObject(tuple(item["box"]), item["label"], item.get("score", 1.0)) for item in values["objects"]]
         relations = [SceneRelation(**item) for item in values["relations"]]
         return cls((values["width"], values["height"]), objects, relations, values.get("image"))
@@ -211,4 +231,7 @@ class SceneGraph:
 
 def _objects(frame: BoxList, labels: Tensor, scores: list[float], names: Sequence[str]) -> list[SceneObject]:
     boxes = frame.convert("xyxy").bbox.detach().cpu().tolist()
-    return [SceneObject(tuple(box), names[label], score) for box, label, score in zip(boxes, labels.tolist(), scores, strict=True)]
+    return [
+        SceneObject(tuple(box), names[label], score)
+        for box, label, score in zip(boxes, labels.tolist(), scores, strict=True)
+    ]

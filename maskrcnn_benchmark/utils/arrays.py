@@ -1,4 +1,7 @@
-"""The border that arrays in h5, npz and npy files pass: size from the header, before memory is taken; shape, type and numbers after."""
+"""
+The border that arrays in h5, npz and npy files pass: size from the header, before memory is taken; shape, type and
+numbers after.
+"""
 
 import errno
 import math
@@ -16,13 +19,15 @@ from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.limits import ALLOW_OUTSIDE, ARRAY_BYTES, outside_allowed
 
 # What damaged files make the libraries raise.
-DAMAGE = (OSError, ValueError, EOFError, KeyError, IndexError, TypeError, OverflowError, MemoryError, NotImplementedError, RuntimeError,
+DAMAGE = (OSError, ValueError, EOFError, KeyError, IndexError, TypeError, OverflowError, MemoryError,
+NotImplementedError, RuntimeError,
           SyntaxError, struct.error, zipfile.BadZipFile, zlib.error)  # fmt: skip
 
 
 class ArrayFile:
     """
-    The arrays of an .npz file, read one by one: `with ArrayFile(path, "predictions p.npz") as file: file.read("boxes")`.
+    The arrays of an .npz file, read one by one: `with ArrayFile(path, "predictions p.npz") as file:
+    file.read("boxes")`.
 
     Args:
         what: to call the file in messages.
@@ -49,7 +54,9 @@ class ArrayFile:
         return name in self.names
 
     def read(self, name: str) -> np.ndarray:
-        """An array. UserError if the file has none of this name, or it is damaged, too large or made of Python objects."""
+        """
+        An array. UserError if the file has none of this name, or it is damaged, too large or made of Python objects.
+        """
         if name not in self.names:
             raise UserError(f"{self.what}: no array {name}; found {', '.join(self.names[:12]) or 'none'}")
         try:
@@ -99,7 +106,8 @@ def read_h5(file: Path, required: Sequence[str], optional: Sequence[str] = ()) -
     Arrays of an HDF5 file.
 
     Raises:
-        UserError: no such file, one that is locked or damaged; an array that is missing, no array, too large, or lies in another file.
+        UserError: no such file, one that is locked or damaged; an array that is missing, no array, too large, or lies
+            in another file.
     """
     if not file.exists():
         raise UserError(f"{file}: no such file; DATASET.md says where to get it")
@@ -115,10 +123,12 @@ def read_h5(file: Path, required: Sequence[str], optional: Sequence[str] = ()) -
     except UserError:
         raise
     except DAMAGE as error:
-        if isinstance(error, OSError) and (error.errno in (errno.EAGAIN, errno.EACCES) or "unable to lock file" in str(error)):
+        if isinstance(error, OSError) and (
+            error.errno in (errno.EAGAIN, errno.EACCES) or "unable to lock file" in str(error)
+        ):
             raise UserError(
-                f"{file}: is locked or may not be read: another program has it open for writing; wait until that is done, or, on a file "
-                "system without locks, set the environment variable HDF5_USE_FILE_LOCKING=FALSE"
+                f"{file}: is locked or may not be read: another program has it open for writing; wait until that is"
+                " done, or, on a file system without locks, set the environment variable HDF5_USE_FILE_LOCKING=FALSE"
             ) from error
         raise UserError(f"{file}: is not a readable HDF5 file ({error}); fetch it again") from error
 
@@ -135,7 +145,9 @@ def _check_dataset(content: h5py.File, key: str, file: Path) -> None:
     if not allowed and (dataset.is_virtual or dataset.external or dataset.file.filename != content.filename):
         raise UserError(outside)
     if dataset.shape is None or dataset.dtype.hasobject:
-        raise UserError(f"{where} must be an array of numbers, found {dataset.dtype if dataset.shape is not None else 'nothing'}")
+        raise UserError(
+            f"{where} must be an array of numbers, found {dataset.dtype if dataset.shape is not None else 'nothing'}"
+        )
     ARRAY_BYTES.check(max(math.prod(dataset.shape), math.prod(dataset.chunks or (0,))) * dataset.dtype.itemsize, where)
 
 
@@ -164,6 +176,9 @@ def check_array(array: np.ndarray, where: str, columns: int | None = None, *, wh
         bad = ~np.isfinite(array) if not whole else ~(np.abs(array) < 2**53) | (array != np.rint(array))
         if bad.any():
             place = np.argwhere(bad)[0]
-            raise UserError(f"{where} must hold {wanted}, found {array[tuple(place)]} in row {place[0]} and {int(bad.sum()) - 1} more such")
+            raise UserError(
+                f"{where} must hold {wanted}, found {array[tuple(place)]} in row {place[0]} and {int(bad.sum()) - 1}"
+                " more such"
+            )
         return array.astype(np.int64) if whole else array
     return array

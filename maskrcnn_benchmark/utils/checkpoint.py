@@ -9,11 +9,20 @@ import torch
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.files import atomic_path, write_text
 from maskrcnn_benchmark.utils.weight_files import read_file, read_weights
-from maskrcnn_benchmark.utils.weight_names import holds_detector, holds_relation, holds_backbone_only
-from maskrcnn_benchmark.utils.weights import LoadReport, load_weights, mark_optional, mark_unfilled, optional, require_filled, unfilled
+from maskrcnn_benchmark.utils.weight_names import holds_backbone_only, holds_detector, holds_relation
+from maskrcnn_benchmark.utils.weights import (
+    LoadReport,
+    load_weights,
+    mark_optional,
+    mark_unfilled,
+    optional,
+    require_filled,
+    unfilled,
+)
 
 __all__ = [
-    "Checkpointer", "LoadReport", "holds_detector", "holds_relation", "holds_backbone_only", "load_weights", "mark_optional", "mark_unfilled",
+    "Checkpointer", "LoadReport", "holds_detector", "holds_relation", "holds_backbone_only", "load_weights",
+    "mark_optional", "mark_unfilled",
     "optional", "read_weights", "require_filled", "unfilled",
 ]  # fmt: skip
 
@@ -37,7 +46,8 @@ class Checkpointer:
         Writes a checkpoint.
 
         Args:
-            state: tensors, numbers, text, None, and lists, tuples and dicts of them: what can be read back without running anything.
+            state: tensors, numbers, text, None, and lists, tuples and dicts of them: what can be read back without
+                running anything.
         Raises:
             TypeError: names the entry that is something else.
             UserError: no space for it on the disk.
@@ -59,7 +69,9 @@ class Checkpointer:
         name = Path(note.read_text(encoding="utf-8", errors="replace").strip()).name
         path = self.output_dir / name
         if not name or not path.is_file():
-            raise UserError(f"{note} names '{name}', which is not beside it: put the file back, or remove the note to start afresh")
+            raise UserError(
+                f"{note} names '{name}', which is not beside it: put the file back, or remove the note to start afresh"
+            )
         return path
 
     def load(self, path: str | Path) -> dict[str, Any]:
@@ -98,4 +110,6 @@ def _require_plain(value: Any, where: str) -> None:
             _require_plain(entry, f"{where}[{i}]")
     else:
         kind = type(value).__name__
-        raise TypeError(f"checkpoint: {where} is a {kind}; only tensors, numbers, text and containers of them can be read back")
+        raise TypeError(
+            f"checkpoint: {where} is a {kind}; only tensors, numbers, text and containers of them can be read back"
+        )

@@ -4,7 +4,8 @@ import os
 import re
 import sys
 
-# Control characters but line feed and tab, line ends of other kinds, marks that turn the direction of text, halves of characters.
+# Control characters but line feed and tab, line ends of other kinds, marks that turn the direction of text, halves of
+# characters.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -15,8 +16,8 @@ def printable(text: str) -> str:
 
 class StandardError:
     """
-    sys.stderr, wherever it points now. A write that fails is dropped: a closed pipe or a lost terminal must not end a training, whose
-    messages are in log.txt as well.
+    sys.stderr, wherever it points now. A write that fails is dropped: a closed pipe or a lost terminal must not end a
+    training, whose messages are in log.txt as well.
     """
 
     encoding = "utf-8"
@@ -49,7 +50,10 @@ stderr = StandardError()
 
 
 def hold_standard_streams() -> None:
-    """Opens what is closed of standard input, output and error onto nothing: else the next file that is opened would take their numbers."""
+    """
+    Opens what is closed of standard input, output and error onto nothing: else the next file that is opened would take
+    their numbers.
+    """
     for number in range(3):
         try:
             os.fstat(number)

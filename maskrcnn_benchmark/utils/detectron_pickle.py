@@ -1,4 +1,6 @@
-"""Arrays out of Detectron's pickled weight files, without unpickling: nothing that the file names is imported or called."""
+"""
+Arrays out of Detectron's pickled weight files, without unpickling: nothing that the file names is imported or called.
+"""
 
 import pickletools
 from collections.abc import Callable
@@ -32,9 +34,11 @@ class _Pending:
 
 class _Reader:
     """
-    A stack machine for the part of the pickle language that describes data: constants, containers, references, and numpy arrays.
+    A stack machine for the part of the pickle language that describes data: constants, containers, references, and
+    numpy arrays.
 
-    The file's instructions are walked one by one (pickletools.genops); an instruction or a name outside that part is an error.
+    The file's instructions are walked one by one (pickletools.genops); an instruction or a name outside that part is an
+    error.
     """
 
     def __init__(self):
@@ -186,7 +190,9 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
     except (ValueError, LookupError, TypeError, AttributeError, StopIteration, RecursionError, OverflowError) as error:
         raise UserError(f"{path} is no file of arrays that can be read without running it: {error}") from error
     blobs = content.get("blobs", content) if isinstance(content, dict) else {}
-    arrays = {name: value for name, value in blobs.items() if isinstance(value, np.ndarray) and not name.endswith("_momentum")}
+    arrays = {
+        name: value for name, value in blobs.items() if isinstance(value, np.ndarray) and not name.endswith("_momentum")
+    }
     if not arrays:
         raise UserError(f"{path} holds no arrays by name")
     return arrays

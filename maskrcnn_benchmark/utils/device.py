@@ -28,17 +28,26 @@ def resolve_device(name: str | torch.device) -> torch.device:
         warn_once(logger, f"MODEL.DEVICE is {device}, but torch finds no CUDA device: going on on the CPU")
         return torch.device("cpu")
     if device.index is not None and device.index >= torch.cuda.device_count():
-        raise UserError(f"MODEL.DEVICE {device}: this machine has {torch.cuda.device_count()} CUDA devices, counted from 0")
+        raise UserError(
+            f"MODEL.DEVICE {device}: this machine has {torch.cuda.device_count()} CUDA devices, counted from 0"
+        )
     return device
 
 
 def to_host(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """The tensors on the CPU. Those of a GPU are copied together into page-locked memory: it is waited for once, however many they are."""
+    """
+    The tensors on the CPU. Those of a GPU are copied together into page-locked memory: it is waited for once, however
+    many they are.
+    """
     away = next((tensor.device for tensor in tensors if tensor.is_cuda), None)
     if away is None:
         return list(tensors)
     copies = [
-        torch.empty_like(tensor, device="cpu", pin_memory=True).copy_(tensor, non_blocking=True) if tensor.is_cuda else tensor
+        (
+            torch.empty_like(tensor, device="cpu", pin_memory=True).copy_(tensor, non_blocking=True)
+            if tensor.is_cuda
+            else tensor
+        )
         for tensor in (tensor.detach() for tensor in tensors)
     ]
     torch.cuda.synchronize(away)

@@ -10,8 +10,8 @@ import torch.distributed as dist
 from maskrcnn_benchmark.utils.device import resolve_device
 from maskrcnn_benchmark.utils.errors import UserError
 
-# Longest wait for another process. torchrun ends all of them when one dies, so this has only to outlast what one does alone while the
-# others wait, such as writing a large checkpoint to a slow disk.
+# Longest wait for another process. torchrun ends all of them when one dies, so this has only to outlast what one does
+# alone while the others wait, such as writing a large checkpoint to a slow disk.
 TIMEOUT = timedelta(hours=1)
 
 
@@ -89,7 +89,10 @@ def all_reduce_sum(tensor: torch.Tensor) -> torch.Tensor:
 
 
 class _AllReduceSum(torch.autograd.Function):
-    """y = sum over processes of x. Every process's loss depends on every x, so the gradient is the sum of the processes' gradients."""
+    """
+    y = sum over processes of x. Every process's loss depends on every x, so the gradient is the sum of the processes'
+    gradients.
+    """
 
     @staticmethod
     def forward(_ctx, tensor):
@@ -101,12 +104,18 @@ class _AllReduceSum(torch.autograd.Function):
 
 
 def all_reduce_sum_autograd(tensor: torch.Tensor) -> torch.Tensor:
-    """Sum of a tensor over all processes through which gradients flow, to the x of every process; every process must call backward."""
+    """
+    Sum of a tensor over all processes through which gradients flow, to the x of every process; every process must call
+    backward.
+    """
     return _AllReduceSum.apply(tensor) if world_size() > 1 else tensor
 
 
 def all_gather_objects(obj: Any) -> list[Any]:
-    """One object from each process, in order of rank, on every process. For small things: it is sent as bytes to everybody."""
+    """
+    One object from each process, in order of rank, on every process. For small things: it is sent as bytes to
+    everybody.
+    """
     if world_size() == 1:
         return [obj]
     gathered = [None] * world_size()

@@ -9,7 +9,9 @@ logger = logging.getLogger(__name__)
 
 
 class UserError(ValueError):
-    """Something the user gave is wrong. The message names the thing, what was expected, what was found and what to do."""
+    """
+    Something the user gave is wrong. The message names the thing, what was expected, what was found and what to do.
+    """
 
 
 def some(names: Sequence[str], limit: int = 6) -> str:
@@ -25,8 +27,8 @@ def run_tool(main: Callable[[], int]) -> int:
     Args:
         main: takes nothing, returns the exit status.
     Returns:
-        main's status; 2 after a UserError or a failure of the file system; 130 after Ctrl-C. Any other exception is a fault of the
-        program and passes with its traceback.
+        main's status; 2 after a UserError or a failure of the file system; 130 after Ctrl-C. Any other exception is a
+        fault of the program and passes with its traceback.
     """
     hold_standard_streams()
     try:
@@ -36,5 +38,7 @@ def run_tool(main: Callable[[], int]) -> int:
         stderr.write(printable(f"error: {' '.join(str(error).split())}") + "\n")
         return 2
     except KeyboardInterrupt:
-        stderr.write("interrupted: files already written stay; the same command goes on from the last checkpoint of a training\n")
+        stderr.write(
+            "interrupted: files already written stay; the same command goes on from the last checkpoint of a training\n"
+        )
         return 130

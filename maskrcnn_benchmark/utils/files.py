@@ -16,7 +16,8 @@ from typing import Any
 
 from maskrcnn_benchmark.utils.errors import UserError
 
-# What a temporary name holds: the machine and the process that write it, so that what a killed one left is told from what is being written.
+# What a temporary name holds: the machine and the process that write it, so that what a killed one left is told from
+# what is being written.
 _HOST = hashlib.blake2b(platform.node().encode(), digest_size=3).hexdigest()
 _TEMPORARY = re.compile(r"\..+\.(?:tmp-(?P<host>[0-9a-f]{6})-(?P<process>\d+)-)?[0-9a-f]{8}(?:\.\w+)?")
 # After this long nobody is still writing a file, wherever the process is or was.
@@ -28,10 +29,12 @@ _swept: set[Path] = set()
 @contextmanager
 def atomic_path(path: str | Path, *, wanted: int = 0) -> Iterator[Path]:
     """
-    Yields a temporary path beside `path` (made folders included, same suffix) that takes its place if the block succeeds.
+    Yields a temporary path beside `path` (made folders included, same suffix) that takes its place if the block
+    succeeds.
 
-    If the block raises, the temporary file is removed and whatever lay at `path` is untouched. A file is flushed to disk before the
-    rename, so that a power cut leaves the old file or the new one. What killed processes left in the folder is removed first.
+    If the block raises, the temporary file is removed and whatever lay at `path` is untouched. A file is flushed to
+    disk before the rename, so that a power cut leaves the old file or the new one. What killed processes left in the
+    folder is removed first.
 
     Args:
         wanted: bytes that the file will have at least, where that is known.
@@ -64,13 +67,16 @@ def atomic_path(path: str | Path, *, wanted: int = 0) -> Iterator[Path]:
 def _is_full(error: Exception) -> bool:
     """Whether a write failed for want of space; PyTorch's own writer says no more than that it failed."""
     full = isinstance(error, OSError) and (error.errno in _FULL or os.strerror(errno.ENOSPC) in str(error))
-    return full or (isinstance(error, RuntimeError) and bool(re.search("PytorchStreamWriter failed writing|unexpected pos", str(error))))
+    return full or (
+        isinstance(error, RuntimeError)
+        and bool(re.search("PytorchStreamWriter failed writing|unexpected pos", str(error)))
+    )
 
 
 def _no_space(path: Path, wanted: int, free: int) -> UserError:
     return UserError(
-        f"no space left for {path}: at least {wanted / 2**20:.2f} MiB are wanted, {free / 2**20:.2f} MiB are free there (a quota or "
-        "limit may allow less); free some, or write elsewhere"
+        f"no space left for {path}: at least {wanted / 2**20:.2f} MiB are wanted, {free / 2**20:.2f} MiB are free there"
+        " (a quota or limit may allow less); free some, or write elsewhere"
     )
 
 
@@ -111,5 +117,8 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_json(path: str | Path, obj: Any) -> None:
-    """Writes plain Python values as indented JSON, atomically. NaN and infinity are refused (ValueError): JSON has no word for them."""
+    """
+    Writes plain Python values as indented JSON, atomically. NaN and infinity are refused (ValueError): JSON has no word
+    for them.
+    """
     write_text(path, json.dumps(obj, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

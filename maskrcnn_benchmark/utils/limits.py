@@ -1,4 +1,7 @@
-"""Limits on what a file may ask for, looked at before memory is taken. An environment variable of a limit's name sets another value."""
+"""
+Limits on what a file may ask for, looked at before memory is taken. An environment variable of a limit's name sets
+another value.
+"""
 
 import os
 from dataclasses import dataclass
@@ -26,15 +29,17 @@ class Limit:
         """The limit in force. UserError if the variable is no whole number above 0."""
         text = os.environ.get(self.name) or str(self.default)
         if not (text.isascii() and text.isdigit() and int(text) > 0):
-            raise UserError(f"environment variable {self.name}: expected a whole number of {self.unit} above 0, found {text!r}")
+            raise UserError(
+                f"environment variable {self.name}: expected a whole number of {self.unit} above 0, found {text!r}"
+            )
         return int(text)
 
     def check(self, found: int, what: str) -> None:
         """UserError that names `what`, the limit and the variable, if `found` is beyond the limit."""
         if found > self.value:
             raise UserError(
-                f"{what}: {found:,} {self.unit}, more than the {self.value:,} that are allowed; if it is meant to be so large, set the "
-                f"environment variable {self.name}"
+                f"{what}: {found:,} {self.unit}, more than the {self.value:,} that are allowed; if it is meant to be so"
+                f" large, set the environment variable {self.name}"
             )
 
 
@@ -47,5 +52,8 @@ LINE_BYTES = Limit("DATA_MAX_LINE_BYTES", 1 << 20, "bytes")
 
 
 def outside_allowed() -> bool:
-    """Whether annotation files may point at files outside their data set's folder (environment variable DATA_ALLOW_OUTSIDE)."""
+    """
+    Whether annotation files may point at files outside their data set's folder (environment variable
+    DATA_ALLOW_OUTSIDE).
+    """
     return os.environ.get(ALLOW_OUTSIDE, "") not in ("", "0")

@@ -31,7 +31,9 @@ class _LogFile(logging.FileHandler):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802, ARG002 (logging's name and argument)
         if not self.failed:
             self.failed = True
-            stderr.write(f"{self.baseFilename} cannot be written: {sys.exc_info()[1]}; messages go to the console alone\n")
+            stderr.write(
+                f"{self.baseFilename} cannot be written: {sys.exc_info()[1]}; messages go to the console alone\n"
+            )
 
 
 class _Formatter(logging.Formatter):
@@ -42,7 +44,9 @@ class _Formatter(logging.Formatter):
 
 
 def get_logger(name: str = PACKAGE) -> logging.Logger:
-    """The logger of a module (`get_logger(__name__)`); names outside the package, such as a tool's, are put under it."""
+    """
+    The logger of a module (`get_logger(__name__)`); names outside the package, such as a tool's, are put under it.
+    """
     inside = name == PACKAGE or name.startswith(PACKAGE + ".")
     return logging.getLogger(name if inside else f"{PACKAGE}.{name.strip('_')}")
 
@@ -51,7 +55,8 @@ def setup_logging(output_dir: str | Path | None = None) -> None:
     """
     Sends the package's messages to the console and, if `output_dir` is given, appends them to its log.txt.
 
-    A second call replaces the first. Only the main process (torchrun's RANK 0) prints and writes; the others show errors alone.
+    A second call replaces the first. Only the main process (torchrun's RANK 0) prints and writes; the others show
+    errors alone.
     """
     close_logging()
     main_process = int(os.environ.get("RANK", 0)) == 0

@@ -1,7 +1,8 @@
 """
 The border that JSON from outside passes: what is wrong is one UserError that names the file, the entry and the field.
 
-`read_json` gives plain Python values, `fields` takes the values of one object, `number_table` the numbers of many rows at once.
+`read_json` gives plain Python values, `fields` takes the values of one object, `number_table` the numbers of many rows
+at once.
 """
 
 import json
@@ -34,7 +35,11 @@ class Kind:
 
 def is_number(value: Any) -> bool:
     """A finite number; true and false are none."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and (isinstance(value, int) or math.isfinite(value))
+    return (
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and (isinstance(value, int) or math.isfinite(value))
+    )
 
 
 def is_whole(value: Any) -> bool:
@@ -81,14 +86,20 @@ def parse_json(text: bytes | str, kind: type, where: str, cure: str | None = Non
     try:
         content = json.loads(text, object_pairs_hook=_unique)
     except UnicodeDecodeError as error:
-        raise UserError(f"{where}: byte {error.start} is not UTF-8; save the file as UTF-8, or fetch it again") from error
+        raise UserError(
+            f"{where}: byte {error.start} is not UTF-8; save the file as UTF-8, or fetch it again"
+        ) from error
     except _TwiceError as error:
-        raise UserError(f"{where}: the key {shown(error.args[0])} stands twice in one object; one of its values would be lost") from error
+        raise UserError(
+            f"{where}: the key {shown(error.args[0])} stands twice in one object; one of its values would be lost"
+        ) from error
     except (ValueError, RecursionError) as error:
         why = "nested too deeply" if isinstance(error, RecursionError) else error
         raise UserError(f"{where}: is not valid JSON ({why}); {cure or 'fetch it again'}") from error
     if not isinstance(content, kind):
-        raise UserError(f"{where}: expected a JSON {'list' if kind is list else 'object'}, found {type(content).__name__}")
+        raise UserError(
+            f"{where}: expected a JSON {'list' if kind is list else 'object'}, found {type(content).__name__}"
+        )
     return content
 
 
@@ -123,7 +134,9 @@ def fields(entry: Any, where: str, **kinds: Kind | type) -> list[Any]:
     for key, kind in kinds.items():
         kind = _KINDS.get(kind, kind)
         if key not in entry:
-            raise UserError(f"{where}{_naming(entry)}: has no '{key}', which must be {kind.words}; it holds {shown(list(entry))}")
+            raise UserError(
+                f"{where}{_naming(entry)}: has no '{key}', which must be {kind.words}; it holds {shown(list(entry))}"
+            )
         value = entry[key]
         if not kind.holds(value):
             raise UserError(f"{where}{_naming(entry)}: '{key}' must be {kind.words}, found {shown(value)}")
@@ -158,7 +171,9 @@ def number_table(rows: Sequence[Any], width: int | None, *, whole: bool, where: 
             table = np.array(flat, dtype=np.float64).reshape(shape)
         except OverflowError:  # a whole number beyond any float
             table = np.full(1, np.inf)
-        if np.isfinite(table).all() and not (whole and (np.abs(table) > _LARGEST).any() or whole and (table != np.rint(table)).any()):
+        if np.isfinite(table).all() and not (
+            whole and (np.abs(table) > _LARGEST).any() or whole and (table != np.rint(table)).any()
+        ):
             return table.astype(np.int64) if whole else table
     bad = next(i for i, row in enumerate(rows) if not _is_row(row, width, whole))
     wanted = f"{'whole' if whole else 'finite'} number"
@@ -168,5 +183,7 @@ def number_table(rows: Sequence[Any], width: int | None, *, whole: bool, where: 
 
 def _is_row(row: Any, width: int | None, whole: bool) -> bool:
     if width is None:
-        return is_number(row) and abs(row) <= (_LARGEST if whole else sys.float_info.max) and (not whole or is_whole(row))
+        return (
+            is_number(row) and abs(row) <= (_LARGEST if whole else sys.float_info.max) and (not whole or is_whole(row))
+        )
     return isinstance(row, (list, tuple)) and len(row) == width and all(_is_row(value, None, whole) for value in row)

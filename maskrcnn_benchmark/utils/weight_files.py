@@ -20,25 +20,31 @@ from maskrcnn_benchmark.utils.weight_names import plain_names
 
 # Where checkpoints keep the weights among other things.
 WRAPPERS = ("model", "state_dict", "model_state_dict")
-# What readers of zip files and of PyTorch's raise where bytes are not what they should be; NotImplementedError is a RuntimeError.
+# What readers of zip files and of PyTorch's raise where bytes are not what they should be; NotImplementedError is a
+# RuntimeError.
 _DAMAGED = (
-    RuntimeError, EOFError, zipfile.BadZipFile, LookupError, ValueError, TypeError, AttributeError, AssertionError, OverflowError,
+    RuntimeError, EOFError, zipfile.BadZipFile, LookupError, ValueError, TypeError, AttributeError, AssertionError,
+    OverflowError,
     struct.error, zlib.error,
 )  # fmt: skip
 
 
 def read_file(path: str | Path) -> Any:
     """
-    What a .pth, .pt or .safetensors file holds, on the CPU: tensors, numbers, text and containers of them, and nothing that runs.
+    What a .pth, .pt or .safetensors file holds, on the CPU: tensors, numbers, text and containers of them, and nothing
+    that runs.
 
     Raises:
-        UserError: no such file, a damaged one (a file of zip's form says so by its checksums), or one that holds Python objects.
+        UserError: no such file, a damaged one (a file of zip's form says so by its checksums), or one that holds Python
+            objects.
     """
     path = Path(path)
     if not path.is_file():
         raise UserError(f"file {path} is not there")
     if path.suffix == ".pkl":
-        raise UserError(f"{path} is a pickle, which is not opened; for Detectron's run: python tools/convert_weights.py {path}")
+        raise UserError(
+            f"{path} is a pickle, which is not opened; for Detectron's run: python tools/convert_weights.py {path}"
+        )
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -50,11 +56,16 @@ def read_file(path: str | Path) -> Any:
     except UnpicklingError as error:
         raise UserError(_why_refused(path, str(error))) from error
     except _DAMAGED as error:
-        raise UserError(f"{path} is damaged or no PyTorch file ({_first_sentence(str(error))}); fetch or write it again") from error
+        raise UserError(
+            f"{path} is damaged or no PyTorch file ({_first_sentence(str(error))}); fetch or write it again"
+        ) from error
 
 
 def verify_checksums(path: str | Path) -> None:
-    """zipfile.BadZipFile where an entry of a PyTorch file is not what its checksum says: PyTorch has the checksums and compares nothing."""
+    """
+    zipfile.BadZipFile where an entry of a PyTorch file is not what its checksum says: PyTorch has the checksums and
+    compares nothing.
+    """
     if not zipfile.is_zipfile(path):
         return  # the form before PyTorch 1.6, which has none
     with zipfile.ZipFile(path) as file:
@@ -71,7 +82,10 @@ def verify_checksums(path: str | Path) -> None:
 
 
 def _numpy_values() -> list:
-    """numpy numbers and arrays, which older checkpoints keep in their schedules: data under names of two numpy generations."""
+    """
+    numpy numbers and arrays, which older checkpoints keep in their schedules: data under names of two numpy
+    generations.
+    """
     multiarray = np._core.multiarray if hasattr(np, "_core") else np.core.multiarray
     dtypes = {type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?")}
     named = [
@@ -87,8 +101,8 @@ def _why_refused(path: Path, error: str) -> str:
     if culprit is None:
         return f"{path} is damaged or no PyTorch file; fetch or write it again"
     return (
-        f"{path} holds Python objects ({culprit[1]}), which can run code when they are read, so it is not opened. If you trust it, "
-        f"keep its tensors alone, in a program of your own: torch.save({{'model': state_dict}}, ...)"
+        f"{path} holds Python objects ({culprit[1]}), which can run code when they are read, so it is not opened. If"
+        " you trust it, keep its tensors alone, in a program of your own: torch.save({'model': state_dict}, ...)"
     )
 
 
@@ -143,4 +157,6 @@ def _tensors(content: Any) -> dict[str, torch.Tensor]:
 
 
 def _holds_tensors(content: Any) -> bool:
-    return isinstance(content, dict) and (bool(_tensors(content)) or any(_holds_tensors(value) for value in content.values()))
+    return isinstance(content, dict) and (
+        bool(_tensors(content)) or any(_holds_tensors(value) for value in content.values())
+    )

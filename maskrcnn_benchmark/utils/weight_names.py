@@ -20,23 +20,41 @@ DETECTOR_COPIES = (
     ("roi_heads.relation.union_feature_extractor.att_feature_extractor.", "roi_heads.attribute.feature_extractor."),
 )
 
-_DETECTRON_STEM = {"conv1_w": "stem.conv1.weight", "res_conv1_bn_s": "stem.bn1.weight", "res_conv1_bn_b": "stem.bn1.bias"}
+_DETECTRON_STEM = {
+    "conv1_w": "stem.conv1.weight",
+    "res_conv1_bn_s": "stem.bn1.weight",
+    "res_conv1_bn_b": "stem.bn1.bias",
+}
 _DETECTRON_BLOCK = re.compile(r"res(?P<stage>[2-5])_(?P<block>\d+)_branch(?P<branch>1|2a|2b|2c)_(?P<kind>w|bn_s|bn_b)")
-_BRANCHES = {"1": ("downsample.0", "downsample.1"), "2a": ("conv1", "bn1"), "2b": ("conv2", "bn2"), "2c": ("conv3", "bn3")}
+_BRANCHES = {
+    "1": ("downsample.0", "downsample.1"),
+    "2a": ("conv1", "bn1"),
+    "2b": ("conv2", "bn2"),
+    "2c": ("conv3", "bn3"),
+}
 
-# EfficientNet-Lite0: blocks a stage, and the parts of a block: of the first one, which does not expand, and of the others.
+# EfficientNet-Lite0: blocks a stage, and the parts of a block: of the first one, which does not expand, and of the
+# others.
 _EFFICIENTNET_STAGES = (1, 2, 2, 3, 3, 4, 1)
 _EFFICIENTNET_BLOCK = re.compile(r"_blocks\.(?P<block>\d+)\.(?P<part>_\w+)\.(?P<kind>\w+)")
-_EFFICIENTNET_ENDS = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
+_EFFICIENTNET_ENDS = {
+    "_conv_stem": "conv_stem",
+    "_bn0": "bn1",
+    "_conv_head": "conv_head",
+    "_bn1": "bn2",
+    "_fc": "classifier",
+}
 _PLAIN_BLOCK = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
 _EXPANDING_BLOCK = {
-    "_expand_conv": "conv_pw", "_bn0": "bn1", "_depthwise_conv": "conv_dw", "_bn1": "bn2", "_project_conv": "conv_pwl", "_bn2": "bn3"
+    "_expand_conv": "conv_pw", "_bn0": "bn1", "_depthwise_conv": "conv_dw", "_bn1": "bn2",
+    "_project_conv": "conv_pwl", "_bn2": "bn3"
 }  # fmt: skip
 
 
 def detectron_name(name: str) -> str | None:
     """
-    The name under the ResNet body of a Detectron blob (`res2_0_branch2a_w` -> `layer1.0.conv1.weight`), None if it is none.
+    The name under the ResNet body of a Detectron blob (`res2_0_branch2a_w` -> `layer1.0.conv1.weight`), None if it is
+    none.
 
     A norm comes as scale and bias alone: its running statistics are folded in already.
     """
@@ -54,8 +72,8 @@ def efficientnet_name(name: str) -> str | None:
     """
     timm's name of an entry of EfficientNet-Lite0 as its PyTorch port counts it, None if it is none.
 
-    The port numbers the blocks through, timm by stage; what the port calls by its role, timm counts within the block, and the first
-    block does not expand (`_blocks.3._bn1.weight` -> `blocks.2.0.bn2.weight`).
+    The port numbers the blocks through, timm by stage; what the port calls by its role, timm counts within the block,
+    and the first block does not expand (`_blocks.3._bn1.weight` -> `blocks.2.0.bn2.weight`).
     """
     if (match := _EFFICIENTNET_BLOCK.fullmatch(name)) is None:
         part, _, kind = name.partition(".")
@@ -71,7 +89,10 @@ def efficientnet_name(name: str) -> str | None:
 
 
 def candidates(name: str) -> Iterator[str]:
-    """The names that an entry of a file can have in a model, the likeliest first: its own, then those of ImageNet backbones by rule."""
+    """
+    The names that an entry of a file can have in a model, the likeliest first: its own, then those of ImageNet
+    backbones by rule.
+    """
     yield name
     if name.startswith(OWN_PREFIXES):
         return
@@ -88,9 +109,11 @@ def candidates(name: str) -> Iterator[str]:
 
 def plain_names(names: Iterable[str]) -> dict[str, str]:
     """
-    Name in a file -> name without what programs put before it: `module.`, `_orig_mod.`, and whatever stands before one of OWN_PREFIXES.
+    Name in a file -> name without what programs put before it: `module.`, `_orig_mod.`, and whatever stands before one
+    of OWN_PREFIXES.
 
-    `model.` goes where all names have it, as a backbone's own names may. A name that is there without a prefix too keeps its prefix.
+    `model.` goes where all names have it, as a backbone's own names may. A name that is there without a prefix too
+    keeps its prefix.
 
     Raises:
         ValueError: two prefixes stand before the same name, and neither is the plain one.
@@ -117,7 +140,9 @@ def target_name(name: str, targets: Container[str]) -> str | None:
     return next((candidate for candidate in candidates(name) if candidate in targets), None)
 
 
-def copy_source(target: str, sources: Container[str], copies: Iterable[tuple[str, str]] = DETECTOR_COPIES) -> str | None:
+def copy_source(
+    target: str, sources: Container[str], copies: Iterable[tuple[str, str]] = DETECTOR_COPIES
+) -> str | None:
     """The detector's entry that a relation extractor's entry starts from, None if there is none among the sources."""
     for prefix, source_prefix in copies:
         if target.startswith(prefix) and source_prefix + target[len(prefix) :] in sources:
@@ -131,7 +156,10 @@ def holds_relation(names: Iterable[str]) -> bool:
 
 
 def holds_detector(names: Iterable[str]) -> bool:
-    """Whether these names of weights (without `module.`) hold a detector: proposals and box head, with or without relations."""
+    """
+    Whether these names of weights (without `module.`) hold a detector: proposals and box head, with or without
+    relations.
+    """
     found = {prefix for name in names for prefix in ("rpn.", "roi_heads.box.") if name.startswith(prefix)}
     return len(found) == 2
 
@@ -142,7 +170,8 @@ def holds_backbone_only(names: Collection[str], targets: Container[str]) -> bool
 
     Args:
         names: plain ones (plain_names).
-        targets: names in the model. Half of the file's at least, all but an ImageNet network's classifier, fill its backbone.
+        targets: names in the model. Half of the file's at least, all but an ImageNet network's classifier, fill its
+            backbone.
     """
     if any(name.startswith(("rpn.", "roi_heads.")) for name in names):
         return False

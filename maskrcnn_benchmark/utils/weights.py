@@ -49,18 +49,20 @@ def load_weights(
     """
     Loads by name whatever fits, and logs what was loaded, what stayed as it was and what did not fit.
 
-    Names may carry what programs put around a model (weight_names.plain_names), and may be those of torchvision's, timm's or Detectron's
-    ImageNet networks, which fill the backbone. Where the source has a detector's extractors but no key of its own for the relation head's,
-    these start from the detector's.
+    Names may carry what programs put around a model (weight_names.plain_names), and may be those of torchvision's,
+    timm's or Detectron's ImageNet networks, which fill the backbone. Where the source has a detector's extractors but
+    no key of its own for the relation head's, these start from the detector's.
 
     Args:
         model: its state dict is written in place, whatever the device and dtype.
         source: a .pth or .safetensors file, or named tensors (or a checkpoint that holds them).
-        ignore: names, patterns (`roi_heads.box.predictor.*`) or sections whose shape may differ; they keep their initial values.
+        ignore: names, patterns (`roi_heads.box.predictor.*`) or sections whose shape may differ; they keep their
+            initial values.
         copies: (prefix in the model, prefix in the source) pairs of copies beside the detector's.
         name: what a source that is no file is called in messages.
     Raises:
-        UserError: unreadable file, a shape that differs (all of them are listed), numbers that are not finite, or nothing that fits.
+        UserError: unreadable file, a shape that differs (all of them are listed), numbers that are not finite, or
+            nothing that fits.
     """
     from_file = isinstance(source, (str, Path))
     name = str(source) if from_file else name
@@ -77,7 +79,9 @@ def load_weights(
     report.misshapen = _leave_out_misshapen(values, given, targets, ignore, name)
     if not values:
         there, wanted = summarise(given, 4), summarise(targets, 4)
-        raise UserError(f"{name}: none of its {len(given)} entries fits the model; there are {there}; the model has {wanted}")
+        raise UserError(
+            f"{name}: none of its {len(given)} entries fits the model; there are {there}; the model has {wanted}"
+        )
     require_finite({origin: given[origin] for origin in values.values()}, name)
     with torch.no_grad():
         for target, origin in values.items():
@@ -93,13 +97,17 @@ def load_weights(
 
 
 def require_finite(tensors: Mapping[str, Tensor], source: str) -> None:
-    """UserError that names the first tensor with a number that is not finite, and counts the others; `source` is where they come from."""
+    """
+    UserError that names the first tensor with a number that is not finite, and counts the others; `source` is where
+    they come from.
+    """
     bad = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not torch.isfinite(tensor).all()]
     if bad:
         numbers = int((~torch.isfinite(tensors[bad[0]])).sum())
         raise UserError(
-            f"{source}: {bad[0]} holds {numbers} numbers that are not finite{f', and so do {len(bad) - 1} more' if bad[1:] else ''}: "
-            "take a checkpoint from before the training went wrong"
+            f"{source}: {bad[0]} holds {numbers} numbers that are not"
+            f" finite{f', and so do {len(bad) - 1} more' if bad[1:] else ''}: take a checkpoint from before the"
+            " training went wrong"
         )
 
 
@@ -115,8 +123,13 @@ def _assign(given: Mapping[str, Tensor], targets: Mapping[str, Tensor], report: 
     return values
 
 
-def _leave_out_misshapen(values: dict[str, str], given: Mapping, targets: Mapping, ignore: Collection[str], name: str) -> list[str]:
-    """Removes what has another shape from `values` and returns its names in the source. UserError for names that `ignore` does not hold."""
+def _leave_out_misshapen(
+    values: dict[str, str], given: Mapping, targets: Mapping, ignore: Collection[str], name: str
+) -> list[str]:
+    """
+    Removes what has another shape from `values` and returns its names in the source. UserError for names that `ignore`
+    does not hold.
+    """
     refused, left_out = [], []
     for target, origin in list(values.items()):
         have, want = tuple(given[origin].shape), tuple(targets[target].shape)
@@ -130,8 +143,8 @@ def _leave_out_misshapen(values: dict[str, str], given: Mapping, targets: Mappin
     if refused:
         shown = "; ".join(refused[:6]) + (f"; and {len(refused) - 6} more" if len(refused) > 6 else "")
         raise UserError(
-            f"{name}: {len(refused)} entries have another shape: {shown}. Set the config to the file's sizes, or leave them out: "
-            "MODEL.IGNORE_WEIGHTS \"('name', 'section.*')\""
+            f"{name}: {len(refused)} entries have another shape: {shown}. Set the config to the file's sizes, or leave"
+            " them out: MODEL.IGNORE_WEIGHTS \"('name', 'section.*')\""
         )
     return left_out
 
@@ -154,7 +167,12 @@ def _log(report: LoadReport, name: str) -> None:
         f"{name}: {len(report.loaded)} entries loaded{copied}, {len(report.initial)} of the model stay as they were, "
         f"{len(not_fitting)} of the file do not fit"
     )
-    accounts = {"loaded": report.loaded, "copied": report.copied, "as they were": report.initial, "unused": report.unused}
+    accounts = {
+        "loaded": report.loaded,
+        "copied": report.copied,
+        "as they were": report.initial,
+        "unused": report.unused,
+    }
     for what, names in accounts.items():
         if names:
             logger.info(f"  {what}: {summarise(names)}")
@@ -181,7 +199,9 @@ def unfilled(model: nn.Module) -> dict[str, str]:
 
 
 def mark_optional(module: nn.Module, parameter_name: str, what: str) -> None:
-    """Notes that files which are whole may lack a parameter; it then starts anew, with a warning. `what` it is, in words."""
+    """
+    Notes that files which are whole may lack a parameter; it then starts anew, with a warning. `what` it is, in words.
+    """
     _mark(module, _OPTIONAL, parameter_name, what)
 
 
@@ -207,7 +227,11 @@ def _marks(model: nn.Module, kind: str) -> dict[str, str]:
 def _warn_of_optional(model: nn.Module, report: LoadReport, name: str) -> None:
     """Names what a file lacks that it may lack, if it has other parameters of the same module."""
     owners = {loaded.rpartition(".")[0] for loaded in report.loaded}
-    anew = [f"{full} ({what})" for full, what in optional(model).items() if full in report.initial and full.rpartition(".")[0] in owners]
+    anew = [
+        f"{full} ({what})"
+        for full, what in optional(model).items()
+        if full in report.initial and full.rpartition(".")[0] in owners
+    ]
     if anew:
         logger.warning(f"{name} lacks {', '.join(anew)}: started anew")
 

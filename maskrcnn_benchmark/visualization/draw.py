@@ -40,7 +40,9 @@ def draw_boxes(image: np.ndarray, graph: SceneGraph, *, only_related: bool = Fal
     return canvas
 
 
-def draw_graph(image: np.ndarray, graph: SceneGraph, *, max_relations: int = 12, only_related: bool = True) -> np.ndarray:
+def draw_graph(
+    image: np.ndarray, graph: SceneGraph, *, max_relations: int = 12, only_related: bool = True
+) -> np.ndarray:
     """
     Draws boxes, and the best relations as arrows from subject to object with the predicate at their middle.
 
@@ -85,7 +87,9 @@ def write_picture(path: str | Path, picture: np.ndarray) -> None:
         temporary.write_bytes(encoded.tobytes())
 
 
-def _with_boxes(image: np.ndarray, graph: SceneGraph, only_related: bool, scores: bool) -> tuple[np.ndarray, list[Rectangle]]:
+def _with_boxes(
+    image: np.ndarray, graph: SceneGraph, only_related: bool, scores: bool
+) -> tuple[np.ndarray, list[Rectangle]]:
     """The image with boxes and labels, and the rectangles of the labels."""
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(f"draw: image must be (h, w, 3) uint8, got {image.shape} {image.dtype}")
@@ -103,7 +107,14 @@ def _with_boxes(image: np.ndarray, graph: SceneGraph, only_related: bool, scores
         text = f"{names[row]} {graph.objects[row].score:.2f}" if scores and graph.objects[row].score < 1 else names[row]
         size = text_size(text, LABEL_SCALE)
         x1, y1, x2, y2 = boxes[row]
-        corners = [(x1, y1 - size[1]), (x1, y1), (x1, y2), (x2 - size[0], y1 - size[1]), (x2 - size[0], y2), (x1, y2 - size[1])]
+        corners = [
+            (x1, y1 - size[1]),
+            (x1, y1),
+            (x1, y2),
+            (x2 - size[0], y1 - size[1]),
+            (x2 - size[0], y2),
+            (x1, y2 - size[1]),
+        ]
         corners += [(x1, y1 - lift * size[1]) for lift in (2, 3)] + [(x2, y1), (x1 - size[0], y1)]
         rectangle = place(size, corners, taken, frame)
         put_label(canvas, text, rectangle[0], rectangle[1], LABEL_SCALE, color_of(row))

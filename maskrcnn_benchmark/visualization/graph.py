@@ -16,9 +16,9 @@ def to_networkx(graph: SceneGraph) -> nx.MultiDiGraph:
     A node an object and an edge a relation.
 
     Returns:
-        Nodes are the rows of graph.objects with `label`, `name` (numbered where a class repeats), `score`, `x1`, `y1`, `x2`, `y2`; edges
-        have `predicate` and `score`, and `term_<name>` where prediction was asked for terms; the graph itself has `width` and `height`.
-        All values are plain, as GraphML wants.
+        Nodes are the rows of graph.objects with `label`, `name` (numbered where a class repeats), `score`, `x1`, `y1`,
+        `x2`, `y2`; edges have `predicate` and `score`, and `term_<name>` where prediction was asked for terms; the
+        graph itself has `width` and `height`. All values are plain, as GraphML wants.
     """
     result = nx.MultiDiGraph(width=graph.size[0], height=graph.size[1])
     for row, (item, name) in enumerate(zip(graph.objects, object_names(graph), strict=True)):
@@ -26,7 +26,9 @@ def to_networkx(graph: SceneGraph) -> nx.MultiDiGraph:
         result.add_node(row, label=item.label, name=name, score=float(item.score), **corners)
     for relation in graph.relations:
         terms = {f"term_{name}": float(value) for name, value in (relation.terms or {}).items()}
-        result.add_edge(relation.subject, relation.object, predicate=relation.predicate, score=float(relation.score), **terms)
+        result.add_edge(
+            relation.subject, relation.object, predicate=relation.predicate, score=float(relation.score), **terms
+        )
     return result
 
 

@@ -1,4 +1,7 @@
-"""Letters of any script as pixels: DejaVu Sans, which matplotlib brings, then whatever font of this machine has what that lacks."""
+"""
+Letters of any script as pixels: DejaVu Sans, which matplotlib brings, then whatever font of this machine has what that
+lacks.
+"""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -20,7 +23,8 @@ _NO_FONT = "Last Resort"
 @lru_cache(maxsize=512)
 def letters(text: str, size: int) -> np.ndarray:
     """
-    A line of text, `size` pixels an em, as (h, w) uint8: how much of each pixel is ink. The height is the same for every text.
+    A line of text, `size` pixels an em, as (h, w) uint8: how much of each pixel is ink. The height is the same for
+    every text.
 
     A letter that no font of this machine has is written as its number (`\\u676f`), with a warning.
     """
@@ -42,8 +46,8 @@ def _drawable(text: str) -> str:
     if lacking:
         warn_once(
             logger,
-            f"no font of this machine has {''.join(lacking)!r}: such letters stand on pictures as their numbers; a font of the script, "
-            "such as Noto Sans (CJK) of your system's packages, draws them",
+            f"no font of this machine has {''.join(lacking)!r}: such letters stand on pictures as their numbers; a font"
+            " of the script, such as Noto Sans (CJK) of your system's packages, draws them",
         )
     return "".join(letter.encode("unicode_escape").decode() if letter in lacking else letter for letter in text)
 
@@ -70,7 +74,9 @@ def _font_of(letter: str) -> str | None:
 @lru_cache(maxsize=1)
 def _font_files() -> tuple[str, ...]:
     """Fonts of this machine, upright and of normal weight: DejaVu Sans, then Noto's, then others."""
-    fonts = [font for font in fontManager.ttflist if font.style == "normal" and font.weight in (400, "normal", "regular")]
+    fonts = [
+        font for font in fontManager.ttflist if font.style == "normal" and font.weight in (400, "normal", "regular")
+    ]
     fonts = [font for font in fonts if not font.name.startswith(_NO_FONT)]
     fonts.sort(key=lambda font: (font.name != FIRST, not font.name.startswith("Noto Sans"), font.name))
     return tuple(dict.fromkeys(font.fname for font in fonts))

@@ -36,7 +36,12 @@ def draw_nodes(graph: SceneGraph, *, max_relations: int = 20) -> np.ndarray:
     names, taken = object_names(graph), []
     for subject, object_ in pairs:
         way = points[object_] - points[subject]
-        arrow(canvas, points[subject] + 0.1 * way + _aside(way), points[object_] - 0.1 * way + _aside(way), color_of(subject))
+        arrow(
+            canvas,
+            points[subject] + 0.1 * way + _aside(way),
+            points[object_] - 0.1 * way + _aside(way),
+            color_of(subject),
+        )
     for row, at in points.items():
         taken.append(_centred(canvas, names[row], at, NODE_SCALE, color_of(row), taken))
     for (subject, object_), predicates in pairs.items():

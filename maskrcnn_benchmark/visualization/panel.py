@@ -27,7 +27,8 @@ def agreement(graph: SceneGraph, annotated: SceneGraph, iou_threshold: float = 0
     overlap = _box_iou(graph, annotated)
     return [
         any(
-            triplet == truth and min(overlap[one.subject, other.subject], overlap[one.object, other.object]) >= iou_threshold
+            triplet == truth
+            and min(overlap[one.subject, other.subject], overlap[one.object, other.object]) >= iou_threshold
             for truth, other in known
         )
         for triplet, one in zip(graph.triplets(), graph.relations, strict=True)
@@ -44,7 +45,8 @@ def side_by_side(
     height: int = 560,
 ) -> np.ndarray:
     """
-    The image with boxes beside its relations as rows: subject, arrow with the predicate, object, score; boxes and names share colours.
+    The image with boxes beside its relations as rows: subject, arrow with the predicate, object, score; boxes and names
+    share colours.
 
     Args:
         image: (h, w, 3) uint8 RGB.
@@ -97,7 +99,9 @@ def triplet_panel(graph: SceneGraph, *, marks: Sequence[bool] | None = None, tit
 def _predicate(panel: np.ndarray, word: str, left: int, right: int, top: int) -> None:
     """An arrow from left to right with the word on it."""
     middle = top + ROW_HEIGHT // 2 - 4
-    cv2.arrowedLine(panel, (left, middle), (right - 6, middle), FAINT, 1, cv2.LINE_AA, tipLength=8 / max(9, right - left))
+    cv2.arrowedLine(
+        panel, (left, middle), (right - 6, middle), FAINT, 1, cv2.LINE_AA, tipLength=8 / max(9, right - left)
+    )
     width, _ = text_size(word, TEXT_SCALE)
     put_label(panel, word, left + (right - left - 8 - width) / 2, top, TEXT_SCALE, PAPER, INK)
 

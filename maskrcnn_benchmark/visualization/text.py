@@ -29,8 +29,12 @@ def text_size(text: str, scale: float) -> tuple[int, int]:
     return width + 2 * MARGIN, height + MARGIN
 
 
-def put_label(image: np.ndarray, text: str, left: float, top: float, scale: float, ground: Color, ink: Color | None = None) -> None:
-    """Writes text on a filled rectangle whose upper left corner is given; the ink is black or white, whichever stands out."""
+def put_label(
+    image: np.ndarray, text: str, left: float, top: float, scale: float, ground: Color, ink: Color | None = None
+) -> None:
+    """
+    Writes text on a filled rectangle whose upper left corner is given; the ink is black or white, whichever stands out.
+    """
     width, height = text_size(text, scale)
     x, y = round(left), round(top)
     cv2.rectangle(image, (x, y), (x + width - 1, y + height - 1), ground, -1)
@@ -38,7 +42,9 @@ def put_label(image: np.ndarray, text: str, left: float, top: float, scale: floa
         ink = (0, 0, 0) if 0.3 * ground[0] + 0.59 * ground[1] + 0.11 * ground[2] > 140 else (255, 255, 255)
     cover = letters(text, round(EM * scale))
     x, y = x + MARGIN, y + MARGIN // 2
-    part = image[max(y, 0) : max(y + cover.shape[0], 0), max(x, 0) : max(x + cover.shape[1], 0)]  # what of it lies on the image
+    part = image[
+        max(y, 0) : max(y + cover.shape[0], 0), max(x, 0) : max(x + cover.shape[1], 0)
+    ]  # what of it lies on the image
     share = cover[max(-y, 0) :, max(-x, 0) :][: part.shape[0], : part.shape[1], None] / 255
     part[:] = np.rint(part * (1 - share) + np.array(ink) * share)
 
@@ -47,7 +53,8 @@ def place(
     size: tuple[int, int], corners: Iterable[tuple[float, float]], taken: Sequence[Rectangle], frame: tuple[int, int]
 ) -> Rectangle:
     """
-    The rectangle of a label among candidate upper left corners, moved into the frame, that covers least of the rectangles already taken.
+    The rectangle of a label among candidate upper left corners, moved into the frame, that covers least of the
+    rectangles already taken.
 
     Args:
         size, frame: (width, height).

@@ -15,9 +15,12 @@ HEAD = "MODEL.ROI_RELATION_HEAD."
 # What the published README's two commands override, word for word.
 COMMON = [
     HEAD + "USE_GT_BOX", "True", HEAD + "USE_GT_OBJECT_LABEL", "True", HEAD + "PREDICT_USE_BIAS", "True",
-    HEAD + "PREDICTOR", "PrototypeEmbeddingNetwork", "DTYPE", "float32", "SOLVER.IMS_PER_BATCH", "8", "TEST.IMS_PER_BATCH", "1",
-    "SOLVER.MAX_ITER", "60000", "SOLVER.BASE_LR", "5e-4", "SOLVER.SCHEDULE.TYPE", "WarmupMultiStepLR", HEAD + "BATCH_SIZE_PER_IMAGE", "512",
-    "SOLVER.STEPS", "(28000, 48000)", "SOLVER.VAL_PERIOD", "5000", "SOLVER.CHECKPOINT_PERIOD", "5000", "GLOVE_DIR", "./datasets/vg/",
+    HEAD + "PREDICTOR", "PrototypeEmbeddingNetwork", "DTYPE", "float32", "SOLVER.IMS_PER_BATCH", "8",
+    "TEST.IMS_PER_BATCH", "1",
+    "SOLVER.MAX_ITER", "60000", "SOLVER.BASE_LR", "5e-4", "SOLVER.SCHEDULE.TYPE", "WarmupMultiStepLR",
+    HEAD + "BATCH_SIZE_PER_IMAGE", "512",
+    "SOLVER.STEPS", "(28000, 48000)", "SOLVER.VAL_PERIOD", "5000", "SOLVER.CHECKPOINT_PERIOD", "5000", "GLOVE_DIR",
+    "./datasets/vg/",
     "MODEL.PRETRAINED_DETECTOR_CKPT", "./checkpoints/pretrained_faster_rcnn/model_final.pth", "SOLVER.PRE_VAL", "False",
     "SOLVER.GRAD_NORM_CLIP", "5.0", "ROI_RELATION_HEAD.VIS_PRO_DIM", "4096", "ROI_RELATION_HEAD.STORE_UNION", "False",
     "ROI_RELATION_HEAD.VIS_VAE_LATENT_DIM", "1024", "ROI_RELATION_HEAD.VIS_VAE_INPUT_DIM", "4096",
@@ -79,11 +82,14 @@ def test_files_have_the_published_values(shared, name, base, differs):
     published = yaml.safe_load((shared / "reference/config-values.yaml").read_text())
     wanted = {**published.get(base, {}), **published[name]}
     config = load_config(CONFIGS / f"{name}.yaml")
-    assert {key: get(config, key) for key in wanted if key not in differs} == {k: v for k, v in wanted.items() if k not in differs}
+    assert {key: get(config, key) for key in wanted if key not in differs} == {
+        k: v for k, v in wanted.items() if k not in differs
+    }
 
 
 @pytest.mark.parametrize(
-    "stem", ["X_101_32_8_FPN_1x", "R_101_FPN_1x", "R_50_FPN_1x", "VGG16_1x", "gqa/X_101_32_8_FPN_1x", "oiv6/X_101_32_8_FPN_1x"]
+    "stem",
+    ["X_101_32_8_FPN_1x", "R_101_FPN_1x", "R_50_FPN_1x", "VGG16_1x", "gqa/X_101_32_8_FPN_1x", "oiv6/X_101_32_8_FPN_1x"],
 )
 def test_a_relation_file_describes_the_same_detector_as_the_detector_s(stem):
     folder, _, stem = stem.rpartition("/")

@@ -127,7 +127,10 @@ def test_a_removed_key_says_what_takes_its_place_wherever_it_stands(key, tmp_pat
 
 
 def test_a_dump_of_an_earlier_version_is_one_error_about_all_removed_keys(write):
-    file = write("old.yaml", "MODEL:\n  REWEIGHT_BACKGROUND: 1.0\n  ROI_RELATION_HEAD:\n    FUSION: selective\n    VAE_REC_WEIGHT: 1.0\n")
+    file = write(
+        "old.yaml",
+        "MODEL:\n  REWEIGHT_BACKGROUND: 1.0\n  ROI_RELATION_HEAD:\n    FUSION: selective\n    VAE_REC_WEIGHT: 1.0\n",
+    )
     said = error(file=file)
     keys = ("REWEIGHT_BACKGROUND", "ROI_RELATION_HEAD.FUSION", "ROI_RELATION_HEAD.VAE_REC_WEIGHT")
     assert all(f"key MODEL.{key} is gone" in said for key in keys)
@@ -225,11 +228,16 @@ def test_a_missing_file_and_one_that_is_no_text_are_errors(tmp_path):
 
 
 def test_keys_of_older_code_bases_are_ignored_with_one_warning(write, caplog):
-    old = "PATHS_CATALOG: /a\nSEED: 5\nMODEL:\n  MASK_ON: False\n  RETINANET: {NUM_CLASSES: 81}\n  FBNET: {ARCH: x, WIDTH: {DEEP: 1}}\n"
+    old = (
+        "PATHS_CATALOG: /a\nSEED: 5\nMODEL:\n  MASK_ON: False\n  RETINANET: {NUM_CLASSES: 81}\n  FBNET: {ARCH: x,"
+        " WIDTH: {DEEP: 1}}\n"
+    )
     config = load_config(write("config.yml", old))
     assert config.SEED == 5
     (record,) = caplog.records
-    assert all(name in record.getMessage() for name in ("MODEL.MASK_ON", "MODEL.RETINANET", "MODEL.FBNET", "PATHS_CATALOG"))
+    assert all(
+        name in record.getMessage() for name in ("MODEL.MASK_ON", "MODEL.RETINANET", "MODEL.FBNET", "PATHS_CATALOG")
+    )
     assert load_config(None, ["AMP_VERBOSE", "True", "SEED", "6"]).SEED == 6
 
 

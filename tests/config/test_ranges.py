@@ -61,7 +61,10 @@ def test_a_range_without_bounds_takes_any_number():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("SOLVER:\n  MAX_ITER: 70\nSEED: 1\nSOLVER:\n  IMS_PER_BATCH: 4\n", "SOLVER stands there twice, in lines 1 and 4"),
+        (
+            "SOLVER:\n  MAX_ITER: 70\nSEED: 1\nSOLVER:\n  IMS_PER_BATCH: 4\n",
+            "SOLVER stands there twice, in lines 1 and 4",
+        ),
         ("SOLVER:\n  BASE_LR: 0.1\n  BASE_LR: 0.2\n", "BASE_LR stands there twice, in lines 2 and 3"),
         (
             "ROI_RELATION_HEAD: {NUM_CLASSES: 3}\nMODEL: {ROI_RELATION_HEAD: {NUM_CLASSES: 4}}\n",

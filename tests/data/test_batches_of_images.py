@@ -1,4 +1,6 @@
-"""Samplers and loaders: every image once an epoch, groups apart, the same over processes, exact resume, readable errors."""
+"""
+Samplers and loaders: every image once an epoch, groups apart, the same over processes, exact resume, readable errors.
+"""
 
 import pickle
 
@@ -90,7 +92,10 @@ def test_no_training_image_is_an_error():
 
 def test_evaluation_shards_neither_pad_nor_overlap():
     for world in (1, 2, 3, 7):
-        shards = [[i for batch in EvaluationBatchSampler(np.zeros(20), 3, rank=r, world_size=world) for i in batch] for r in range(world)]
+        shards = [
+            [i for batch in EvaluationBatchSampler(np.zeros(20), 3, rank=r, world_size=world) for i in batch]
+            for r in range(world)
+        ]
         assert sorted(i for shard in shards for i in shard) == list(range(20))
         assert len(EvaluationBatchSampler(np.zeros(20), 3, rank=0, world_size=world)) == -(-len(shards[0]) // 3)
     assert list(EvaluationBatchSampler(np.zeros(0), 3)) == []
@@ -113,7 +118,8 @@ def test_groups_are_wide_images_and_others():
 
 def toy_config(*more):
     return load_config(None, [
-        "DATASETS.TRAIN", ("toy_train",), "DATASETS.VAL", ("toy_val",), "DATASETS.TEST", ("toy_test",), "MODEL.RELATION_ON", True,
+        "DATASETS.TRAIN", ("toy_train",), "DATASETS.VAL", ("toy_val",), "DATASETS.TEST", ("toy_test",),
+        "MODEL.RELATION_ON", True,
         "MODEL.DEVICE", "cpu", "SOLVER.IMS_PER_BATCH", 2, "TEST.IMS_PER_BATCH", 2, "INPUT.MIN_SIZE_TRAIN", (32, 48),
         "INPUT.MIN_SIZE_TEST", 40, "DATALOADER.NUM_WORKERS", 0, *more,
     ])  # fmt: skip
@@ -121,9 +127,14 @@ def toy_config(*more):
 
 def same(a: Batch, b: Batch) -> bool:
     images = all(torch.equal(x, y) for x, y in zip(a.images, b.images, strict=True))
-    return images and a.indices == b.indices and all(
-        torch.equal(x.bbox, y.bbox) and x.get_field("relation_tuple").tolist() == y.get_field("relation_tuple").tolist()
-        for x, y in zip(a.targets, b.targets, strict=True)
+    return (
+        images
+        and a.indices == b.indices
+        and all(
+            torch.equal(x.bbox, y.bbox)
+            and x.get_field("relation_tuple").tolist() == y.get_field("relation_tuple").tolist()
+            for x, y in zip(a.targets, b.targets, strict=True)
+        )
     )
 
 
@@ -142,7 +153,9 @@ def test_batches_do_not_depend_on_workers_nor_on_the_global_random_state():
 def test_a_loader_resumes_after_the_last_batch_used():
     loader = make_data_loader(toy_config("DATALOADER.NUM_WORKERS", 2), "train", task=Task.PREDCLS)
     take(loader, 5)
-    resumed = make_data_loader(toy_config(), "train", task=Task.PREDCLS, sampler_state=loader.batch_sampler.state_dict())
+    resumed = make_data_loader(
+        toy_config(), "train", task=Task.PREDCLS, sampler_state=loader.batch_sampler.state_dict()
+    )
     expected = take(make_data_loader(toy_config(), "train", task=Task.PREDCLS), 11)[5:]
     assert all(same(a, b) for a, b in zip(take(resumed, 6), expected, strict=True))
 
@@ -152,7 +165,9 @@ def test_a_batch_holds_images_and_targets_of_one_frame():
     for batch in take(make_data_loader(toy_config(), "train", task=Task.SGDET), 6):
         for image, target in zip(batch.images, batch.targets, strict=True):
             assert image.dtype == torch.uint8 and target.size == (image.shape[2], image.shape[1])
-            assert (target.bbox > -1).all() and (target.bbox[:, 2:] <= torch.tensor(target.size)).all()  # a mirrored border may reach -1
+            assert (target.bbox > -1).all() and (
+                target.bbox[:, 2:] <= torch.tensor(target.size)
+            ).all()  # a mirrored border may reach -1
             assert {"labels", "relation_tuple", "image_id", "epoch"} <= set(target.fields())
 
 
@@ -205,7 +220,11 @@ def test_a_batch_survives_the_way_between_processes(toy):
 def test_loaders_take_any_data_set():
     class Numbers(torch.utils.data.Dataset):
         def __getitem__(self, item):
-            return None if item == 1 or item == (0, 1) else (torch.zeros(3, 2, 2, dtype=torch.uint8), *collate_target(item))
+            return (
+                None
+                if item == 1 or item == (0, 1)
+                else (torch.zeros(3, 2, 2, dtype=torch.uint8), *collate_target(item))
+            )
 
     def collate_target(item):
         from maskrcnn_benchmark.structures.bounding_box import BoxList

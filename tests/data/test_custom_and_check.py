@@ -1,4 +1,7 @@
-"""tools/make_dataset.py: own annotations to the VG layout, and what --check finds in a data set that was damaged on purpose."""
+"""
+tools/make_dataset.py: own annotations to the VG layout, and what --check finds in a data set that was damaged on
+purpose.
+"""
 
 import json
 import os
@@ -24,7 +27,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 def entry(name="a.jpg", **changes):
     return {
         "file": name,
-        "objects": [{"box": [5, 6, 30, 40], "label": "bird", "attributes": ["blue"]}, {"box": [0, 20, 59, 39], "label": "branch"}],
+        "objects": [
+            {"box": [5, 6, 30, 40], "label": "bird", "attributes": ["blue"]},
+            {"box": [0, 20, 59, 39], "label": "branch"},
+        ],
         "relations": [[0, "on", 1], [1, "under", 0], [0, "on", 1]],
         **changes,
     }
@@ -46,7 +52,11 @@ def photos(tmp_path):
 
 
 def arguments(folder):
-    files = {"annotation_file": "VG-SGG-with-attri.h5", "dict_file": "VG-SGG-dicts-with-attri.json", "image_data_file": "image_data.json"}
+    files = {
+        "annotation_file": "VG-SGG-with-attri.h5",
+        "dict_file": "VG-SGG-dicts-with-attri.json",
+        "image_data_file": "image_data.json",
+    }
     return {"image_dir": folder / "VG_100K", **{key: folder / name for key, name in files.items()}}
 
 
@@ -55,9 +65,21 @@ def test_own_annotations_come_back_as_a_data_set(photos, tmp_path):
     first = write([entry("a.jpg", split="train"), entry("b.jpg", split="test", relations=[])])
     lists = [first, write([entry("sub/c.jpg", split="train")], "more.json")]
     made = make_dataset(lists, folder, tmp_path / "birds")
-    assert made == {"images": 3, "boxes": 6, "relations": 6, "objects": 2, "predicates": 2, "attributes": 1, "bad entries": 0}
+    assert made == {
+        "images": 3,
+        "boxes": 6,
+        "relations": 6,
+        "objects": 2,
+        "predicates": 2,
+        "attributes": 1,
+        "bad entries": 0,
+    }
     train = VGDataset("train", **arguments(tmp_path / "birds"))
-    assert train.meta.objects == ("__background__", "bird", "branch") and train.meta.predicates == ("__background__", "on", "under")
+    assert train.meta.objects == ("__background__", "bird", "branch") and train.meta.predicates == (
+        "__background__",
+        "on",
+        "under",
+    )
     image, target, _ = train[0]
     assert image.shape == (3, 50, 60)
     assert target.get_field("labels").tolist() == [1, 2] and target.get_field("attributes")[:, 0].tolist() == [1, 0]
@@ -98,11 +120,23 @@ BAD = {
     "a path that leaves the folder": (entry("../a.jpg"), "must be relative"),
     "a file that is missing": (entry("none.jpg"), "none.jpg.*cannot be read"),
     "an unknown split": (entry(split="dev"), "train, val, test, found 'dev'"),
-    "a box of three numbers": (entry(objects=[{**OBJECT, "box": [1, 2, 3]}], relations=[]), "object 0: .box. must be .x1, y1, x2, y2"),
+    "a box of three numbers": (
+        entry(objects=[{**OBJECT, "box": [1, 2, 3]}], relations=[]),
+        "object 0: .box. must be .x1, y1, x2, y2",
+    ),
     "a box upside down": (entry(objects=[{**OBJECT, "box": [9, 9, 3, 20]}], relations=[]), "x2 > x1"),
-    "a box that is not finite": (entry(objects=[{**OBJECT, "box": [1, 2, float("nan"), 4]}], relations=[]), "object 0: \"box\" must be"),
-    "a box outside": (entry(objects=[{**OBJECT, "box": [70, 2, 90, 4]}], relations=[]), "outside the image, which is 60 x 50"),
-    "parts of the image": (entry(objects=[{**OBJECT, "box": [0.1, 0.1, 0.4, 1]}], relations=[]), "in pixels, not in parts of the image"),
+    "a box that is not finite": (
+        entry(objects=[{**OBJECT, "box": [1, 2, float("nan"), 4]}], relations=[]),
+        'object 0: "box" must be',
+    ),
+    "a box outside": (
+        entry(objects=[{**OBJECT, "box": [70, 2, 90, 4]}], relations=[]),
+        "outside the image, which is 60 x 50",
+    ),
+    "parts of the image": (
+        entry(objects=[{**OBJECT, "box": [0.1, 0.1, 0.4, 1]}], relations=[]),
+        "in pixels, not in parts of the image",
+    ),
     "the background": (entry(objects=[{**OBJECT, "label": "__background__"}], relations=[]), "name of class 0"),
     "a label with an escape": (entry(objects=[{**OBJECT, "label": "\x1b[31m"}], relations=[]), "no control characters"),
     "an empty label": (entry(objects=[{**OBJECT, "label": " "}], relations=[]), '"label"'),
@@ -165,7 +199,12 @@ def test_everything_odd_is_found(data_dir):
         "labels": [1, 1, 2, 2, 1], "relations": [[0, 0, 1], [0, 1, 2], [0, 1, 1], [2, 0, 1]],
     }  # fmt: skip
     other = {**odd, "boxes": [[0, 0, 9, 9]], "labels": [3], "relations": [], "image_id": 2, "split": "test"}
-    images = [odd, other, *[{**other, "image_id": i} for i in (3, 4, 5)], {**other, "image_id": 6, "boxes": [], "labels": []}]
+    images = [
+        odd,
+        other,
+        *[{**other, "image_id": i} for i in (3, 4, 5)],
+        {**other, "image_id": 6, "boxes": [], "labels": []},
+    ]
     folder = data_dir / "odd"
     write_vg_layout(folder, images, OBJECTS, PREDICATES)
     write_images(folder, [image for image in images if image["image_id"] != 5])
@@ -203,7 +242,8 @@ def test_everything_odd_is_found(data_dir):
 
 
 def test_turned_pictures_films_behind_them_and_animations_are_told_apart_from_damage(data_dir):
-    images = [{"image_id": i, "width": 60, "height": 50, "split": "train", "boxes": [[0, 0, 9, 9]], "labels": [1], "relations": [[0, 0, 1]]}
+    images = [{"image_id": i, "width": 60, "height": 50, "split": "train", "boxes": [[0, 0, 9, 9]], "labels": [1],
+    "relations": [[0, 0, 1]]}
               for i in range(1, 6)]  # fmt: skip
     images[0] |= {"width": 50, "height": 60}
     images[4]["file_name"] = "5.gif"
@@ -220,9 +260,13 @@ def test_turned_pictures_films_behind_them_and_animations_are_told_apart_from_da
     preview[0x010E] = "\xff\xd9"  # an end inside the header
     Image.new("RGB", (60, 50)).save(pictures / "4.jpg", exif=preview)
     (pictures / "4.jpg").write_bytes((pictures / "4.jpg").read_bytes()[:-60])
-    Image.new("RGB", (60, 50)).save(pictures / "5.gif", save_all=True, append_images=[Image.new("RGB", (60, 50), "red")])
+    Image.new("RGB", (60, 50)).save(
+        pictures / "5.gif", save_all=True, append_images=[Image.new("RGB", (60, 50), "red")]
+    )
     for thorough in (False, True):
-        found = {what: finding.examples for what, finding in findings(check_dataset("phone", thorough=thorough)).items()}
+        found = {
+            what: finding.examples for what, finding in findings(check_dataset("phone", thorough=thorough)).items()
+        }
         assert found["images that their EXIF orientation turns or mirrors; they are read upright"] == ("1.jpg",)
         assert found["images with an EXIF orientation that are annotated as stored, and are read so"] == ("2.jpg",)
         assert found["image files that are truncated or do not decode"] == ("4.jpg",)

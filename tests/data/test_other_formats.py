@@ -22,7 +22,9 @@ def write(path, content):
 
 def dataset(name, **options):
     entry = dataset_entry(name)
-    return SceneGraphDataset(read_source(entry), entry.split, image_dir=entry.files["images"], num_val=entry.num_val, **options)
+    return SceneGraphDataset(
+        read_source(entry), entry.split, image_dir=entry.files["images"], num_val=entry.num_val, **options
+    )
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +41,11 @@ def gqa(shared):
 def test_gqas_real_test_file_has_the_published_counts(gqa):
     annotations = gqa.annotations
     assert annotations.num_images == 8208 and len(annotations.boxes) == 121082 and len(annotations.relations) == 38144
-    assert len(gqa.objects) == 201 and len(gqa.predicates) == 101 and gqa.objects[0] == gqa.predicates[0] == "__background__"
+    assert (
+        len(gqa.objects) == 201
+        and len(gqa.predicates) == 101
+        and gqa.objects[0] == gqa.predicates[0] == "__background__"
+    )
     assert b"2315749.jpg" not in gqa.file_names
     relations = annotations.relations.astype(np.int64)
     assert (relations[:, 0] == relations[:, 1]).sum() == 207
@@ -58,7 +64,10 @@ def test_gqas_real_boxes_are_clipped_counted_and_survive(gqa, tmp_path, caplog):
     training = SceneGraphDataset(gqa, "test", image_dir=tmp_path, with_relations=False, training=True)
     assert len(training._annotations.boxes) == 121082 - 22
     relation_work = SceneGraphDataset(gqa, "test", image_dir=tmp_path)
-    assert sum(len(relation_work.get_groundtruth(i).get_field("relation_tuple")) for i in range(len(relation_work))) == 38144
+    assert (
+        sum(len(relation_work.get_groundtruth(i).get_field("relation_tuple")) for i in range(len(relation_work)))
+        == 38144
+    )
 
 
 def gqa_lists(count=4):
@@ -84,7 +93,9 @@ def small_gqa(data_dir):
 def test_gqas_val_is_cut_from_training_and_every_training_relation_counts():
     assert [len(dataset(f"GQA_200_{split}")) for split in ("train", "val", "test")] == [3, 5000, 4]
     statistics = training_statistics("GQA_200_train").meta
-    assert statistics.fg_matrix[1, 2, 1] == statistics.fg_matrix[2, 1, 2] == statistics.fg_matrix[2, 2, 1] == 3  # far apart, self-relation
+    assert (
+        statistics.fg_matrix[1, 2, 1] == statistics.fg_matrix[2, 1, 2] == statistics.fg_matrix[2, 2, 1] == 3
+    )  # far apart, self-relation
     assert statistics.bg_matrix.tolist() == [[0, 0, 0], [0, 0, 3], [0, 3, 0]]
 
 
@@ -94,7 +105,11 @@ def test_gqas_val_is_cut_from_training_and_every_training_relation_counts():
         ("gt_classes_all", [[1, 3]] * 4, "image 0.jpg: label must lie between 1 and 2, found 3"),
         ("gt_classes_all", [[1]] * 4, "image 0.jpg: 2 boxes but 1 labels"),
         ("gt_boxes_all", [[[0, 0, 9, 9], [1, 2, 3]]] * 4, r"image 0.jpg: each of boxes must be a list of 4 finite"),
-        ("relationships_all", [[[0, 2, 1]]] * 4, "image 0.jpg: box row of a relation's object must lie between 0 and 1, found 2"),
+        (
+            "relationships_all",
+            [[[0, 2, 1]]] * 4,
+            "image 0.jpg: box row of a relation's object must lie between 0 and 1, found 2",
+        ),
         ("relationships_all", [[[0, 1, 0]]] * 4, "image 0.jpg: predicate must lie between 1 and 2, found 0"),
         ("filenames_all", ["0.jpg"], "equally long"),
         ("img_info_all", [{"width": 5}] * 4, "img_info_all.0. of image '0.jpg': has no 'height'"),
@@ -110,7 +125,13 @@ def test_damage_in_a_gqa_file_names_the_image(small_gqa, key, value, message):
 def test_open_images_counts_from_zero_in_the_file_and_from_one_here(data_dir):
     folder = data_dir / "openimages/open_image_v6"
     write(folder / "annotations/categories_dict.json", {"obj": ["Cat", "Dog"], "rel": ["at", "on"]})
-    image = {"img_fn": "abc", "img_size": [64, 48], "det_labels": [0, 1], "bbox": [[1, 2, 30, 40], [5.5, 6, 20, 21]], "rel": [[1, 0, 1]]}
+    image = {
+        "img_fn": "abc",
+        "img_size": [64, 48],
+        "det_labels": [0, 1],
+        "bbox": [[1, 2, 30, 40], [5.5, 6, 20, 21]],
+        "rel": [[1, 0, 1]],
+    }
     for split in ("train", "val", "test"):
         write(folder / f"annotations/vrd-{split}-anno.json", [image, {**image, "img_fn": "none", "rel": []}])
     test = dataset("openimage_v6_test")
@@ -171,12 +192,16 @@ def test_psg_is_split_by_its_list_of_test_images(data_dir):
     }  # fmt: skip
     content = {
         "data": [image, *[{**image, "file_name": f"train2017/{i}.jpg", "image_id": f"{i}"} for i in range(10, 1015)]],
-        "thing_classes": ["man", "dog"], "stuff_classes": ["sky"], "predicate_classes": ["over", "beside"], "test_image_ids": [7],
+        "thing_classes": ["man", "dog"], "stuff_classes": ["sky"], "predicate_classes": ["over", "beside"],
+        "test_image_ids": [7],
     }  # fmt: skip
     write(data_dir / "psg/psg.json", content)
     assert [len(dataset(f"psg_{split}")) for split in ("train", "val", "test")] == [5, 1000, 1]
     truth = dataset("psg_test").get_groundtruth(0)
-    assert truth.get_field("labels").tolist() == [1, 3] and truth.get_field("relation_tuple").tolist() == [[0, 1, 1], [1, 0, 2]]
+    assert truth.get_field("labels").tolist() == [1, 3] and truth.get_field("relation_tuple").tolist() == [
+        [0, 1, 1],
+        [1, 0, 2],
+    ]
     assert dataset("psg_test").image_path(0) == data_dir / "coco/val2017/1.jpg"
     write(data_dir / "psg/psg.json", {key: value for key, value in content.items() if key != "stuff_classes"})
     with pytest.raises(UserError, match="psg.json: has no 'stuff_classes'"):
@@ -185,7 +210,10 @@ def test_psg_is_split_by_its_list_of_test_images(data_dir):
 
 def coco(**more):
     return {
-        "images": [{"id": 5, "file_name": "a.jpg", "width": 40, "height": 30}, {"id": 2, "file_name": "b.jpg", "width": 40, "height": 30}],
+        "images": [
+            {"id": 5, "file_name": "a.jpg", "width": 40, "height": 30},
+            {"id": 2, "file_name": "b.jpg", "width": 40, "height": 30},
+        ],
         "categories": [{"id": 9, "name": "dog"}, {"id": 3, "name": "cat"}],
         "annotations": [
             {"id": 1, "image_id": 5, "category_id": 9, "bbox": [1, 2, 10, 20]},
@@ -207,7 +235,11 @@ def test_coco_files_with_relations_of_either_kind(data_dir):
     write(data_dir / "theirs/rel.json", beside)
     for name in ("mine_train", "theirs_train"):
         train = dataset(name)
-        assert train.meta.objects == ("__background__", "cat", "dog") and train.meta.predicates == ("__background__", "near", "on")
+        assert train.meta.objects == ("__background__", "cat", "dog") and train.meta.predicates == (
+            "__background__",
+            "near",
+            "on",
+        )
         truth = train.get_groundtruth(0)
         assert len(train) == 1 and train.get_img_info(0)["file_name"] == "a.jpg"
         assert truth.bbox.tolist() == [[1, 2, 10, 21], [3, 3, 6, 6]] and truth.get_field("labels").tolist() == [2, 1]
@@ -223,7 +255,11 @@ def test_coco_files_with_relations_of_either_kind(data_dir):
 
 
 def test_image_sizes_come_from_the_header(tmp_path):
-    for size, name, options in (((31, 17), "a.jpg", {}), ((17, 31), "b.jpg", {"progressive": True}), ((9, 8), "c.png", {})):
+    for size, name, options in (
+        ((31, 17), "a.jpg", {}),
+        ((17, 31), "b.jpg", {"progressive": True}),
+        ((9, 8), "c.png", {}),
+    ):
         Image.new("RGB", size).save(tmp_path / name, **options)
         assert image_size(tmp_path / name) == size
     (tmp_path / "cut.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:30])

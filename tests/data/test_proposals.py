@@ -105,7 +105,10 @@ def test_what_is_collected_comes_back(tmp_path):
     first.write(tmp_path / "proposals.npz")
     file = ProposalFile.open(tmp_path / "proposals.npz", num_classes=CLASSES)
     entities = file.entities(target(4, (60, 50)))
-    assert entities.bbox.tolist() == [[1, 2, 30, 40], [0, 0, 9, 9]] and entities.get_field("pred_labels").tolist() == [3, 1]
+    assert entities.bbox.tolist() == [[1, 2, 30, 40], [0, 0, 9, 9]] and entities.get_field("pred_labels").tolist() == [
+        3,
+        1,
+    ]
     torch.testing.assert_close(entities.get_field("pred_scores"), torch.tensor([0.75, 0.5]))
     assert len(file.entities(target(9, (20, 30)))) == 0
     assert file.entities(target(2, (40, 60))).bbox.tolist() == [[10, 10, 20, 24]]
@@ -141,7 +144,10 @@ def test_a_folder_of_arrays_is_read_alike(tmp_path):
         ({"image_ids": np.array([7, 8.5, 3])}, "image_ids must be a whole number from 0 or text, found 8.5"),
         ({"image_ids": np.array(["7", "07", "3"])}, "names an image twice"),
         ({"boxes": np.full((3, 4), np.nan)}, "boxes must hold finite numbers"),
-        ({"boxes": np.array([[0, 0, 9, 9], [20, 5, 10, 9], [0, 0, 1, 1]])}, r"found \[20, 5, 10, 9\] in image 7 and 0 more"),
+        (
+            {"boxes": np.array([[0, 0, 9, 9], [20, 5, 10, 9], [0, 0, 1, 1]])},
+            r"found \[20, 5, 10, 9\] in image 7 and 0 more",
+        ),
         ({"boxes": np.array("boxes")}, r"boxes is \(\), expected \(0, 4\)"),
         ({"scores": np.array([0.5, 7, 0.1])}, "scores must lie in 0 … 1, found 0.1 … 7"),
         ({"scores": np.array([0.5, np.inf, 0.1])}, "scores must hold finite numbers"),
@@ -153,7 +159,9 @@ def test_arrays_that_do_not_fit_are_named(changes, said):
         opened(**changes)
 
 
-@pytest.mark.parametrize("changes", [{"features": np.full((3, 2), np.nan)}, {"labels": None, "logits": np.full((3, CLASSES), np.inf)}])
+@pytest.mark.parametrize(
+    "changes", [{"features": np.full((3, 2), np.nan)}, {"labels": None, "logits": np.full((3, CLASSES), np.inf)}]
+)
 def test_features_and_logits_that_are_not_finite_are_named_with_their_image(changes):
     with pytest.raises(UserError, match=f"{list(changes)[-1]} of image 7 must be finite"):
         opened(**changes).entities(target(7, (100, 50)))

@@ -82,7 +82,9 @@ def test_boxes_too_large_for_int16_are_counted_alike():
     images = random_images(20, seed=6)
     large = [{**image, "boxes": np.rint(image["boxes"]) * 1000} for image in images]
     small = [{**image, "boxes": np.rint(image["boxes"])} for image in images]
-    counted = [count_relations(flat(images), NUM_OBJECTS, NUM_PREDICATES, overlapping=False) for images in (large, small)]
+    counted = [
+        count_relations(flat(images), NUM_OBJECTS, NUM_PREDICATES, overlapping=False) for images in (large, small)
+    ]
     assert all(np.array_equal(a, b) for a, b in zip(*counted, strict=True))
 
 
@@ -118,7 +120,9 @@ def test_meta_survives_a_checkpoint_and_checks_shapes():
     assert np.array_equal(back.fg_matrix, fg) and np.array_equal(back.bg_matrix, bg)
     assert np.array_equal(meta.predicate_counts(), fg.sum((0, 1)))
     empty = DatasetMeta.from_state(DatasetMeta(meta.objects, meta.predicates).to_state())
-    assert empty.fg_matrix is None and empty.frequency_table().abs().sum() == 0 and empty.frequency_table().shape == SHAPE
+    assert (
+        empty.fg_matrix is None and empty.frequency_table().abs().sum() == 0 and empty.frequency_table().shape == SHAPE
+    )
     with pytest.raises(ValueError, match=r"\(4, 4, 4\).*\(3, 4, 4\)"):
         DatasetMeta(meta.objects, meta.predicates, (), fg[:3], bg)
     with pytest.raises(ValueError, match="come together"):
@@ -127,7 +131,9 @@ def test_meta_survives_a_checkpoint_and_checks_shapes():
 
 @pytest.fixture
 def annotated(data_dir):
-    write_vg_layout(data_dir / "toy", random_images(60, seed=8, splits=("train", "val", "train", "test")), OBJECTS, PREDICATES)
+    write_vg_layout(
+        data_dir / "toy", random_images(60, seed=8, splits=("train", "val", "train", "test")), OBJECTS, PREDICATES
+    )
     return data_dir / "toy"
 
 
@@ -138,7 +144,9 @@ def test_statistics_are_of_the_training_split_alone():
     annotations = source.annotations.take(np.flatnonzero(source.marks == 0))
     expected_fg, expected_bg = counted_by_hand(annotations, True)
     statistics = training_statistics("toy_train")
-    assert np.array_equal(statistics.meta.fg_matrix, expected_fg) and np.array_equal(statistics.meta.bg_matrix, expected_bg)
+    assert np.array_equal(statistics.meta.fg_matrix, expected_fg) and np.array_equal(
+        statistics.meta.bg_matrix, expected_bg
+    )
     assert set(map(tuple, statistics.triplets.tolist())) == set(map(tuple, annotations.triplets().tolist()))
     rows = split_rows(source, "train", num_val=None, with_relations=True)
     assert set(rows) <= set(np.flatnonzero(source.marks == 0))
@@ -156,7 +164,9 @@ def test_the_cache_is_used_renewed_and_repaired(annotated, caplog, monkeypatch):
     (cache,) = (annotated.parent.parent / "work/output/cache").iterdir()
 
     with monkeypatch.context() as patch:
-        patch.setattr("maskrcnn_benchmark.data.build.read_source", lambda *_, **__: pytest.fail("the annotations were read again"))
+        patch.setattr(
+            "maskrcnn_benchmark.data.build.read_source", lambda *_, **__: pytest.fail("the annotations were read again")
+        )
         assert equal(training_statistics("toy_train"), first)
 
     for damage in (cache.read_bytes()[: cache.stat().st_size // 2], b"", b"not a zip file"):
@@ -178,14 +188,17 @@ def test_a_cache_that_cannot_be_written_is_a_warning(annotated, caplog):
 
 
 def config(*more):
-    return load_config(None, ["DATASETS.TRAIN", ("toy_train",), "MODEL.RELATION_ON", True, "MODEL.ROI_BOX_HEAD.NUM_CLASSES", NUM_OBJECTS,
+    return load_config(None, ["DATASETS.TRAIN", ("toy_train",), "MODEL.RELATION_ON", True,
+    "MODEL.ROI_BOX_HEAD.NUM_CLASSES", NUM_OBJECTS,
                               "MODEL.ROI_RELATION_HEAD.NUM_CLASSES", NUM_PREDICATES, *more])  # fmt: skip
 
 
 @pytest.mark.usefixtures("annotated")
 def test_class_counts_that_differ_name_the_file_and_the_key():
     assert load_dataset_meta(config()).num_predicates == NUM_PREDICATES
-    with pytest.raises(UserError, match="VG-SGG-dicts-with-attri.json names 3 objects.*ROI_BOX_HEAD.NUM_CLASSES is 151"):
+    with pytest.raises(
+        UserError, match="VG-SGG-dicts-with-attri.json names 3 objects.*ROI_BOX_HEAD.NUM_CLASSES is 151"
+    ):
         load_dataset_meta(config("MODEL.ROI_BOX_HEAD.NUM_CLASSES", 151))
     with pytest.raises(UserError, match="dicts.*3 predicates.*ROI_RELATION_HEAD.NUM_CLASSES is 51"):
         load_dataset_meta(config("MODEL.ROI_RELATION_HEAD.NUM_CLASSES", 51))

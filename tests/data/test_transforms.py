@@ -66,7 +66,15 @@ def test_resizing_is_pils_within_rounding(target):
 
 def test_decoding_is_pils(tmp_path):
     image = Image.fromarray(smooth(120, 90))
-    modes = {"a.png": "RGB", "b.jpg": "RGB", "c.jpg": "L", "d.png": "RGBA", "e.bmp": "RGB", "f.gif": "P", "g.tiff": "RGB"}
+    modes = {
+        "a.png": "RGB",
+        "b.jpg": "RGB",
+        "c.jpg": "L",
+        "d.png": "RGBA",
+        "e.bmp": "RGB",
+        "f.gif": "P",
+        "g.tiff": "RGB",
+    }
     for name, mode in modes.items():
         image.convert(mode).save(tmp_path / name)
         found = read_image(tmp_path / name)
@@ -77,7 +85,11 @@ def test_decoding_is_pils(tmp_path):
 
 
 def test_a_file_that_is_no_image_is_named(tmp_path):
-    for name, content in (("empty.jpg", b""), ("text.jpg", b"not an image at all"), ("cut.png", b"\x89PNG\r\n\x1a\n1234")):
+    for name, content in (
+        ("empty.jpg", b""),
+        ("text.jpg", b"not an image at all"),
+        ("cut.png", b"\x89PNG\r\n\x1a\n1234"),
+    ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ImageFileError, match=name):
             read_image(tmp_path / name)

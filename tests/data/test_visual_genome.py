@@ -24,7 +24,15 @@ def layout(folder, images, **changes):
 
 def image(boxes, relations=(), labels=None, width=100, height=50, split="train", **more):
     labels = [1] * len(boxes) if labels is None else labels
-    return {"width": width, "height": height, "boxes": boxes, "labels": labels, "relations": list(relations), "split": split, **more}
+    return {
+        "width": width,
+        "height": height,
+        "boxes": boxes,
+        "labels": labels,
+        "relations": list(relations),
+        "split": split,
+        **more,
+    }
 
 
 def edit(file, **arrays):
@@ -56,7 +64,9 @@ def test_writing_keeps_rounded_corners():
 
 def test_boxes_come_back_in_pixels(tmp_path):
     # 1024 pixels wide, so that the scale of the file is that of the image.
-    files = layout(tmp_path, [image([[84, 46, 117, 67], [0, 0, 1023, 511]], [(1, 0, 2)], labels=[2, 3], width=1024, height=512)])
+    files = layout(
+        tmp_path, [image([[84, 46, 117, 67], [0, 0, 1023, 511]], [(1, 0, 2)], labels=[2, 3], width=1024, height=512)]
+    )
     dataset = VGDataset("train", **files)
     truth = dataset.get_groundtruth(0)
     assert truth.bbox.tolist() == [[84, 46, 117, 67], [0, 0, 1023, 511]] and truth.size == (1024, 512)
@@ -76,7 +86,11 @@ def test_boxes_beyond_the_image_are_clipped_and_counted(tmp_path, caplog):
 
 
 def test_val_is_the_first_of_training_or_what_the_file_marks(tmp_path):
-    plain = [image([[0, 0, 9, 9]], [(0, 0, 1)]), image([[0, 0, 9, 9]]), *[image([[0, 0, 9, 9]], [(0, 0, 1)]) for _ in range(4)]]
+    plain = [
+        image([[0, 0, 9, 9]], [(0, 0, 1)]),
+        image([[0, 0, 9, 9]]),
+        *[image([[0, 0, 9, 9]], [(0, 0, 1)]) for _ in range(4)],
+    ]
     files = layout(tmp_path, plain)
 
     def ids(split, **options):
@@ -84,7 +98,12 @@ def test_val_is_the_first_of_training_or_what_the_file_marks(tmp_path):
         return [dataset.get_img_info(i)["image_id"] for i in range(len(dataset))]
 
     assert ids("val", num_val=2) == [1, 3] and ids("train", num_val=2) == [4, 5, 6]  # image 2 has no relation
-    assert ids("val", num_val=2, with_relations=False) == [1, 2] and ids("train", num_val=2, with_relations=False) == [3, 4, 5, 6]
+    assert ids("val", num_val=2, with_relations=False) == [1, 2] and ids("train", num_val=2, with_relations=False) == [
+        3,
+        4,
+        5,
+        6,
+    ]
     assert ids("train") == [1, 3, 4, 5, 6]
     plain[4]["split"] = "val"
     layout(tmp_path, plain)
@@ -113,7 +132,10 @@ def test_training_leaves_out_what_clipping_empties_and_evaluation_keeps_it(tmp_p
     training = VGDataset("train", **files, training=True)
     truth = training.get_groundtruth(0)
     assert len(training) == 1
-    assert truth.get_field("labels").tolist() == [1, 3] and truth.get_field("relation_tuple").tolist() == [[0, 1, 1], [1, 0, 3]]
+    assert truth.get_field("labels").tolist() == [1, 3] and truth.get_field("relation_tuple").tolist() == [
+        [0, 1, 1],
+        [1, 0, 3],
+    ]
 
 
 def test_overlap_is_asked_for_in_training_with_the_plus_one_convention(tmp_path):
@@ -151,23 +173,32 @@ def test_a_random_set_is_read_as_it_was_written(tmp_path):
         assert len(dataset) == len(kept)
         for index, written in enumerate(kept):
             truth = dataset.get_groundtruth(index)
-            assert truth.get_field("image_id") == written["image_id"] and truth.size == (written["width"], written["height"])
+            assert truth.get_field("image_id") == written["image_id"] and truth.size == (
+                written["width"],
+                written["height"],
+            )
             assert np.allclose(truth.bbox.numpy(), np.clip(written["boxes"], 0, np.array(truth.size * 2) - 1), atol=0.1)
             assert truth.get_field("labels").tolist() == written["labels"].tolist()
             assert truth.get_field("relation_tuple").tolist() == written["relations"].tolist()
 
 
 def test_rows_need_not_lie_in_the_order_of_the_images(tmp_path):
-    images = [image([[0, 0, 9, 9]], [(0, 0, 1)], labels=[1]), image([[5, 5, 20, 20], [1, 1, 4, 4]], [(1, 0, 2)], labels=[2, 3])]
+    images = [
+        image([[0, 0, 9, 9]], [(0, 0, 1)], labels=[1]),
+        image([[5, 5, 20, 20], [1, 1, 4, 4]], [(1, 0, 2)], labels=[2, 3]),
+    ]
     files = layout(tmp_path, images)
     before = [VGDataset("train", **files).get_groundtruth(i) for i in range(2)]
     h5 = files["annotation_file"]
     order = [1, 2, 0]  # boxes of image 1, then image 0
     edit(h5, **{name: read(h5, name)[order] for name in ("labels", "boxes_1024", "attributes")},
-         img_to_first_box=np.array([2, 0]), img_to_last_box=np.array([2, 1]), relationships=np.array([[2, 2], [1, 0]]))  # fmt: skip
+         img_to_first_box=np.array([2, 0]), img_to_last_box=np.array([2, 1]), relationships=np.array([[2, 2], [1,
+         0]]))  # fmt: skip
     for index, old in enumerate(before):
         new = VGDataset("train", **files).get_groundtruth(index)
-        assert torch.equal(new.bbox, old.bbox) and torch.equal(new.get_field("relation_tuple"), old.get_field("relation_tuple"))
+        assert torch.equal(new.bbox, old.bbox) and torch.equal(
+            new.get_field("relation_tuple"), old.get_field("relation_tuple")
+        )
         assert torch.equal(new.get_field("labels"), old.get_field("labels"))
 
 
@@ -184,15 +215,27 @@ BAD = {
     "a relation that leaves its image": ({"relationships": [[0, 1], [2, 0]]}, r"relationship 1 joins boxes \[2, 0\]"),
     "box rows beyond the table": ({"img_to_last_box": [1, 7]}, r"image 1 .* rows 2 to 7, but there are 3 rows"),
     "a range that ends before it starts": ({"img_to_last_rel": [-1, 1]}, "image 0 .* rel rows 0 to -1"),
-    "a label without a name": ({"labels": [[1], [9], [1]]}, "labels must lie between 1 and 3 .*dicts.*found 9 in row 1"),
-    "a predicate without a name": ({"predicates": [[1], [0]]}, "predicates must lie between 1 and 3 .*found 0 in row 1"),
+    "a label without a name": (
+        {"labels": [[1], [9], [1]]},
+        "labels must lie between 1 and 3 .*dicts.*found 9 in row 1",
+    ),
+    "a predicate without a name": (
+        {"predicates": [[1], [0]]},
+        "predicates must lie between 1 and 3 .*found 0 in row 1",
+    ),
     "fewer labels than boxes": ({"labels": [[1], [1]]}, "'labels' has 2 rows, expected 3"),
     "an array that is missing": ({"predicates": None}, "no array predicates"),
     "ranges for another number of images": ({"img_to_first_rel": [0]}, "must have 2 rows"),
-    "labels with a fraction": ({"labels": [[1.0], [1.5], [1.0]]}, "'labels' must hold whole numbers, found 1.5 in row 1"),
+    "labels with a fraction": (
+        {"labels": [[1.0], [1.5], [1.0]]},
+        "'labels' must hold whole numbers, found 1.5 in row 1",
+    ),
     "a label that no small number holds": ({"labels": [[1], [2**32 + 1], [1]]}, "'labels' must hold numbers up to"),
     "boxes of three numbers": ({"boxes_1024": [[1, 2, 3]] * 4}, r"'boxes_1024' must be \(n, 4\), found \(4, 3\)"),
-    "boxes that are not finite": ({"boxes_1024": [[1, 2, np.nan, 3]] * 3}, "'boxes_1024' must hold whole numbers, found nan"),
+    "boxes that are not finite": (
+        {"boxes_1024": [[1, 2, np.nan, 3]] * 3},
+        "'boxes_1024' must hold whole numbers, found nan",
+    ),
     "names for labels": ({"labels": [[b"man"]] * 3}, "'labels' must hold whole numbers, found .S3"),
     "a split that is none": ({"split": [0, 3]}, r"'split' must be 0 .* found 3 at image 1"),
     "a range below none": ({"img_to_first_box": [-5, 2], "img_to_last_box": [-7, 2]}, "image 0 .* rows -5 to -7"),
@@ -204,7 +247,9 @@ BAD = {
 def test_damage_in_the_h5_is_named(case, tmp_path):
     files = layout(tmp_path, [image([[0, 0, 9, 9], [1, 1, 5, 5]], [(0, 1, 1)]), image([[0, 0, 9, 9]], [(0, 0, 1)])])
     arrays, message = BAD[case]
-    edit(files["annotation_file"], **{name: None if value is None else np.array(value) for name, value in arrays.items()})
+    edit(
+        files["annotation_file"], **{name: None if value is None else np.array(value) for name, value in arrays.items()}
+    )
     with pytest.raises(UserError, match=f"VG-SGG-with-attri.h5.*{message}|{message}"):
         VGDataset("train", **files)
 
@@ -216,8 +261,14 @@ def test_damage_in_the_h5_is_named(case, tmp_path):
         ({"label_to_idx": {"man": 1, "hat": 1}}, "ids in 'label_to_idx' must run from 1 to 2 without gaps"),
         ({"label_to_idx": {"man": 1, "man ": 2}}, "label_to_idx: 'man' and 'man ' differ by blanks"),
         ({"label_to_idx": {"man": "1"}}, "the id of 'man' must be a whole number, found '1'"),
-        ({"idx_to_label": {"1": "hat", "2": "man", "3": "horse"}}, "label_to_idx gives 'man' the id 1, idx_to_label says that 1 is 'hat'"),
-        ({"predicate_count": {"on": 1}}, "'predicate_count' must give every predicate a whole number, found null for 'near'"),
+        (
+            {"idx_to_label": {"1": "hat", "2": "man", "3": "horse"}},
+            "label_to_idx gives 'man' the id 1, idx_to_label says that 1 is 'hat'",
+        ),
+        (
+            {"predicate_count": {"on": 1}},
+            "'predicate_count' must give every predicate a whole number, found null for 'near'",
+        ),
         ({"predicate_count": [1]}, "'predicate_count' must be an object"),
     ],
 )
@@ -250,7 +301,12 @@ def test_image_data_that_cannot_be_is_named(change, message, tmp_path):
 def test_a_file_name_of_null_is_none(tmp_path):
     files = layout(tmp_path, [image([[0, 0, 9, 9]], [(0, 0, 1)])])
     files["image_data_file"].write_text(json.dumps([{"image_id": "1", "width": 100, "height": 50, "file_name": None}]))
-    assert VGDataset("train", **files).get_img_info(0) == {"image_id": 1, "width": 100, "height": 50, "file_name": "1.jpg"}
+    assert VGDataset("train", **files).get_img_info(0) == {
+        "image_id": 1,
+        "width": 100,
+        "height": 50,
+        "file_name": "1.jpg",
+    }
 
 
 def test_a_locked_h5_says_so(tmp_path):
@@ -263,7 +319,10 @@ def test_a_locked_h5_says_so(tmp_path):
 
 @pytest.mark.parametrize("stored", [False, True])
 def test_boxes_meet_turned_photographs_as_they_were_annotated(stored, tmp_path):
-    """A photograph that EXIF turns is read upright, or, where its annotated size is that of the stored pixels, as it is stored."""
+    """
+    A photograph that EXIF turns is read upright, or, where its annotated size is that of the stored pixels, as it is
+    stored.
+    """
     upright = np.full((40, 30, 3), 90, np.uint8)
     upright[5:20, 3:12] = (255, 0, 0)
     exif = Image.Exif()
@@ -271,7 +330,9 @@ def test_boxes_meet_turned_photographs_as_they_were_annotated(stored, tmp_path):
     box, (width, height) = ([5, 17, 20, 26], (40, 30)) if stored else ([3, 5, 12, 20], (30, 40))
     files = layout(tmp_path, [image([box], [(0, 0, 1)], width=width, height=height)])
     files["image_dir"].mkdir()
-    Image.fromarray(upright).transpose(Image.Transpose.ROTATE_90).save(files["image_dir"] / "1.jpg", exif=exif, quality=95)
+    Image.fromarray(upright).transpose(Image.Transpose.ROTATE_90).save(
+        files["image_dir"] / "1.jpg", exif=exif, quality=95
+    )
     pixels, target, _ = VGDataset("train", **files)[0]
     x1, y1, x2, y2 = (int(value) for value in target.bbox[0])
     red, green, _ = pixels[:, y1 + 2 : y2 - 2, x1 + 2 : x2 - 2].float().mean((1, 2)).tolist()
@@ -280,7 +341,11 @@ def test_boxes_meet_turned_photographs_as_they_were_annotated(stored, tmp_path):
 
 def test_missing_and_broken_files_are_named(tmp_path):
     files = layout(tmp_path, [image([[0, 0, 9, 9]], [(0, 0, 1)])])
-    for key, name in (("annotation_file", "VG-SGG-with-attri.h5"), ("dict_file", "VG-SGG-dicts"), ("image_data_file", "image_data.json")):
+    for key, name in (
+        ("annotation_file", "VG-SGG-with-attri.h5"),
+        ("dict_file", "VG-SGG-dicts"),
+        ("image_data_file", "image_data.json"),
+    ):
         with pytest.raises(UserError, match="none_such"):
             VGDataset("train", **{**files, key: tmp_path / "none_such"})
         broken = tmp_path / f"broken-{name}"

@@ -11,7 +11,13 @@ import torch
 from maskrcnn_benchmark.data.word_vectors import load_word_vectors, word_vector_file
 from maskrcnn_benchmark.utils.errors import UserError
 
-WORDS = {"traffic": [1.0, 0.0, 0.0], "light": [0.0, 1.0, 0.0], "of": [0.0, 0.0, 1.0], "t-shirt": [5.0, 5.0, 5.0], "hat": [2.0, 2.0, 2.0]}
+WORDS = {
+    "traffic": [1.0, 0.0, 0.0],
+    "light": [0.0, 1.0, 0.0],
+    "of": [0.0, 0.0, 1.0],
+    "t-shirt": [5.0, 5.0, 5.0],
+    "hat": [2.0, 2.0, 2.0],
+}
 
 
 @pytest.fixture

@@ -25,7 +25,9 @@ def random_images(count: int, seed: int = 0, splits=("train", "train", "test")) 
                 "height": height,
                 "boxes": corners,
                 "labels": draw.integers(1, 4, boxes),
-                "relations": np.concatenate([draw.integers(0, max(boxes, 1), (relations, 2)), draw.integers(1, 4, (relations, 1))], axis=1),
+                "relations": np.concatenate(
+                    [draw.integers(0, max(boxes, 1), (relations, 2)), draw.integers(1, 4, (relations, 1))], axis=1
+                ),
                 "split": splits[position % len(splits)],
             }
         )

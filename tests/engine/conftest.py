@@ -36,7 +36,10 @@ def toy_model():
 
 @pytest.fixture
 def world(tmp_path, monkeypatch):
-    """A folder with the data set `tiny`, word vectors, relation.yaml and detector.yaml; it is DATA_DIR and the working directory."""
+    """
+    A folder with the data set `tiny`, word vectors, relation.yaml and detector.yaml; it is DATA_DIR and the working
+    directory.
+    """
     write_data(tmp_path)
     write_word_vectors(tmp_path)
     write_config(tmp_path / "relation.yaml", relation_keys())
@@ -49,7 +52,10 @@ def world(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
-    """A folder with the pictures `photos/`, and the checkpoints spln.pth (PredCls), penet.pth (SGDet), alone.pth (PredCls, no detector)."""
+    """
+    A folder with the pictures `photos/`, and the checkpoints spln.pth (PredCls), penet.pth (SGDet), alone.pth (PredCls,
+    no detector).
+    """
     folder = tmp_path_factory.mktemp("trained")
     (write_data(folder, "data") / "VG_100K").rename(folder / "photos")
     write_checkpoint(folder, "spln", [*mode_overrides("predcls"), *spln_overrides()], detector=True)

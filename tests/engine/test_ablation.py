@@ -43,8 +43,18 @@ def test_the_benchmark_runs_whole_and_only_once(tmp_path, monkeypatch):
 
     text = bench(jobs=2)
     rows = re.findall(r"^\| ([A-Z][^|]*) \|", text, re.M)
-    assert rows[:11] == ["FREQ", "Motifs", *PENETS, *WITHOUT, "SPLN with gates as they start", "SPLN with VAE_WEIGHT 1", "SPLN"]
-    assert "2 tests of one trained SPLN" in text and re.search(r"^\| mR@50 \| [\d.]+ \| [\d.]+ \| [\d.]+ \| [\d.]+ \|$", text, re.M)
+    assert rows[:11] == [
+        "FREQ",
+        "Motifs",
+        *PENETS,
+        *WITHOUT,
+        "SPLN with gates as they start",
+        "SPLN with VAE_WEIGHT 1",
+        "SPLN",
+    ]
+    assert "2 tests of one trained SPLN" in text and re.search(
+        r"^\| mR@50 \| [\d.]+ \| [\d.]+ \| [\d.]+ \| [\d.]+ \|$", text, re.M
+    )
     assert "<svg" in (tmp_path / "page.svg").read_text()
 
     def refuse(cfg, **_):
@@ -59,7 +69,9 @@ def test_the_benchmark_runs_whole_and_only_once(tmp_path, monkeypatch):
     assert found["a"] == pytest.approx(b.metrics["R"]["50"]) and found["b"] == pytest.approx(a.metrics["R"]["50"])
 
     shared = torch.load(tmp_path / "out/shared.pth", weights_only=True)["model"]
-    assert any("union_feature_extractor" in name for name in shared) and not any(".relation.predictor." in name for name in shared)
+    assert any("union_feature_extractor" in name for name in shared) and not any(
+        ".relation.predictor." in name for name in shared
+    )
 
 
 def test_a_schedule_falls_twice_within_its_iterations():

@@ -1,4 +1,7 @@
-"""Faults of the surroundings while a training runs: signals to all of its processes, killed and stalled workers, a lost standard error."""
+"""
+Faults of the surroundings while a training runs: signals to all of its processes, killed and stalled workers, a lost
+standard error.
+"""
 
 import json
 import os
@@ -15,7 +18,16 @@ from maskrcnn_benchmark.data.workers import worker_failure
 from maskrcnn_benchmark.utils.checkpoint import Checkpointer
 
 ROOT = Path(__file__).resolve().parents[2]
-LONG = ["SOLVER.MAX_ITER", "100000", "SOLVER.CHECKPOINT_PERIOD", "100000", "SOLVER.TO_VAL", "False", "DATALOADER.NUM_WORKERS", "2"]
+LONG = [
+    "SOLVER.MAX_ITER",
+    "100000",
+    "SOLVER.CHECKPOINT_PERIOD",
+    "100000",
+    "SOLVER.TO_VAL",
+    "False",
+    "DATALOADER.NUM_WORKERS",
+    "2",
+]
 
 
 TRAIN = """
@@ -95,7 +107,8 @@ def test_a_killed_worker_is_one_line_and_the_last_iteration_is_saved(world):
     assert saved_iteration(world) >= 3
 
 
-# What a worker sends is lost with it: the receiver learns of it from a broken connection, before PyTorch looks after its workers.
+# What a worker sends is lost with it: the receiver learns of it from a broken connection, before PyTorch looks after
+# its workers.
 LOST = """
 import os, signal, sys
 from torch.utils.data import DataLoader
@@ -123,7 +136,13 @@ except RuntimeError as error:
 
 
 def test_a_broken_connection_to_a_worker_that_died_is_the_worker_s_death():
-    done = subprocess.run([sys.executable, "-c", LOST], capture_output=True, text=True, timeout=100, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    done = subprocess.run(
+        [sys.executable, "-c", LOST],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     assert "a process that loads images (" in done.stdout and "was killed by signal: Killed" in done.stdout, done.stderr
 
 
@@ -154,7 +173,9 @@ def test_a_stalled_worker_is_an_error_after_the_timeout_and_the_last_iteration_i
     training = Training(world, "DATALOADER.TIMEOUT", "2", before=STALL)
     status, said = training.end()
     last = said.strip().splitlines()[-1]
-    assert status == 2 and last.startswith("error: no batch came for 2 seconds (DATALOADER.TIMEOUT): the workers (processes ")
+    assert status == 2 and last.startswith(
+        "error: no batch came for 2 seconds (DATALOADER.TIMEOUT): the workers (processes "
+    )
     assert saved_iteration(world) == training.iterations() >= 1
 
 
@@ -180,27 +201,51 @@ def test_a_full_dev_shm_is_one_line_that_says_so():
     tried = ["unshare", "--mount", "sh", "-c", "mount -t tmpfs -o size=64k tmpfs /dev/shm"]
     if shutil.which("unshare") is None or subprocess.run(tried, capture_output=True).returncode:
         pytest.skip("no right to mount a small /dev/shm")
-    command = [sys.executable, ROOT / "tools/relation_train_net.py", "--config-file", "relation.yaml", "--skip-test", *LONG]
+    command = [
+        sys.executable,
+        ROOT / "tools/relation_train_net.py",
+        "--config-file",
+        "relation.yaml",
+        "--skip-test",
+        *LONG,
+    ]
     command += ["DATALOADER.TIMEOUT", "3", "SOLVER.IMS_PER_BATCH", "8", "DATALOADER.ASPECT_RATIO_GROUPING", "False"]
     command += ["INPUT.MIN_SIZE_TRAIN", "256", "INPUT.MAX_SIZE_TRAIN", "256"]
-    done = subprocess.run(["unshare", "--mount", "sh", "-c", FULL, *command], capture_output=True, text=True, timeout=100)
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", FULL, *command], capture_output=True, text=True, timeout=100
+    )
     last = done.stderr.strip().splitlines()[-1]
-    assert done.returncode == 2 and last.startswith("error: ") and "/dev/shm, where workers hand over images, has 0 MiB left" in last
+    assert (
+        done.returncode == 2
+        and last.startswith("error: ")
+        and "/dev/shm, where workers hand over images, has 0 MiB left" in last
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("DataLoader worker (pid(s) 12, 13) exited unexpectedly", "a process that loads images (12, 13) exited unexpectedly: memory may"),
-        ("DataLoader worker (pid 9) is killed by signal: Bus error. It is possible", "(9) was killed by signal: Bus error: /dev/shm"),
-        ("unable to write to file </torch_4_5>: No space left on device (28)", "/dev/shm, where workers hand over images"),
+        (
+            "DataLoader worker (pid(s) 12, 13) exited unexpectedly",
+            "a process that loads images (12, 13) exited unexpectedly: memory may",
+        ),
+        (
+            "DataLoader worker (pid 9) is killed by signal: Bus error. It is possible",
+            "(9) was killed by signal: Bus error: /dev/shm",
+        ),
+        (
+            "unable to write to file </torch_4_5>: No space left on device (28)",
+            "/dev/shm, where workers hand over images",
+        ),
     ],
 )
 def test_pytorch_s_words_about_workers_are_explained(text, said):
     assert said in str(worker_failure(RuntimeError(text)))
 
 
-@pytest.mark.parametrize("error", [RuntimeError("Caught ValueError in DataLoader worker process 0."), ValueError("DataLoader timed out")])
+@pytest.mark.parametrize(
+    "error", [RuntimeError("Caught ValueError in DataLoader worker process 0."), ValueError("DataLoader timed out")]
+)
 def test_other_errors_are_none_of_the_workers(error):
     assert worker_failure(error) is None
 

@@ -45,7 +45,9 @@ def trained(world):
 def config(world, *overrides, cache="cache"):
     frozen = ["MODEL.FREEZE_DETECTOR", "True", HEAD + "FREEZE_FEATURE_EXTRACTORS", "True"]
     weights = ["MODEL.WEIGHT", str(world / "first" / "model_final.pth")]
-    return load_config(world / "relation.yaml", [*frozen, *weights, "DATALOADER.FEATURE_CACHE", cache, *ALONE, *overrides])
+    return load_config(
+        world / "relation.yaml", [*frozen, *weights, "DATALOADER.FEATURE_CACHE", cache, *ALONE, *overrides]
+    )
 
 
 def loaded(cfg):
@@ -73,7 +75,9 @@ def test_losses_are_those_of_images_up_to_half_precision(mode, trained):
         found = model(features.images, features.targets)
         assert found.keys() == expected.keys()
         for name in expected:
-            torch.testing.assert_close(found[name], expected[name], rtol=5e-3, atol=5e-3, msg=lambda m, name=name: f"{name}: {m}")
+            torch.testing.assert_close(
+                found[name], expected[name], rtol=5e-3, atol=5e-3, msg=lambda m, name=name: f"{name}: {m}"
+            )
 
 
 @pytest.mark.parametrize("mode", [[], SGCLS, SGDET], ids=["predcls", "sgcls", "sgdet"])
@@ -110,7 +114,9 @@ def test_training_and_evaluation_open_no_image_once_features_are_there(trained, 
 def test_one_training_is_the_same_whether_it_made_the_cache_or_found_it(trained):
     for out in ("made", "found"):
         run_training(config(trained, "OUTPUT_DIR", str(trained / out)), skip_test=True)
-    made, found = (torch.load(trained / out / "model_final.pth", weights_only=True)["model"] for out in ("made", "found"))
+    made, found = (
+        torch.load(trained / out / "model_final.pth", weights_only=True)["model"] for out in ("made", "found")
+    )
     assert all(torch.equal(made[name], found[name]) for name in made)
 
 
@@ -134,7 +140,9 @@ def test_training_uses_the_features_that_prototypes_were_made_from(trained, monk
 
 def test_frozen_extractors_do_not_change(trained):
     run_training(config(trained, "OUTPUT_DIR", str(trained / "second"), cache=""), skip_test=True)
-    before, after = (torch.load(trained / out / "model_final.pth", weights_only=True)["model"] for out in ("first", "second"))
+    before, after = (
+        torch.load(trained / out / "model_final.pth", weights_only=True)["model"] for out in ("first", "second")
+    )
     frozen = [name for name in before if "feature_extractor" in name or name.startswith("backbone")]
     assert len(frozen) > 20 and all(torch.equal(before[name], after[name]) for name in frozen)
     assert any(not torch.equal(before[name], after[name]) for name in before if ".predictor." in name)
@@ -217,7 +225,9 @@ def test_one_changed_bit_is_an_error_that_names_image_and_folder_or_makes_the_im
         loaders(cfg, model, "test")
         assert len(computed) == 1  # the image whose id was changed
     else:
-        with pytest.raises(UserError, match=rf"{folder.name}: the features of image \d+ are damaged; remove the folder"):
+        with pytest.raises(
+            UserError, match=rf"{folder.name}: the features of image \d+ are damaged; remove the folder"
+        ):
             list(loaders(cfg, model, "test")[1])
 
 
@@ -245,7 +255,9 @@ def test_a_kill_while_features_are_written_loses_only_the_image_at_hand(trained,
     cfg = config(trained, "OUTPUT_DIR", str(trained / "second"))
     (trained / "second.yaml").write_text(cfg.dump())
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen([sys.executable, "-c", KILLED, str(trained / "second.yaml")], env=environment, cwd=trained)
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(trained / "second.yaml")], env=environment, cwd=trained
+    )
     deadline = time.monotonic() + 60
     while not (trained / "fourth").exists():
         assert process.poll() is None and time.monotonic() < deadline
@@ -278,10 +290,14 @@ def test_while_another_run_fills_the_cache_every_process_hears_of_each_try(tmp_p
 
 def test_keys_that_contradict_the_cache_are_errors(trained):
     for key in ("MODEL.FREEZE_DETECTOR", HEAD + "FREEZE_FEATURE_EXTRACTORS"):
-        with pytest.raises(UserError, match="FREEZE_FEATURE_EXTRACTORS True and MODEL.FREEZE_DETECTOR True.*trained relation model"):
+        with pytest.raises(
+            UserError, match="FREEZE_FEATURE_EXTRACTORS True and MODEL.FREEZE_DETECTOR True.*trained relation model"
+        ):
             run_training(config(trained, key, "False", "OUTPUT_DIR", str(trained / "second")), skip_test=True)
     with pytest.raises(UserError, match=r"one size.*\(64, 72\)"):
-        run_training(config(trained, "INPUT.MIN_SIZE_TRAIN", "(64, 72)", "OUTPUT_DIR", str(trained / "second")), skip_test=True)
+        run_training(
+            config(trained, "INPUT.MIN_SIZE_TRAIN", "(64, 72)", "OUTPUT_DIR", str(trained / "second")), skip_test=True
+        )
 
 
 def test_features_beyond_half_precision_are_an_error(trained):

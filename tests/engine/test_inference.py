@@ -19,7 +19,12 @@ def test_results_do_not_depend_on_the_images_of_a_step(mode, world):
         cfg = load_config(world / "relation.yaml", ["TEST.IMS_PER_BATCH", batch, *mode])
         torch.manual_seed(4)
         model = build_detection_model(cfg, load_dataset_meta(cfg))
-        found.append({index: result for index, result, _ in predictions(cfg, model, make_data_loader(cfg, "test", task=model.task))})
+        found.append(
+            {
+                index: result
+                for index, result, _ in predictions(cfg, model, make_data_loader(cfg, "test", task=model.task))
+            }
+        )
     assert found[0].keys() == found[1].keys() == {0, 1, 2}
     for index, one in found[0].items():
         other = found[1][index]

@@ -26,7 +26,16 @@ TASKS = {
 SMALL = [HEAD + "EMBED_DIM", 8, HEAD + "TRANSFORMER.NUM_HEAD", 2, HEAD + "TRANSFORMER.KEY_DIM", 4]
 SMALL += [HEAD + "TRANSFORMER.VAL_DIM", 4, HEAD + "TRANSFORMER.INNER_DIM", 8]
 PENET = "PrototypeEmbeddingNetwork"
-SPLN = [HEAD + "PREDICTOR", PENET, HEAD + "VIS_PRO_PATH", "visual.pt", HEAD + "VIS_PRO_DIM", 16, HEAD + "VIS_VAE_INPUT_DIM", 16]
+SPLN = [
+    HEAD + "PREDICTOR",
+    PENET,
+    HEAD + "VIS_PRO_PATH",
+    "visual.pt",
+    HEAD + "VIS_PRO_DIM",
+    16,
+    HEAD + "VIS_VAE_INPUT_DIM",
+    16,
+]
 SPLN += [HEAD + "VIS_VAE_LATENT_DIM", 4, HEAD + "CON_PRO_TYPE", "LLAMA", HEAD + "CON_PRO_LLAMA_PATH", "conceptual.pt"]
 SPLN += [HEAD + "CON_PRO_DIM", 24, HEAD + "CON_VAE_INPUT_DIM", 24, HEAD + "CON_VAE_LATENT_DIM", 4]
 # Predictor, task, DTYPE: each predictor and task, each DTYPE with every task.
@@ -85,7 +94,9 @@ def test_training_resuming_and_testing(world, device, predictor, task, dtype):
     keys = ["DTYPE", dtype]
     if predictor != "detector":
         keys += [*TASKS[task], *SMALL, *(spln(world) if predictor == "SPLN" else (HEAD + "PREDICTOR", predictor))]
-    rows, figures = trained_resumed_and_tested(world, device, keys, "detector.yaml" if predictor == "detector" else "relation.yaml")
+    rows, figures = trained_resumed_and_tested(
+        world, device, keys, "detector.yaml" if predictor == "detector" else "relation.yaml"
+    )
     assert [row["iteration"] for row in rows] == [1, 2, 3]
     assert all(row["loss"] is not None for row in rows)  # null stands for a number that is not finite
     assert figures["mode"] == ("detection" if predictor == "detector" else task) and figures["images"] == 3
@@ -94,5 +105,7 @@ def test_training_resuming_and_testing(world, device, predictor, task, dtype):
 def test_updates_without_a_detection(world, device):
     """Parameters that the first updates do not touch have no momentum when later ones do."""
     few = ["MODEL.ROI_HEADS.SCORE_THRESH", 0.34, "SOLVER.IMS_PER_BATCH", 1, "MODEL.FREEZE_DETECTOR", True]
-    rows, _ = trained_resumed_and_tested(world, device, [*TASKS["sgdet"], *few, HEAD + "ADD_GTBOX_TO_PROPOSAL_IN_TRAIN", False])
+    rows, _ = trained_resumed_and_tested(
+        world, device, [*TASKS["sgdet"], *few, HEAD + "ADD_GTBOX_TO_PROPOSAL_IN_TRAIN", False]
+    )
     assert len(rows) == 3

@@ -1,4 +1,6 @@
-"""From a checkpoint and pictures to scene graphs: every kind of picture, what is given in every mode, and what is refused."""
+"""
+From a checkpoint and pictures to scene graphs: every kind of picture, what is given in every mode, and what is refused.
+"""
 
 import json
 import subprocess
@@ -58,14 +60,18 @@ def test_a_trained_checkpoint_alone_gives_the_graphs_of_its_evaluation(world, tm
     index, result, truth = next(iter(predictions(cfg, model, make_data_loader(cfg, "test", task=model.task))))
     labels = truth.get_field("labels").tolist()
     code = (
-        "import sys, json; from maskrcnn_benchmark import SceneGraphModel; path, photo, boxes, labels = sys.argv[1:];"
-        "graph = SceneGraphModel.from_checkpoint(path).predict(photo, boxes=json.loads(boxes), labels=json.loads(labels));"
-        "print(graph.to_json())"
+        "import sys, json; from maskrcnn_benchmark import SceneGraphModel; path, photo, boxes, labels ="
+        " sys.argv[1:];graph = SceneGraphModel.from_checkpoint(path).predict(photo, boxes=json.loads(boxes),"
+        " labels=json.loads(labels));print(graph.to_json())"
     )
     photo = make_data_loader(cfg, "test", task=model.task).dataset.image_path(index)
     words = [path, photo, json.dumps(truth.bbox.tolist()), json.dumps(labels)]
     done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, words)], cwd=tmp_path_factory.mktemp("empty"), capture_output=True, text=True, timeout=600
+        [sys.executable, "-c", code, *map(str, words)],
+        cwd=tmp_path_factory.mktemp("empty"),
+        capture_output=True,
+        text=True,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     wanted = SceneGraph.from_result(result, meta.objects, meta.predicates)
@@ -80,7 +86,16 @@ def test_importing_the_package_stays_cheap():
 
 @pytest.mark.parametrize("name", sorted(registry.ROI_RELATION_PREDICTOR))
 def test_every_predictor_takes_whatever_is_given(name, tmp_path, trained):
-    overrides = [HEAD + "PREDICTOR", name, HEAD + "EMBED_DIM", 8, HEAD + "TRANSFORMER.INNER_DIM", 16, HEAD + "TRANSFORMER.NUM_HEAD", 2]
+    overrides = [
+        HEAD + "PREDICTOR",
+        name,
+        HEAD + "EMBED_DIM",
+        8,
+        HEAD + "TRANSFORMER.INNER_DIM",
+        16,
+        HEAD + "TRANSFORMER.NUM_HEAD",
+        2,
+    ]
     overrides += [HEAD + "TRANSFORMER.KEY_DIM", 8, HEAD + "TRANSFORMER.VAL_DIM", 8, HEAD + "TRANSFORMER.REL_LAYER", 1]
     path = write_checkpoint(tmp_path, "it", [*mode_overrides("sgdet"), *overrides])
     model = SceneGraphModel.from_checkpoint(path, "cpu")
@@ -137,7 +152,9 @@ def test_what_predcls_is_not_given_its_detector_finds(spln, trained):
     theirs, ours = (sorted((item.score, item.label) for item in one.objects) for one in (found, graph))
     assert [label for _, label in ours] == [label for _, label in theirs]
     assert [score for score, _ in ours] == pytest.approx([score for score, _ in theirs], abs=1e-5)
-    again = spln.predict(photo, boxes=[item.box for item in graph.objects], labels=[item.label for item in graph.objects])
+    again = spln.predict(
+        photo, boxes=[item.box for item in graph.objects], labels=[item.label for item in graph.objects]
+    )
     scores = {(r.subject, r.object): r.score for r in again.relations}  # those of certain objects
     for relation in graph.relations[:5]:
         certain = graph.objects[relation.subject].score * graph.objects[relation.object].score
@@ -149,14 +166,18 @@ def test_what_predcls_is_not_given_its_detector_finds(spln, trained):
 def test_terms_are_those_of_the_predicates_logit(spln, penet, trained):
     photo, outputs = trained / "photos/1.jpg", []
     predictor = spln._model(spln.task).roi_heads.relation.predictor
-    handle = predictor.register_forward_hook(lambda _, args, output: outputs.append((args[0].pair_index.tolist(), output.terms)))
+    handle = predictor.register_forward_hook(
+        lambda _, args, output: outputs.append((args[0].pair_index.tolist(), output.terms))
+    )
     graph = spln.predict(photo, boxes=BOXES, labels=LABELS, terms=True)
     handle.remove()
     pairs, terms = outputs[0]
     assert spln.terms == ("base", "structural", "visual", "conceptual")
     for relation in graph.relations:
         row, column = pairs.index([relation.subject, relation.object]), spln.predicates.index(relation.predicate)
-        assert relation.terms == pytest.approx({name: float(values[row, column]) for name, values in terms.items()}, abs=1e-6)
+        assert relation.terms == pytest.approx(
+            {name: float(values[row, column]) for name, values in terms.items()}, abs=1e-6
+        )
     assert SceneGraph.from_dict(json.loads(graph.to_json())) == graph
     assert all("term_visual" in values for *_, values in graph.to_networkx().edges(data=True))
     assert all(relation.terms is None for relation in spln.predict(photo, boxes=BOXES, labels=LABELS).relations)
@@ -183,8 +204,16 @@ def test_a_model_without_detector_says_what_it_needs(trained):
         ("nothing.jpg", {}, "image nothing.jpg: cannot be read"),
         (np.zeros((70, 70, 3), np.uint8), {"labels": ["cat"]}, "labels belong to boxes"),
         (np.zeros((70, 70, 3), np.uint8), {"boxes": BOXES, "labels": ["cat"]}, "3 boxes came with 1 labels"),
-        (np.zeros((70, 70, 3), np.uint8), {"boxes": BOXES, "labels": ["cat", "dgo", "hat"]}, "'dgo' is not among .* near it are 'dog'"),
-        (np.zeros((70, 70, 3), np.uint8), {"boxes": BOXES, "labels": [1, 2, 9]}, "label 9 is neither a class's name nor its number"),
+        (
+            np.zeros((70, 70, 3), np.uint8),
+            {"boxes": BOXES, "labels": ["cat", "dgo", "hat"]},
+            "'dgo' is not among .* near it are 'dog'",
+        ),
+        (
+            np.zeros((70, 70, 3), np.uint8),
+            {"boxes": BOXES, "labels": [1, 2, 9]},
+            "label 9 is neither a class's name nor its number",
+        ),
         (np.zeros((55, 70, 3), np.uint8), {"boxes": BOXES}, "box 1 is .*70 wide and 55 high"),
         (np.zeros((70, 70, 3), np.uint8), {"boxes": [[1, 2, 3]]}, "rows of four numbers"),
         ([np.zeros((70, 70, 3), np.uint8)], {"boxes": [BOXES, BOXES]}, "1 images came with 2 entries"),
@@ -203,14 +232,24 @@ def test_files_that_are_no_checkpoint_are_one_line(trained, tmp_path):
     torch.save(content | {"config": "MODEL: 3"}, tmp_path / "config.pth")
     torch.save(content | {"meta": {"objects": 3}}, tmp_path / "meta.pth")
     torch.save(content | {"model": {}}, tmp_path / "empty.pth")
-    cases = {"none.pth": "is not there", "text.pth": "damaged", "bare.pth": "lacks config and meta", "config.pth": "entry config"}
+    cases = {
+        "none.pth": "is not there",
+        "text.pth": "damaged",
+        "bare.pth": "lacks config and meta",
+        "config.pth": "entry config",
+    }
     for name, said in (cases | {"meta.pth": "entry meta", "empty.pth": "empty.pth"}).items():
         with pytest.raises(UserError, match=said):
             SceneGraphModel.from_checkpoint(tmp_path / name)
 
 
 def test_a_checkpoints_config_keeps_names_with_a_slash_and_no_path():
-    names = ["MODEL.BACKBONE.CONV_BODY", "timm/tf_efficientnet_lite0-FPN", "MODEL.WEIGHT", "catalog://ImageNetPretrained/MSRA/R-50"]
+    names = [
+        "MODEL.BACKBONE.CONV_BODY",
+        "timm/tf_efficientnet_lite0-FPN",
+        "MODEL.WEIGHT",
+        "catalog://ImageNetPretrained/MSRA/R-50",
+    ]
     cfg = load_config(None, [*names, "OUTPUT_DIR", "/home/me/out", "GLOVE_DIR", "a\\b"])
     text = describe(cfg, None)["config"]
     assert "CONV_BODY: timm/tf_efficientnet_lite0-FPN" in text and "catalog://ImageNetPretrained/MSRA/R-50" in text
@@ -230,7 +269,9 @@ def test_every_key_that_names_a_path_is_known_as_one():
 
 
 def test_a_files_prototypes_beside_the_process_do_not_count(trained, tmp_path, monkeypatch, spln):
-    """The checkpoint holds the tables that training read from files; others of that name, here of no use, stay unread."""
+    """
+    The checkpoint holds the tables that training read from files; others of that name, here of no use, stay unread.
+    """
     monkeypatch.chdir(tmp_path)
     (tmp_path / "visual.pt").write_text("not these")
     photo = trained / "photos/1.jpg"

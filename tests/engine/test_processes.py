@@ -27,7 +27,12 @@ def free_port() -> int:
 
 
 def enter_group(rank: int, processes: int, port: int) -> None:
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "RANK": str(rank), "WORLD_SIZE": str(processes)}
+    os.environ |= {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "RANK": str(rank),
+        "WORLD_SIZE": str(processes),
+    }
     torch.set_num_threads(1)
     setup_distributed("cpu")
 
@@ -51,7 +56,9 @@ def gradients_of_one_rank(rank, processes, port, folder):
 
 def test_gradients_are_averaged_and_untouched_parameters_stay_without(tmp_path):
     processes = 3
-    mp.start_processes(gradients_of_one_rank, args=(processes, free_port(), tmp_path), nprocs=processes, start_method="spawn")
+    mp.start_processes(
+        gradients_of_one_rank, args=(processes, free_port(), tmp_path), nprocs=processes, start_method="spawn"
+    )
     results = [torch.load(tmp_path / f"{rank}.pth", weights_only=True) for rank in range(processes)]
     for result in results:
         grads = result["grads"]
@@ -59,11 +66,19 @@ def test_gradients_are_averaged_and_untouched_parameters_stay_without(tmp_path):
         torch.testing.assert_close(grads["first_only.weight"], torch.full((2, 3), 1 / processes))
         assert grads["nobody.weight"] is None
         assert result["values"] == pytest.approx({"a": (processes - 1) / 2, "b": 3 / processes})
-        assert all(torch.equal(a, b) for a, b in zip(result["weights"].values(), results[0]["weights"].values(), strict=True))
+        assert all(
+            torch.equal(a, b) for a, b in zip(result["weights"].values(), results[0]["weights"].values(), strict=True)
+        )
 
 
 def torchrun(world, processes, *words, tool="relation_train_net"):
-    command = [sys.executable, "-m", "torch.distributed.run", f"--nproc_per_node={processes}", f"--master_port={free_port()}"]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        f"--nproc_per_node={processes}",
+        f"--master_port={free_port()}",
+    ]
     command += [str(ROOT / f"tools/{tool}.py"), "--config-file", "relation.yaml", *words]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(command, cwd=world, env=environment, capture_output=True, text=True, timeout=300)
@@ -79,12 +94,19 @@ def test_two_processes_train_and_evaluate_as_one(world):
     one, two = (torch.load(world / name / "out/model_final.pth", weights_only=True) for name in ("one", "two"))
     moved = 0
     for name, value in one["model"].items():
-        torch.testing.assert_close(two["model"][name], value, rtol=1e-4, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}")
+        torch.testing.assert_close(
+            two["model"][name], value, rtol=1e-4, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}"
+        )
         moved += name.startswith("roi_heads.relation")
     assert moved and one["sampler"] == two["sampler"]
-    one, two = ([json.loads(line) for line in (world / name / "out/metrics.jsonl").read_text().splitlines()] for name in ("one", "two"))
+    one, two = (
+        [json.loads(line) for line in (world / name / "out/metrics.jsonl").read_text().splitlines()]
+        for name in ("one", "two")
+    )
     for a, b in zip(one, two, strict=True):
-        assert {k: v for k, v in a.items() if "loss" in k} == pytest.approx({k: v for k, v in b.items() if "loss" in k}, rel=1e-4)
+        assert {k: v for k, v in a.items() if "loss" in k} == pytest.approx(
+            {k: v for k, v in b.items() if "loss" in k}, rel=1e-4
+        )
 
 
 @pytest.mark.slow

@@ -14,8 +14,19 @@ FILE = "out/inference/tiny_test/proposals.npz"
 
 
 def test_saved_detections_stand_in_for_the_detector(world):
-    detection = run_training(load_config(world / "detector.yaml", [*SHORT, "TEST.SAVE_PROPOSALS", "True"]), skip_test=False)["tiny_test"]
-    sgdet = [HEAD + "USE_GT_BOX", "False", HEAD + "USE_GT_OBJECT_LABEL", "False", "MODEL.FREEZE_DETECTOR", "True", "OUTPUT_DIR", "rel"]
+    detection = run_training(
+        load_config(world / "detector.yaml", [*SHORT, "TEST.SAVE_PROPOSALS", "True"]), skip_test=False
+    )["tiny_test"]
+    sgdet = [
+        HEAD + "USE_GT_BOX",
+        "False",
+        HEAD + "USE_GT_OBJECT_LABEL",
+        "False",
+        "MODEL.FREEZE_DETECTOR",
+        "True",
+        "OUTPUT_DIR",
+        "rel",
+    ]
     sgdet += ["MODEL.PRETRAINED_DETECTOR_CKPT", "out/model_final.pth"]
     cfg = load_config(world / "relation.yaml", [*sgdet, *SHORT])
     run_training(cfg, skip_test=True)

@@ -72,7 +72,8 @@ def stop_in_iteration(monkeypatch, at):
 @pytest.mark.parametrize(
     "kind, overrides",
     [
-        ("relation", ["DATALOADER.NUM_WORKERS", "2", "SOLVER.SCHEDULE.TYPE", "WarmupReduceLROnPlateau", "SOLVER.SCHEDULE.PATIENCE", "1",
+        ("relation", ["DATALOADER.NUM_WORKERS", "2", "SOLVER.SCHEDULE.TYPE", "WarmupReduceLROnPlateau",
+        "SOLVER.SCHEDULE.PATIENCE", "1",
                       "MODEL.USE_REWEIGHT", "PENET", "MODEL.REWEIGHT_CURRICULUM", "10"]),
         ("detector", ["DTYPE", "bfloat16"]),
     ],
@@ -96,7 +97,14 @@ def test_a_killed_run_goes_on_bit_by_bit(kind, overrides, world, monkeypatch):
 def test_kill_9_and_the_same_command_again(world):
     """The process is really killed, at whatever point it happens to be after its first checkpoint."""
     keys = ["SOLVER.CHECKPOINT_PERIOD", "1", "SOLVER.TO_VAL", "False"]
-    command = [sys.executable, str(ROOT / "tools/relation_train_net.py"), "--config-file", "relation.yaml", "--skip-test", *keys]
+    command = [
+        sys.executable,
+        str(ROOT / "tools/relation_train_net.py"),
+        "--config-file",
+        "relation.yaml",
+        "--skip-test",
+        *keys,
+    ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
@@ -146,7 +154,11 @@ def test_a_damaged_last_checkpoint_gives_way_to_the_one_before(world, caplog):
     (world / "out/model_0000002.pth").unlink()
     with caplog.at_level("INFO", logger="maskrcnn_benchmark"):
         train(world, "out", *keys)
-    assert "model_final.pth is damaged" in caplog.text and "going on from" in caplog.text and "model_0000001.pth" in caplog.text
+    assert (
+        "model_final.pth is damaged" in caplog.text
+        and "going on from" in caplog.text
+        and "model_0000001.pth" in caplog.text
+    )
     assert final(world, "out")["iteration"] == 2
 
 
@@ -158,7 +170,10 @@ def run_folder(tmp_path, cfg):
 @pytest.mark.parametrize(
     "overrides, named",
     [
-        (["MODEL.ROI_RELATION_HEAD.PREDICTOR", "MotifPredictor"], ["MODEL.ROI_RELATION_HEAD.PREDICTOR", "MotifPredictor"]),
+        (
+            ["MODEL.ROI_RELATION_HEAD.PREDICTOR", "MotifPredictor"],
+            ["MODEL.ROI_RELATION_HEAD.PREDICTOR", "MotifPredictor"],
+        ),
         (["MODEL.WEIGHT", "other.pth", "DTYPE", "float16"], ["MODEL.WEIGHT", "other.pth", "DTYPE"]),
         (["DATASETS.TRAIN", "('other_train',)"], ["DATASETS.TRAIN", "other_train"]),
     ],
@@ -172,7 +187,16 @@ def test_another_run_in_the_same_folder_is_one_error_that_names_the_keys(overrid
 
 def test_the_same_run_may_change_its_solver_its_device_and_its_test(world, tmp_path):
     run_folder(tmp_path, load_config(world / "relation.yaml"))
-    changed = ["SOLVER.MAX_ITER", "9", "MODEL.DEVICE", "cuda", "DATASETS.TEST", "('other_test',)", "TEST.IMS_PER_BATCH", "1"]
+    changed = [
+        "SOLVER.MAX_ITER",
+        "9",
+        "MODEL.DEVICE",
+        "cuda",
+        "DATASETS.TEST",
+        "('other_test',)",
+        "TEST.IMS_PER_BATCH",
+        "1",
+    ]
     check_same_run(load_config(world / "relation.yaml", changed), tmp_path)
 
 

@@ -35,7 +35,16 @@ def test_what_changed_is_named_with_what_the_run_will_do(key, value, does, folde
 
 
 def test_on_request_the_new_solver_counts_and_other_keys_are_no_matter(folder):
-    keys = ["SOLVER.UPDATE_SCHEDULE_DURING_LOAD", "True", "SOLVER.BASE_LR", "0.5", "TEST.IMS_PER_BATCH", "3", "MODEL.DEVICE", "cpu"]
+    keys = [
+        "SOLVER.UPDATE_SCHEDULE_DURING_LOAD",
+        "True",
+        "SOLVER.BASE_LR",
+        "0.5",
+        "TEST.IMS_PER_BATCH",
+        "3",
+        "MODEL.DEVICE",
+        "cpu",
+    ]
     changes = check_same_run(load_config(None, keys), folder)
     assert [change.split()[0] for change in changes] == ["SOLVER.BASE_LR", "SOLVER.UPDATE_SCHEDULE_DURING_LOAD"]
     assert changes[0].endswith("goes on with the new one") and check_same_run(load_config(None), folder) == []

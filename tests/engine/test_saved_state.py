@@ -23,11 +23,15 @@ PLATEAU = {"factor": 0.5, "patience": 1, "threshold": 0.0, "cooldown": 0, "max_d
 def make_state():
     model = ToyModel()
     optimizer = torch.optim.SGD(
-        [{"params": list(model.parameters()), "names": [name for name, _ in model.named_parameters()]}], lr=0.1, momentum=0.9
+        [{"params": list(model.parameters()), "names": [name for name, _ in model.named_parameters()]}],
+        lr=0.1,
+        momentum=0.9,
     )
     rates = WarmupReduceLROnPlateau(optimizer, warmup_factor=0.5, warmup_iters=2, warmup_method="linear", **PLATEAU)
     sampler = TrainingBatchSampler(np.zeros(7, dtype=int), 2, seed=0)
-    return TrainingState(model, optimizer, rates, make_scaler(torch.device("cpu"), "float32"), sampler, Best("mR@100"), {"version": "0"})
+    return TrainingState(
+        model, optimizer, rates, make_scaler(torch.device("cpu"), "float32"), sampler, Best("mR@100"), {"version": "0"}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +71,11 @@ def test_a_whole_state_passes(saved):
         (["iteration"], "2", "iteration"),
         (["validated"], True, "validated"),
         (["optimizer", "state"], [], "optimizer.state"),
-        (["optimizer", "state", 0, "momentum_buffer"], torch.full((16, 48), float("inf")), "optimizer.state.0.momentum_buffer"),
+        (
+            ["optimizer", "state", 0, "momentum_buffer"],
+            torch.full((16, 48), float("inf")),
+            "optimizer.state.0.momentum_buffer",
+        ),
         (["optimizer", "param_groups"], {}, "optimizer.param_groups"),
         (["optimizer", "param_groups", 0, "names"], "first.weight", "optimizer.param_groups[0].names"),
         (["optimizer", "param_groups", 0, "params"], [0], "optimizer.param_groups[0].params"),
@@ -116,7 +124,13 @@ def test_an_entry_that_is_of_no_use_here_is_named_when_it_is_taken(where, value,
 
 def entries(value, where=()):
     """The places of all entries of nested tables and lists."""
-    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) and len(value) < 50 else ()
+    pairs = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list) and len(value) < 50
+        else ()
+    )
     for key, inner in pairs:
         yield (*where, key)
         yield from entries(inner, (*where, key))
@@ -125,7 +139,23 @@ def entries(value, where=()):
 def test_whatever_is_changed_is_used_or_refused(saved):
     """Seeded draws of a place and of something that does not belong there: never an error of another kind."""
     draw, places = random.Random(7), list(entries(saved))
-    odd = [None, -1, 2**70, 1.5, float("nan"), "x", "", [], [[]], {}, {"a": 1}, (), True, torch.zeros(0), torch.zeros(2, 2)]
+    odd = [
+        None,
+        -1,
+        2**70,
+        1.5,
+        float("nan"),
+        "x",
+        "",
+        [],
+        [[]],
+        {},
+        {"a": 1},
+        (),
+        True,
+        torch.zeros(0),
+        torch.zeros(2, 2),
+    ]
     refused = 0
     for _ in range(200):
         changed = copy.deepcopy(saved)
@@ -144,7 +174,10 @@ def test_a_state_that_is_not_whole_gives_way_to_the_one_before(saved, tmp_path, 
     checkpoints.save("model_0000002", saved | {"sampler": {}})
     checkpoints.mark_last("model_0000002")
     assert load_last(checkpoints)["iteration"] == 1
-    assert "model_0000002.pth: its entry sampler.images is not" in caplog.text and "Trying the checkpoint before it" in caplog.text
+    assert (
+        "model_0000002.pth: its entry sampler.images is not" in caplog.text
+        and "Trying the checkpoint before it" in caplog.text
+    )
     (tmp_path / "model_0000001.pth").unlink()
     with pytest.raises(UserError, match="model_0000002.pth: its entry sampler.images"):
         load_last(checkpoints)

@@ -53,7 +53,9 @@ def test_a_detector_fills_the_model_and_the_relation_heads_extractors(world, det
 
 def test_a_relation_model_trained_without_a_detector_gives_none(world, detector_file):
     torch.save({"model": relation(world)[1].state_dict(), "detector": False}, world / "relation.pth")
-    cfg, model = relation(world, "MODEL.PRETRAINED_DETECTOR_CKPT", str(detector_file[0]), "MODEL.WEIGHT", str(world / "relation.pth"))
+    cfg, model = relation(
+        world, "MODEL.PRETRAINED_DETECTOR_CKPT", str(detector_file[0]), "MODEL.WEIGHT", str(world / "relation.pth")
+    )
     load_start(cfg, model)
     assert torch.equal(model.state_dict()[BOX_FC6], detector_file[1][BOX_FC6])
     cfg, model = relation(world, *SGDET, "MODEL.WEIGHT", str(world / "relation.pth"))
@@ -64,7 +66,9 @@ def test_a_relation_model_trained_without_a_detector_gives_none(world, detector_
 def test_model_weight_goes_over_the_detector(world, detector_file):
     cfg, other = relation(world)
     torch.save({name: value + 0.25 for name, value in other.state_dict().items()}, world / "relation.pth")
-    cfg, model = relation(world, "MODEL.PRETRAINED_DETECTOR_CKPT", str(detector_file[0]), "MODEL.WEIGHT", str(world / "relation.pth"))
+    cfg, model = relation(
+        world, "MODEL.PRETRAINED_DETECTOR_CKPT", str(detector_file[0]), "MODEL.WEIGHT", str(world / "relation.pth")
+    )
     load_start(cfg, model)
     assert torch.equal(model.state_dict()[ENTITY_FC6], other.state_dict()[ENTITY_FC6] + 0.25)
     assert torch.equal(model.state_dict()[BOX_FC6], other.state_dict()[BOX_FC6] + 0.25)
@@ -74,7 +78,9 @@ def test_model_weight_goes_over_the_detector(world, detector_file):
 @pytest.mark.usefixtures("backbone_file")
 def test_a_backbone_counts_only_where_no_detector_is_named(backbone, world, detector_file, caplog):
     caplog.set_level("INFO", logger="maskrcnn_benchmark")
-    cfg, model = relation(world, *FROZEN, "MODEL.PRETRAINED_DETECTOR_CKPT", str(detector_file[0]), "MODEL.WEIGHT", backbone)
+    cfg, model = relation(
+        world, *FROZEN, "MODEL.PRETRAINED_DETECTOR_CKPT", str(detector_file[0]), "MODEL.WEIGHT", backbone
+    )
     load_start(cfg, model)
     name = "backbone.body.layer2.0.conv1.weight"
     assert torch.equal(model.state_dict()[name], detector_file[1][name])
@@ -86,14 +92,18 @@ def test_a_whole_model_under_another_prefix_is_no_backbone(prefix, world, detect
     cfg, other = relation(world)
     state = {prefix + name: value + 0.25 for name, value in other.state_dict().items() if value.is_floating_point()}
     torch.save({"state_dict": state}, world / "relation.pth")
-    cfg, model = relation(world, "MODEL.PRETRAINED_DETECTOR_CKPT", str(detector_file[0]), "MODEL.WEIGHT", str(world / "relation.pth"))
+    cfg, model = relation(
+        world, "MODEL.PRETRAINED_DETECTOR_CKPT", str(detector_file[0]), "MODEL.WEIGHT", str(world / "relation.pth")
+    )
     load_start(cfg, model)
     assert torch.equal(model.state_dict()[ENTITY_FC6], other.state_dict()[ENTITY_FC6] + 0.25)
 
 
 def test_a_file_of_unknown_names_beside_a_detector_is_an_error(world, detector_file):
     torch.save({"encoder.weight": torch.ones(1)}, world / "foreign.pth")
-    cfg, model = relation(world, "MODEL.PRETRAINED_DETECTOR_CKPT", str(detector_file[0]), "MODEL.WEIGHT", str(world / "foreign.pth"))
+    cfg, model = relation(
+        world, "MODEL.PRETRAINED_DETECTOR_CKPT", str(detector_file[0]), "MODEL.WEIGHT", str(world / "foreign.pth")
+    )
     with pytest.raises(UserError, match=r"foreign.pth: none of its 1 entries fits"):
         load_start(cfg, model)
 
@@ -115,10 +125,18 @@ def test_sgdet_needs_a_detector_even_if_its_backbone_is_trained_along(world, bac
 
 
 def test_frozen_extractors_need_a_relation_model(world, detector_file):
-    keys = [*FROZEN, "MODEL.ROI_RELATION_HEAD.FREEZE_FEATURE_EXTRACTORS", "True", "MODEL.PRETRAINED_DETECTOR_CKPT", str(detector_file[0])]
+    keys = [
+        *FROZEN,
+        "MODEL.ROI_RELATION_HEAD.FREEZE_FEATURE_EXTRACTORS",
+        "True",
+        "MODEL.PRETRAINED_DETECTOR_CKPT",
+        str(detector_file[0]),
+    ]
     cfg, model = relation(world, *keys)
     freeze(cfg, model)
-    with pytest.raises(UserError, match="FREEZE_FEATURE_EXTRACTORS.*union_feature_extractor.*relation model as MODEL.WEIGHT"):
+    with pytest.raises(
+        UserError, match="FREEZE_FEATURE_EXTRACTORS.*union_feature_extractor.*relation model as MODEL.WEIGHT"
+    ):
         load_start(cfg, model)
 
 
@@ -141,7 +159,11 @@ def test_gates_that_are_not_trained_need_no_file(spln, detector_file):
 
 def test_a_published_file_without_gates_is_tested_with_them_named(spln, world, caplog):
     cfg, model = spln()
-    weights = {name: value for name, value in model.state_dict().items() if not name.endswith(("logit_wt1", "logit_wt2", "vis_protos"))}
+    weights = {
+        name: value
+        for name, value in model.state_dict().items()
+        if not name.endswith(("logit_wt1", "logit_wt2", "vis_protos"))
+    }
     torch.save({"model": weights}, world / "published.pth")
     load_tested(cfg, model, world / "published.pth", load_dataset_meta(cfg))
     assert "lacks roi_heads.relation.predictor.logit_wt1 (gate of the structural term)" in caplog.text
@@ -163,7 +185,8 @@ def test_a_backbone_is_no_detector(world, backbone_file):
 
 
 def test_a_shape_that_differs_is_an_error_that_names_it(world, detector_file):
-    cfg, model = relation(world, "MODEL.PRETRAINED_DETECTOR_CKPT", str(detector_file[0]), "MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM", "24",
+    cfg, model = relation(world, "MODEL.PRETRAINED_DETECTOR_CKPT", str(detector_file[0]),
+    "MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM", "24",
                           "MODEL.ROI_RELATION_HEAD.CONTEXT_POOLING_DIM", "24")  # fmt: skip
     with pytest.raises(UserError, match=r"fc6.*\(16, 392\).*\(24, 392\)"):
         load_start(cfg, model)

@@ -66,7 +66,9 @@ def test_a_loss_that_is_not_finite_stops_with_its_name_iteration_and_images(toy_
     toy_model.poisoned = {201}
     before = [p.clone() for p in toy_model.parameters()]
     loader = ToyLoader(position=1)
-    with pytest.raises(UserError, match=r"iteration 7: loss_square = nan is not finite; image ids 200, 201.*SKIP_NONFINITE"):
+    with pytest.raises(
+        UserError, match=r"iteration 7: loss_square = nan is not finite; image ids 200, 201.*SKIP_NONFINITE"
+    ):
         make_step(toy_model)(iter(loader), 7)
     for a, b in zip(toy_model.parameters(), before, strict=True):
         assert torch.equal(a, b)

@@ -23,7 +23,9 @@ WARMUP = {"warmup_factor": 0.5, "warmup_iters": 2, "warmup_method": "linear"}
 
 
 def make_trainer(folder, results=(), schedule="steps", **changed):
-    """A Trainer of the toy model; validation returns `results` in turn. Also the list of iterations at which it was asked."""
+    """
+    A Trainer of the toy model; validation returns `results` in turn. Also the list of iterations at which it was asked.
+    """
     torch.manual_seed(0)
     plan = {
         "max_iter": 6,
@@ -36,12 +38,18 @@ def make_trainer(folder, results=(), schedule="steps", **changed):
     }
     plan = Plan(**{**plan, **changed})
     model, loader = ToyModel(), ToyLoader()
-    optimizer = torch.optim.SGD([{"params": list(model.parameters()), "names": [n for n, _ in model.named_parameters()], "lr": 0.1}])
+    optimizer = torch.optim.SGD(
+        [{"params": list(model.parameters()), "names": [n for n, _ in model.named_parameters()], "lr": 0.1}]
+    )
     if schedule == "steps":
         rates = WarmupMultiStepLR(optimizer, milestones=(3,), gamma=0.1, **WARMUP)
     else:
-        rates = WarmupReduceLROnPlateau(optimizer, factor=0.5, patience=1, threshold=0.0, cooldown=0, max_decays=1, **WARMUP)
-    state = TrainingState(model, optimizer, rates, make_scaler(CPU, "float32"), loader, Best(plan.best_metric), {"version": "0"})
+        rates = WarmupReduceLROnPlateau(
+            optimizer, factor=0.5, patience=1, threshold=0.0, cooldown=0, max_decays=1, **WARMUP
+        )
+    state = TrainingState(
+        model, optimizer, rates, make_scaler(CPU, "float32"), loader, Best(plan.best_metric), {"version": "0"}
+    )
     results, asked = iter(results), []
 
     def validate():
@@ -64,7 +72,11 @@ def test_checkpoints_validations_and_lines_come_when_they_are_due(tmp_path):
     trainer, asked = make_trainer(tmp_path)
     trainer.run()
     assert asked == [2, 4, 6]
-    assert sorted(path.name for path in tmp_path.glob("*.pth")) == ["model_0000004.pth", "model_best.pth", "model_final.pth"]
+    assert sorted(path.name for path in tmp_path.glob("*.pth")) == [
+        "model_0000004.pth",
+        "model_best.pth",
+        "model_final.pth",
+    ]
     assert (tmp_path / "last_checkpoint").read_text().strip() == "model_final.pth"
     assert [line["iteration"] for line in lines(tmp_path)] == [1, 2, 3, 4, 5, 6]
     assert [line["lr"] for line in lines(tmp_path)] == pytest.approx([0.05, 0.075, 0.1, 0.01, 0.01, 0.01])
@@ -175,10 +187,14 @@ def test_whatever_fails_the_last_finished_iteration_is_saved_as_it_was(what, tmp
             trainer.batches = batches()
         if what == "log":
             write = trainer.log.write
-            monkeypatch.setattr(trainer.log, "write", lambda i, *rest, write=write: write(i, *rest) if i < 3 else 1 // 0)
+            monkeypatch.setattr(
+                trainer.log, "write", lambda i, *rest, write=write: write(i, *rest) if i < 3 else 1 // 0
+            )
         with pytest.raises((RuntimeError, OSError, ZeroDivisionError)):
             trainer.run()
-    failed, whole = (torch.load(folder / (folder / "last_checkpoint").read_text().strip(), weights_only=True) for folder in folders)
+    failed, whole = (
+        torch.load(folder / (folder / "last_checkpoint").read_text().strip(), weights_only=True) for folder in folders
+    )
     assert (folders[0] / "last_checkpoint").read_text().strip() == "model_0000003.pth"
     for key in ("iteration", "sampler", "best", "validated"):
         assert failed[key] == whole[key], key
@@ -204,7 +220,9 @@ def test_weights_that_an_update_has_half_changed_are_not_saved(tmp_path, caplog)
 def test_a_failure_to_save_after_a_failure_does_not_hide_it(tmp_path, monkeypatch, caplog):
     trainer, _ = make_trainer(tmp_path, checkpoint_period=100)
     trainer.validate = lambda: 1 // 0
-    monkeypatch.setattr(trainer.checkpoints, "save", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr(
+        trainer.checkpoints, "save", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+    )
     with caplog.at_level("WARNING", logger="maskrcnn_benchmark"), pytest.raises(ZeroDivisionError):
         trainer.run()
     assert "iteration 2 could not be saved: [Errno 28]" in caplog.text
@@ -252,7 +270,11 @@ def test_weights_that_are_no_numbers_are_not_kept(tmp_path):
 
 def test_metrics_are_found_by_their_names():
     metrics = {"R": {"20": 0.1, "100": 0.3}, "mR": {"100": None}, "AP50": 0.4, "freq": {"R": {"20": 0.2}}}
-    assert metric_value(metrics, "R@100") == 0.3 and metric_value(metrics, "mR@100") is None and metric_value(metrics, "AP50") == 0.4
+    assert (
+        metric_value(metrics, "R@100") == 0.3
+        and metric_value(metrics, "mR@100") is None
+        and metric_value(metrics, "AP50") == 0.4
+    )
     assert metric_value(metrics, "zR@50") is None
     assert headline(metrics) == {"R@20": 0.1, "R@100": 0.3, "AP50": 0.4}
     for wrong in ("mR", "mR@10", "recall@50", "AP50@20"):

@@ -1,4 +1,7 @@
-"""How often the host waits for the GPU: in an update, and in the test of an image. Counted on a pretended GPU, which tells them by line."""
+"""
+How often the host waits for the GPU: in an update, and in the test of an image. Counted on a pretended GPU, which tells
+them by line.
+"""
 
 import sys
 from collections import Counter
@@ -15,7 +18,18 @@ from .test_on_gpu import HEAD, TASKS, on_a_detector, spln
 
 pytestmark = pytest.mark.gpu
 
-BARE = ["MODEL.DEVICE", "cuda", "SOLVER.TO_VAL", False, "SOLVER.CHECKPOINT_PERIOD", 100, "SOLVER.LOG_PERIOD", 100, "SOLVER.MAX_ITER", 4]
+BARE = [
+    "MODEL.DEVICE",
+    "cuda",
+    "SOLVER.TO_VAL",
+    False,
+    "SOLVER.CHECKPOINT_PERIOD",
+    100,
+    "SOLVER.LOG_PERIOD",
+    100,
+    "SOLVER.MAX_ITER",
+    4,
+]
 FROZEN = ["MODEL.FREEZE_DETECTOR", True]
 
 
@@ -82,7 +96,9 @@ def test_an_update_on_cached_features_waits_so_often_at_most(world, monkeypatch,
     run_training(started, skip_test=True)
     keys = [HEAD + "FREEZE_FEATURE_EXTRACTORS", True, "DATALOADER.FEATURE_CACHE", "cache"]
     keys += ["MODEL.WEIGHT", world / "first" / "model_final.pth"]
-    found = of_an_update(monkeypatch, waits, load_config(world / "relation.yaml", [*BARE, *FROZEN, *keys, *spln(world)]))
+    found = of_an_update(
+        monkeypatch, waits, load_config(world / "relation.yaml", [*BARE, *FROZEN, *keys, *spln(world)])
+    )
     assert found.total() <= 3, text(found)
 
 

@@ -21,7 +21,10 @@ HEAD = "MODEL.ROI_RELATION_HEAD."
 
 
 def write_data(root: Path, name: str = "tiny", seed: int = 0) -> Path:
-    """The folder root/name in the VG layout: images of noise with bright boxes, two to four boxes and one to three relations each."""
+    """
+    The folder root/name in the VG layout: images of noise with bright boxes, two to four boxes and one to three
+    relations each.
+    """
     rng = np.random.default_rng(seed)
     folder = root / name
     (folder / IMAGE_DIR).mkdir(parents=True)
@@ -38,7 +41,9 @@ def write_data(root: Path, name: str = "tiny", seed: int = 0) -> Path:
         cv2.imwrite(str(folder / IMAGE_DIR / f"{i + 1}.jpg"), pixels)
         pairs = [(0, 1), (1, 0), (0, 1)][: 1 + i % 3]
         relations = [(s, o, int(rng.integers(1, len(PREDICATES) + 1))) for s, o in pairs]
-        images.append({"width": width, "height": height, "boxes": boxes, "labels": labels, "relations": relations, "split": split})
+        images.append(
+            {"width": width, "height": height, "boxes": boxes, "labels": labels, "relations": relations, "split": split}
+        )
     write_vg_layout(folder, images, OBJECTS, PREDICATES)
     return folder
 
@@ -56,7 +61,12 @@ def detector_keys() -> dict:
         "MODEL": {
             "DEVICE": "cpu",
             "BACKBONE": {"CONV_BODY": "R-18-FPN", "FREEZE_CONV_BODY_AT": 1},
-            "RESNETS": {"BACKBONE_OUT_CHANNELS": 8, "RES2_OUT_CHANNELS": 32, "STEM_OUT_CHANNELS": 8, "STRIDE_IN_1X1": False},
+            "RESNETS": {
+                "BACKBONE_OUT_CHANNELS": 8,
+                "RES2_OUT_CHANNELS": 32,
+                "STEM_OUT_CHANNELS": 8,
+                "STRIDE_IN_1X1": False,
+            },
             "RPN": {
                 "USE_FPN": True,
                 "RPN_MID_CHANNEL": 8,
@@ -77,7 +87,12 @@ def detector_keys() -> dict:
                 "MLP_HEAD_DIM": 16,
             },
         },
-        "INPUT": {"MIN_SIZE_TRAIN": [64], "MAX_SIZE_TRAIN": 96, "MIN_SIZE_TEST": 64, "MAX_SIZE_TEST": 96, },
+        "INPUT": {
+            "MIN_SIZE_TRAIN": [64],
+            "MAX_SIZE_TRAIN": 96,
+            "MIN_SIZE_TEST": 64,
+            "MAX_SIZE_TEST": 96,
+        },
         "DATASETS": {"TRAIN": ["tiny_train"], "VAL": ["tiny_val"], "TEST": ["tiny_test"]},
         "DATALOADER": {"NUM_WORKERS": 0, "SIZE_DIVISIBILITY": 32},
         "SOLVER": {
@@ -128,8 +143,19 @@ def write_config(path: Path, keys: dict) -> Path:
 
 def spln_overrides() -> list:
     """Keys and values that make SPLN of relation_keys; the prototype files need not be there."""
-    values = {"VIS_PRO_PATH": "visual.pt", "VIS_PRO_DIM": 16, "VIS_VAE_INPUT_DIM": 16, "VIS_VAE_LATENT_DIM": 4, "CON_PRO_TYPE": "LLAMA"}
-    values |= {"CON_PRO_LLAMA_PATH": "conceptual.pt", "CON_PRO_DIM": 24, "CON_VAE_INPUT_DIM": 24, "CON_VAE_LATENT_DIM": 4}
+    values = {
+        "VIS_PRO_PATH": "visual.pt",
+        "VIS_PRO_DIM": 16,
+        "VIS_VAE_INPUT_DIM": 16,
+        "VIS_VAE_LATENT_DIM": 4,
+        "CON_PRO_TYPE": "LLAMA",
+    }
+    values |= {
+        "CON_PRO_LLAMA_PATH": "conceptual.pt",
+        "CON_PRO_DIM": 24,
+        "CON_VAE_INPUT_DIM": 24,
+        "CON_VAE_LATENT_DIM": 4,
+    }
     return [word for key, value in values.items() for word in (HEAD + key, value)]
 
 
@@ -139,7 +165,10 @@ def mode_overrides(mode: str) -> list:
 
 
 def write_checkpoint(folder: Path, name: str, overrides: list, **entries) -> Path:
-    """A checkpoint as a training of relation_keys writes it, but with seeded weights, in folder/<name>.pth; entries beside a training's."""
+    """
+    A checkpoint as a training of relation_keys writes it, but with seeded weights, in folder/<name>.pth; entries beside
+    a training's.
+    """
     config = write_config(folder / f"{name}.yaml", relation_keys())
     cfg = load_config(config, overrides)
     meta = DatasetMeta((BACKGROUND, *OBJECTS), (BACKGROUND, *PREDICATES))

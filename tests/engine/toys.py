@@ -35,7 +35,10 @@ class ToyLoader:
 
 
 class ToyModel(nn.Module):
-    """Two losses of a small network with dropout, so that its steps depend on torch's generator; losses can be poisoned by image id."""
+    """
+    Two losses of a small network with dropout, so that its steps depend on torch's generator; losses can be poisoned by
+    image id.
+    """
 
     def __init__(self, dropout=0.3):
         super().__init__()

@@ -33,13 +33,17 @@ def apart(count, size=10):
 
 
 def random_image(rng, mode, boxes, relations, found_boxes=None, keep=1.0, repeats=1, num_predicates=5):
-    """Overlapping boxes of few labels, relations with repeats and self-relations, predictions in coarse (so tied) scores."""
+    """
+    Overlapping boxes of few labels, relations with repeats and self-relations, predictions in coarse (so tied) scores.
+    """
     corner = rng.integers(0, 12, (boxes, 2))
     true_boxes = np.concatenate([corner, corner + rng.integers(4, 20, (boxes, 2))], 1).astype(np.float32)
     labels = rng.integers(1, 4, boxes)
     annotated = np.column_stack([rng.integers(0, boxes, (relations, 2)), rng.integers(1, num_predicates, relations)])
     count = boxes if mode != "sgdet" else found_boxes or boxes
-    pairs = [(s, o) for s in range(count) for o in range(count) if (s != o or rng.random() < 0.1) and rng.random() < keep]
+    pairs = [
+        (s, o) for s in range(count) for o in range(count) if (s != o or rng.random() < 0.1) and rng.random() < keep
+    ]
     pairs = np.repeat(np.array(pairs, dtype=int).reshape(-1, 2), repeats, axis=0)
     if mode == "sgdet":
         chosen = rng.integers(0, boxes, count)

@@ -24,9 +24,14 @@ def fed(images, ids=None):
     return evaluator
 
 
-@pytest.mark.parametrize(("prefix", "metric"), [("", "R"), ("", "mR"), ("", "zR"), ("", "F"), ("ng-", "R"), ("ng-", "mR"), ("ng-", "zR")])
+@pytest.mark.parametrize(
+    ("prefix", "metric"), [("", "R"), ("", "mR"), ("", "zR"), ("", "F"), ("ng-", "R"), ("ng-", "mR"), ("ng-", "zR")]
+)
 def test_weights_are_repetitions_of_images(images, prefix, metric):
-    """Where a draw lacks a predicate, mR is the mean over the others, times the share of predicates that the whole set has."""
+    """
+    Where a draw lacks a predicate, mR is the mean over the others, times the share of predicates that the whole set
+    has.
+    """
     rng = np.random.default_rng(1)
     few = images[:6]
     share = 4 - fed(few).summary()["choices"]["predicates_absent"]

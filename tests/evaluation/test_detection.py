@@ -34,12 +34,19 @@ def random_images(seed, count=25):
 
 def coco_figures(images):
     """AP, AP50, AP75 and AR of pycocotools' own summary."""
-    coco = [{"images": [{"id": i} for i in range(len(images))], "categories": [{"id": c} for c in (1, 2, 3, 4)]} for _ in range(2)]
+    coco = [
+        {"images": [{"id": i} for i in range(len(images))], "categories": [{"id": c} for c in (1, 2, 3, 4)]}
+        for _ in range(2)
+    ]
     for dataset, side in zip(coco, (1, 0), strict=True):
         dataset["annotations"] = []
         for i, image in enumerate(images):
             for j, (x1, y1, x2, y2) in enumerate(image[side]["boxes"].tolist()):
-                entry = {"image_id": i, "category_id": int(image[side]["labels"][j]), "bbox": [x1, y1, x2 - x1 + 1, y2 - y1 + 1]}
+                entry = {
+                    "image_id": i,
+                    "category_id": int(image[side]["labels"][j]),
+                    "bbox": [x1, y1, x2 - x1 + 1, y2 - y1 + 1],
+                }
                 entry |= {"id": len(dataset["annotations"]) + 1, "iscrowd": 0, "area": (x2 - x1 + 1) * (y2 - y1 + 1)}
                 dataset["annotations"].append(entry | ({} if side else {"score": float(image[0]["scores"][j])}))
     with contextlib.redirect_stdout(io.StringIO()):

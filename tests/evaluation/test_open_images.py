@@ -26,12 +26,17 @@ def detections_of(prediction):
     for row, (s, o) in enumerate(prediction["pairs"].tolist()):
         scores = [float(x) for x in prediction["predicate_scores"][row]]
         for predicate in sorted(range(1, len(scores)), key=lambda k: -scores[k])[:2]:
-            everything.append((scores[predicate] * float(prediction["scores"][s]) * float(prediction["scores"][o]), s, o, predicate))
+            everything.append(
+                (scores[predicate] * float(prediction["scores"][s]) * float(prediction["scores"][o]), s, o, predicate)
+            )
     return [d for d in sorted(everything, key=lambda d: -d[0])[:100] if d[0] > 1e-5]
 
 
 def plain_figures(images, num_predicates):
-    images = [tuple({key: value.astype(float) if key == "boxes" else value for key, value in x.items()} for x in image) for image in images]
+    images = [
+        tuple({key: value.astype(float) if key == "boxes" else value for key, value in x.items()} for x in image)
+        for image in images
+    ]
     hits, total, counts = {20: 0, 50: 0, 100: 0}, 0, [0] * num_predicates
     for prediction, groundtruth in images:
         ranked = detections_of(prediction)
@@ -47,23 +52,38 @@ def plain_figures(images, num_predicates):
                     )
                     for _, subject, object_, predicate in ranked[:k]
                 )
-    ap = {kind: [plain_ap(images, p, kind, counts[p]) if counts[p] else None for p in range(num_predicates)] for kind in ("rel", "phr")}
+    ap = {
+        kind: [plain_ap(images, p, kind, counts[p]) if counts[p] else None for p in range(num_predicates)]
+        for kind in ("rel", "phr")
+    }
     return {k: n / total for k, n in hits.items()}, ap, counts
 
 
 def plain_ap(images, wanted, kind, total):
-    everything = [(d, i) for i, (prediction, _) in enumerate(images) for d in detections_of(prediction) if d[3] == wanted]
+    everything = [
+        (d, i) for i, (prediction, _) in enumerate(images) for d in detections_of(prediction) if d[3] == wanted
+    ]
     everything.sort(key=lambda item: -item[0][0])
     taken, hits, points = set(), 0, []
     for place, ((_, s, o, _), i) in enumerate(everything, start=1):
         prediction, groundtruth = images[i]
         best, nearest = -1.0, None
         for number, (ts, to, p) in enumerate(groundtruth["relations"].tolist()):
-            labels_agree = (prediction["labels"][s], prediction["labels"][o]) == (groundtruth["labels"][ts], groundtruth["labels"][to])
+            labels_agree = (prediction["labels"][s], prediction["labels"][o]) == (
+                groundtruth["labels"][ts],
+                groundtruth["labels"][to],
+            )
             if p != wanted or not labels_agree:
                 continue
-            mine, true = (prediction["boxes"][s], prediction["boxes"][o]), (groundtruth["boxes"][ts], groundtruth["boxes"][to])
-            value = min(overlap(mine[0], true[0]), overlap(mine[1], true[1])) if kind == "rel" else overlap(around(*mine), around(*true))
+            mine, true = (
+                (prediction["boxes"][s], prediction["boxes"][o]),
+                (groundtruth["boxes"][ts], groundtruth["boxes"][to]),
+            )
+            value = (
+                min(overlap(mine[0], true[0]), overlap(mine[1], true[1]))
+                if kind == "rel"
+                else overlap(around(*mine), around(*true))
+            )
             if value > best:
                 best, nearest = value, (i, number)
         if best > 0.5 and nearest not in taken:
@@ -81,7 +101,9 @@ def plain_ap(images, wanted, kind, total):
 @pytest.mark.parametrize("seed", range(4))
 def test_agrees_with_plain_loops(seed):
     rng = np.random.default_rng(seed)
-    images = [random_image(rng, "sgdet", 4, int(rng.integers(0, 6)), found_boxes=8, num_predicates=6) for _ in range(12)]
+    images = [
+        random_image(rng, "sgdet", 4, int(rng.integers(0, 6)), found_boxes=8, num_predicates=6) for _ in range(12)
+    ]
     parts = [OpenImagesEvaluator(6) for _ in range(2)]
     for i, image in enumerate(images):
         parts[i % 2].update(*image, image_id=i)
@@ -96,7 +118,9 @@ def test_agrees_with_plain_loops(seed):
         assert summary[f"mAP_{kind}"] == pytest.approx(np.mean([ap[kind][p] for p in present]), abs=1e-12)
         weighted = sum(ap[kind][p] * counts[p] for p in present) / sum(counts)
         assert summary[f"wmAP_{kind}"] == pytest.approx(weighted, abs=1e-12)
-    assert summary["score_wtd"] == pytest.approx(0.2 * recall[50] + 0.4 * summary["wmAP_rel"] + 0.4 * summary["wmAP_phr"])
+    assert summary["score_wtd"] == pytest.approx(
+        0.2 * recall[50] + 0.4 * summary["wmAP_rel"] + 0.4 * summary["wmAP_phr"]
+    )
     assert 0 < summary["wmAP_rel"] < summary["wmAP_phr"] < 1
 
 
@@ -120,7 +144,10 @@ def test_scores_at_the_floor_do_not_count():
     scene = truth(apart(2), [1, 2], [[0, 1, 1]])
     for score, met in ((1e-5, 0.0), (2e-5, 1.0)):
         evaluator = OpenImagesEvaluator(5)
-        evaluator.update(predict(scene, {(0, 1): {1: np.float64(score)}}) | {"predicate_scores": np.array([[0, score, 0, 0, 0]])}, scene)
+        evaluator.update(
+            predict(scene, {(0, 1): {1: np.float64(score)}}) | {"predicate_scores": np.array([[0, score, 0, 0, 0]])},
+            scene,
+        )
         assert evaluator.summary()["R"]["20"] == met
 
 

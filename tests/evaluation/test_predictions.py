@@ -13,7 +13,9 @@ from tests.evaluation.scenes import apart, predict, random_image, truth
 
 def some_images(count, mode="sgdet"):
     rng = np.random.default_rng(0)
-    images = [random_image(rng, mode, int(rng.integers(1, 6)), int(rng.integers(0, 5)), found_boxes=4) for _ in range(count)]
+    images = [
+        random_image(rng, mode, int(rng.integers(1, 6)), int(rng.integers(0, 5)), found_boxes=4) for _ in range(count)
+    ]
     empty = truth([], [], [])
     return [*images, (predict(empty, {}), empty)]
 
@@ -21,16 +23,24 @@ def some_images(count, mode="sgdet"):
 def write(path, images, with_truth=True, first=100, **header):
     with PredictionWriter(path, **({"mode": "sgdet"} | header)) as writer:
         for i, (prediction, groundtruth) in enumerate(images):
-            writer.add(first + i, {k: torch.from_numpy(v) for k, v in prediction.items()}, groundtruth if with_truth else None)
+            writer.add(
+                first + i, {k: torch.from_numpy(v) for k, v in prediction.items()}, groundtruth if with_truth else None
+            )
 
 
 def same(got, want):
-    return got.keys() == want.keys() and all(np.array_equal(got[key], want[key]) and got[key].shape == want[key].shape for key in want)
+    return got.keys() == want.keys() and all(
+        np.array_equal(got[key], want[key]) and got[key].shape == want[key].shape for key in want
+    )
 
 
 def test_what_is_written_comes_back(tmp_path):
     images = some_images(150)  # more than two groups
-    names = {"predicates": ["__background__", *"abcd"], "objects": ["__background__", *"wxyz"], "dataset": "scenes_test"}
+    names = {
+        "predicates": ["__background__", *"abcd"],
+        "objects": ["__background__", *"wxyz"],
+        "dataset": "scenes_test",
+    }
     write(tmp_path / "p.npz", images, **names, zeroshot_triplets=[[1, 2, 3]], train_counts=[0, 4, 3, 2, 1])
     file = PredictionFile(tmp_path / "p.npz")
     assert (file.mode, file.dataset, file.num_predicates, file.has_groundtruth) == ("sgdet", "scenes_test", 5, True)
@@ -50,7 +60,10 @@ def test_a_folder_of_parts_is_one_file(tmp_path):
     (tmp_path / "._rank0.npz").write_bytes(b"a file that macOS puts beside others")
     read = list(PredictionFile(tmp_path))
     assert len(read) == 10
-    assert all(image.groundtruth is None and same(image.prediction, want) for image, (want, _) in zip(read, images, strict=True))
+    assert all(
+        image.groundtruth is None and same(image.prediction, want)
+        for image, (want, _) in zip(read, images, strict=True)
+    )
     assert not PredictionFile(tmp_path).has_groundtruth
 
 
@@ -58,13 +71,18 @@ def test_a_plain_savez_and_a_json_are_read_alike(tmp_path):
     scene = truth(apart(3), [1, 2, 3], [[0, 1, 1]])
     images = [(predict(scene, {(0, 1): {1: 0.5}, (1, 2): {2: 0.25}}), scene), (predict(scene, {}), truth([], [], []))]
     flat = {
-        "n_pred_boxes": [3, 3], "pred_boxes": np.concatenate([p["boxes"] for p, _ in images]), "pred_labels": [1, 2, 3] * 2,
+        "n_pred_boxes": [3, 3], "pred_boxes": np.concatenate([p["boxes"] for p, _ in images]), "pred_labels": [1, 2,
+        3] * 2,
         "pred_scores": np.ones(6, np.float32), "n_pred_rels": [2, 0], "rel_pair_idxs": images[0][0]["pairs"],
-        "pred_rel_scores": images[0][0]["predicate_scores"], "n_gt_boxes": [3, 0], "gt_boxes": scene["boxes"], "gt_labels": [1, 2, 3],
+        "pred_rel_scores": images[0][0]["predicate_scores"], "n_gt_boxes": [3, 0], "gt_boxes": scene["boxes"],
+        "gt_labels": [1, 2, 3],
         "n_gt_rels": [1, 0], "gt_rels": scene["relations"],
     }  # fmt: skip
     np.savez_compressed(tmp_path / "plain.npz", **flat)
-    listed = [{k: v.tolist() for k, v in p.items()} | {"groundtruth": {k: v.tolist() for k, v in g.items()}} for p, g in images]
+    listed = [
+        {k: v.tolist() for k, v in p.items()} | {"groundtruth": {k: v.tolist() for k, v in g.items()}}
+        for p, g in images
+    ]
     document = {"mode": "sgdet", "predicates": ["__background__", *"abcd"], "images": listed}
     (tmp_path / "same.json").write_text(json.dumps(document))
     for name in ("plain.npz", "same.json"):
@@ -140,7 +158,9 @@ def an_image(**change):
     """One image of the JSON form."""
     scene = truth(apart(2), [1, 2], [[0, 1, 3]])
     prediction = predict(scene, {(0, 1): {1: 0.5}})
-    image = {key: value.tolist() for key, value in prediction.items()} | {"groundtruth": {k: v.tolist() for k, v in scene.items()}}
+    image = {key: value.tolist() for key, value in prediction.items()} | {
+        "groundtruth": {k: v.tolist() for k, v in scene.items()}
+    }
     return {"image_id": 8} | image | change
 
 
@@ -152,8 +172,14 @@ def an_image(**change):
         ({"labels": 3}, "'labels' must be a list, found 3"),
         ({"scores": [None, 1]}, "'scores', row 0, must be a finite number, found null"),
         ({"boxes": [[0, 0, 9, 9], [0, 0, 9]]}, "'boxes', row 1, must be a list of 4 finite numbers"),
-        ({"predicate_scores": [[0, float("nan"), 0, 0, 0]]}, "'predicate_scores', row 0, must be a list of 5 finite numbers"),
-        ({"pairs": [[0, 1], [1, 0]], "predicate_scores": [[0, 1], [1]]}, "'predicate_scores', row 1, must be a list of 2"),
+        (
+            {"predicate_scores": [[0, float("nan"), 0, 0, 0]]},
+            "'predicate_scores', row 0, must be a list of 5 finite numbers",
+        ),
+        (
+            {"pairs": [[0, 1], [1, 0]], "predicate_scores": [[0, 1], [1]]},
+            "'predicate_scores', row 1, must be a list of 2",
+        ),
         ({"groundtruth": None}, "has no groundtruth, unlike the images before it"),
         ({"groundtruth": []}, "'groundtruth' must be an object"),
         ({"groundtruth": {"boxes": []}}, "groundtruth: has no 'labels'"),
@@ -192,7 +218,8 @@ def arrays(**change):
     """Two images of the npz form."""
     images = [an_image(), an_image()]
     flat = {
-        "image_ids": np.array([3, 4]), "n_pred_boxes": np.array([2, 2]), "n_pred_rels": np.array([len(i["pairs"]) for i in images]),
+        "image_ids": np.array([3, 4]), "n_pred_boxes": np.array([2, 2]),
+        "n_pred_rels": np.array([len(i["pairs"]) for i in images]),
         "pred_boxes": np.concatenate([i["boxes"] for i in images]), "pred_labels": np.array([1.0, 2.0, 1.0, 2.0]),
         "pred_scores": np.ones(4), "rel_pair_idxs": np.concatenate([i["pairs"] for i in images]),
         "pred_rel_scores": np.concatenate([i["predicate_scores"] for i in images]),
@@ -213,7 +240,10 @@ def test_whole_numbers_may_come_as_floats(tmp_path):
         ({"image_ids": np.array([3, 4.5])}, "image_id must be a whole number from 0 or text, found 4.5"),
         ({"header": np.array('["sgdet"]')}, "header: expected a JSON object, found list"),
         ({"header": np.array("{")}, "header: is not valid JSON"),
-        ({"pred_labels": np.array([1, 2, 1, 2.5])}, "image 1 .from 0., id 4: prediction 'labels' must hold whole numbers, found 2.5"),
+        (
+            {"pred_labels": np.array([1, 2, 1, 2.5])},
+            "image 1 .from 0., id 4: prediction 'labels' must hold whole numbers, found 2.5",
+        ),
         ({"pred_boxes": np.full((4, 4), np.nan)}, "id 3: prediction 'boxes' must hold finite numbers"),
         ({"pred_boxes": np.zeros((4, 3))}, r"'boxes' must be \(n, 4\)"),
         ({"pred_scores": np.array(["high"] * 4)}, "'scores' must hold numbers, found <U4"),

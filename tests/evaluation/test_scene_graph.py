@@ -1,4 +1,6 @@
-"""The evaluator against published figures, against a plain evaluator on random scenes, and on cases worked out by hand."""
+"""
+The evaluator against published figures, against a plain evaluator on random scenes, and on cases worked out by hand.
+"""
 
 import json
 import math
@@ -59,7 +61,9 @@ def test_published_figures(shared, folder, mode, whose):
     images = list(golden_images(folder, mode))
     texts = set()
     for shards in (1, 2, 7):
-        parts = [SceneGraphEvaluator(mode, 51, zeroshot_triplets=zero_shot, rel_nms=whose == "penet") for _ in range(shards)]
+        parts = [
+            SceneGraphEvaluator(mode, 51, zeroshot_triplets=zero_shot, rel_nms=whose == "penet") for _ in range(shards)
+        ]
         for i, image in enumerate(images):
             parts[i % shards].update(*image)
         for other in parts[1:]:
@@ -67,7 +71,9 @@ def test_published_figures(shared, folder, mode, whose):
         texts.add(json.dumps(parts[0].summary(), sort_keys=True))
     assert len(texts) == 1
     got = json.loads(texts.pop())
-    names = {"R": "R", "ngR": "ng-R", "zR": "zR", "ng_zR": "ng-zR", "mR": "mR", "ng_mR": "ng-mR"} | ({"A": "A"} if whose == "sgb" else {})
+    names = {"R": "R", "ngR": "ng-R", "zR": "zR", "ng_zR": "ng-zR", "mR": "mR", "ng_mR": "ng-mR"} | (
+        {"A": "A"} if whose == "sgb" else {}
+    )
     for theirs, ours in names.items():
         for k, value in want.get(theirs, {}).items():
             assert got[ours][k] == pytest.approx(value, abs=1e-9), (ours, k)
@@ -98,7 +104,9 @@ def random_images(draw, mode):
 @given(data=st.data(), rel_nms=st.booleans())
 def test_agrees_with_a_plain_evaluator(mode, rel_nms, data):
     images = data.draw(random_images(mode))
-    rel_nms = rel_nms and max((len(prediction["pairs"]) for prediction, _ in images), default=0) < 40  # the plain form is quadratic
+    rel_nms = (
+        rel_nms and max((len(prediction["pairs"]) for prediction, _ in images), default=0) < 40
+    )  # the plain form is quadratic
     zero_shot = [[1, 1, 1], [1, 2, 3], [3, 3, 2]]
     plain = PlainEvaluator(mode, 5, zeroshot_triplets=zero_shot, rel_nms=rel_nms)
     for image in images:
@@ -198,7 +206,9 @@ def test_a_pools_the_set_and_recall_averages_images():
 def test_duplicates_and_self_relations_stay_in_the_denominator():
     scene = truth(apart(2), [1, 2], [[0, 1, 1], [0, 1, 1], [0, 1, 2], [0, 0, 1]])
     summary = summary_of([(predict(scene, {(0, 1): {1: 0.9, 2: 0.8}, (1, 0): {1: 0.1}}), scene)])
-    assert summary["R"]["20"] == 0.5  # both copies of one annotation; the other predicate and the self-relation cannot be met
+    assert (
+        summary["R"]["20"] == 0.5
+    )  # both copies of one annotation; the other predicate and the self-relation cannot be met
     assert summary["ng-R"]["20"] == 0.75
     assert summary["per_predicate"]["1"]["20"] == 2 / 3
 
@@ -268,7 +278,9 @@ def test_numpy_torch_and_lists_are_alike():
     prediction = predict(scene, {(0, 1): {1: 0.9}, (2, 1): {1: 0.8}}, scores=[0.5, 0.25, 1])
     forms = [lambda x: x, torch.from_numpy, lambda x: x.tolist()]
     texts = {
-        json.dumps(summary_of([({k: form(v) for k, v in prediction.items()}, {k: form(v) for k, v in scene.items()})], "sgdet"))
+        json.dumps(
+            summary_of([({k: form(v) for k, v in prediction.items()}, {k: form(v) for k, v in scene.items()})], "sgdet")
+        )
         for form in forms
     }
     assert len(texts) == 1
@@ -292,7 +304,10 @@ def test_merge_refuses_other_settings():
 
 def test_split_hash_names_the_ground_truth_whatever_its_order():
     scenes_ = [truth(apart(2), [1, 2], [[0, 1, p]]) for p in (1, 2, 3)]
-    hashes = [summary_of([(predict(s, {}), s) for s in order])["choices"]["split_hash"] for order in (scenes_, scenes_[::-1], scenes_[:2])]
+    hashes = [
+        summary_of([(predict(s, {}), s) for s in order])["choices"]["split_hash"]
+        for order in (scenes_, scenes_[::-1], scenes_[:2])
+    ]
     assert hashes[0] == hashes[1] != hashes[2]
 
 

@@ -12,8 +12,10 @@ import numpy as np
 Draw = np.random.Generator
 
 ODD: list[Any] = [
-    None, True, False, 0, -1, 1, 2, 3, 7, 0.5, 1.5, -0.25, 2**31, 2**53 + 1, 10**30, 1e30, 1e308, float("nan"), float("inf"), "", " ",
-    "1", "4711", "cup", "cup ", "\u00e9", "e\u0301", "\x1b[31m", "\x00", "../../etc/passwd", "/etc/passwd", "__background__", "\ud800",
+    None, True, False, 0, -1, 1, 2, 3, 7, 0.5, 1.5, -0.25, 2**31, 2**53 + 1, 10**30, 1e30, 1e308, float("nan"),
+    float("inf"), "", " ",
+    "1", "4711", "cup", "cup ", "\u00e9", "e\u0301", "\x1b[31m", "\x00", "../../etc/passwd", "/etc/passwd",
+    "__background__", "\ud800",
     "x" * 5000, [], [[]], [0], [0, 1, 1], [[0, 1, 1]], {}, {"id": 1}, {"a": {"b": {}}},
 ]  # fmt: skip
 
@@ -87,7 +89,16 @@ def _odd_array(array: np.ndarray, draw: Draw) -> Any:
     """An array with other values, another type or another shape."""
     kind = int(draw.integers(8))
     if kind == 0 or not array.size:
-        return choose((np.zeros(0), np.float64(1), np.array(["a"] * 3, dtype="S1"), np.ones(array.shape, bool), np.zeros((2, 3, 4))), draw)
+        return choose(
+            (
+                np.zeros(0),
+                np.float64(1),
+                np.array(["a"] * 3, dtype="S1"),
+                np.ones(array.shape, bool),
+                np.zeros((2, 3, 4)),
+            ),
+            draw,
+        )
     if kind == 1:
         return array[: int(draw.integers(len(array) + 1))] if array.ndim else array
     if kind == 2:
@@ -97,7 +108,9 @@ def _odd_array(array: np.ndarray, draw: Draw) -> Any:
     if kind == 4:
         return np.concatenate([array, array]) if array.ndim else array
     changed = array.astype(np.float64) if array.dtype.kind in "iuf" and draw.random() < 0.5 else array.copy()
-    values = (0, -1, 1, 3, 1000, 2**31 - 1) if changed.dtype.kind != "f" else (np.nan, np.inf, -1, 0.5, 1e300, 2.0**40, 1, 2)
+    values = (
+        (0, -1, 1, 3, 1000, 2**31 - 1) if changed.dtype.kind != "f" else (np.nan, np.inf, -1, 0.5, 1e300, 2.0**40, 1, 2)
+    )
     if changed.dtype.kind in "iuf":
         changed.reshape(-1)[int(draw.integers(changed.size))] = choose(values, draw)
     return changed
@@ -131,7 +144,11 @@ def mutate_npz(data: bytes, draw: Draw) -> bytes:
     key = choose(list(arrays), draw)
     array = arrays.pop(key)
     if draw.random() > 0.1:
-        arrays[key] = np.array(choose(('["a"]', "{", '{"mode": 1}'), draw)) if array.dtype.kind == "U" else _odd_array(array, draw)
+        arrays[key] = (
+            np.array(choose(('["a"]', "{", '{"mode": 1}'), draw))
+            if array.dtype.kind == "U"
+            else _odd_array(array, draw)
+        )
     stream = io.BytesIO()
     np.savez(stream, **arrays)
     return stream.getvalue()

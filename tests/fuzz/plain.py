@@ -1,7 +1,8 @@
 """
 Annotation files read again in the plainest way, to compare with what the package accepted.
 
-Each function gives the graph of a folder: rows (image, subject name, subject box, predicate name, object name, object box).
+Each function gives the graph of a folder: rows (image, subject name, subject box, predicate name, object name, object
+box).
 """
 
 import json
@@ -48,7 +49,11 @@ def coco(folder: Path) -> Graph:
         if "rel_annotations" in content:
             predicates = {int(c["id"]): _name(c["name"]) for c in content["rel_categories"]}
             ids = [str(_whole(a.get("id"))) for a in items]
-            relations = [r for r in content["rel_annotations"] if str(_whole(r.get("image_id", image["id"]))) == str(_whole(image["id"]))]
+            relations = [
+                r
+                for r in content["rel_annotations"]
+                if str(_whole(r.get("image_id", image["id"]))) == str(_whole(image["id"]))
+            ]
             ends = [(str(_whole(r["subject_id"])), str(_whole(r["object_id"])), r["predicate_id"]) for r in relations]
             if any("image_id" not in r for r in relations):
                 ends = [e for e in ends if e[0] in ids and e[1] in ids]
@@ -64,7 +69,11 @@ def coco(folder: Path) -> Graph:
 
 
 def _whole(value: Any) -> Any:
-    return int(value) if isinstance(value, float) or (isinstance(value, str) and value.isascii() and value.isdigit()) else value
+    return (
+        int(value)
+        if isinstance(value, float) or (isinstance(value, str) and value.isascii() and value.isdigit())
+        else value
+    )
 
 
 def gqa(root: Path) -> Graph:
@@ -85,7 +94,9 @@ def open_images(root: Path) -> Graph:
     graph = []
     for image in _json(root / "annotations/vrd-train-anno.json"):
         labels = [_name(names["obj"][int(n)]) for n in image["det_labels"]]
-        graph += _rows(f"{image['img_fn']}.jpg", image["bbox"], labels, image["rel"], lambda p: _name(names["rel"][int(p)]))
+        graph += _rows(
+            f"{image['img_fn']}.jpg", image["bbox"], labels, image["rel"], lambda p: _name(names["rel"][int(p)])
+        )
     return graph
 
 
@@ -96,7 +107,9 @@ def psg(root: Path) -> Graph:
     for image in content["data"]:
         boxes, labels = ([a[key] for a in image["annotations"]] for key in ("bbox", "category_id"))
         names = [objects[int(n)] for n in labels]
-        graph += _rows(image["file_name"], boxes, names, image["relations"], lambda p: _name(content["predicate_classes"][int(p)]))
+        graph += _rows(
+            image["file_name"], boxes, names, image["relations"], lambda p: _name(content["predicate_classes"][int(p)])
+        )
     return graph
 
 
@@ -115,7 +128,9 @@ def vrd(root: Path) -> Graph:
 
 def vg(folder: Path) -> Graph:
     tables, info = _json(folder / "VG-SGG-dicts-with-attri.json"), _json(folder / "image_data.json")
-    objects, predicates = ({int(i): _name(n) for n, i in tables[f"{kind}_to_idx"].items()} for kind in ("label", "predicate"))
+    objects, predicates = (
+        {int(i): _name(n) for n, i in tables[f"{kind}_to_idx"].items()} for kind in ("label", "predicate")
+    )
     with h5py.File(folder / "VG-SGG-with-attri.h5", "r") as file:
         arrays = {key: file[key][()] for key in file if key != "attributes"}
     labels, relations, named = (arrays[key].reshape(-1) for key in ("labels", "relationships", "predicates"))
@@ -131,7 +146,9 @@ def vg(folder: Path) -> Graph:
                 x, y = int(cx - w / 2), int(cy - h / 2)
                 ends += [objects[int(labels[row])], _box(np.array([x, y, x + w, y + h]) / 1024 * (scale * 1024))]
             number = _whole(image["image_id"])
-            name = image.get("file_name") or f"{image['image_id'] if isinstance(image['image_id'], str) else number}.jpg"
+            name = (
+                image.get("file_name") or f"{image['image_id'] if isinstance(image['image_id'], str) else number}.jpg"
+            )
             graph.append((name, *ends[:2], predicates[int(named[r])], *ends[2:]))
     return graph
 
@@ -143,7 +160,12 @@ def json_predictions(folder: Path) -> list[tuple]:
         truth = image.get("groundtruth") or {}
         values = [image[key] for key in ("boxes", "labels", "scores", "pairs", "predicate_scores")]
         relations = truth.get("relations", [])
-        found.append((str(_whole(image.get("image_id", number))), *(np.float32(v).ravel().tolist() for v in (*values, relations))))
+        found.append(
+            (
+                str(_whole(image.get("image_id", number))),
+                *(np.float32(v).ravel().tolist() for v in (*values, relations)),
+            )
+        )
     return found
 
 
@@ -153,12 +175,16 @@ def npz_predictions(folder: Path) -> list[tuple]:
         arrays = {name: file[name] for name in file.files}
     boxes = np.cumsum([0, *np.ravel(arrays["n_pred_boxes"])]).astype(int)
     pairs = np.cumsum([0, *np.ravel(arrays["n_pred_rels"])]).astype(int)
-    truths = np.cumsum([0, *np.ravel(arrays["n_gt_rels"])]).astype(int) if "n_gt_boxes" in arrays else np.zeros_like(pairs)
+    truths = (
+        np.cumsum([0, *np.ravel(arrays["n_gt_rels"])]).astype(int) if "n_gt_boxes" in arrays else np.zeros_like(pairs)
+    )
     found = []
     for i in range(len(boxes) - 1):
         rows = [arrays[key][boxes[i] : boxes[i + 1]] for key in ("pred_boxes", "pred_labels", "pred_scores")]
         rows += [arrays[key][pairs[i] : pairs[i + 1]] for key in ("rel_pair_idxs", "pred_rel_scores")]
-        rows.append(arrays["gt_rels"][truths[i] : truths[i + 1]] if "gt_rels" in arrays and "n_gt_boxes" in arrays else [])
+        rows.append(
+            arrays["gt_rels"][truths[i] : truths[i + 1]] if "gt_rels" in arrays and "n_gt_boxes" in arrays else []
+        )
         image = arrays["image_ids"][i].item() if "image_ids" in arrays else i
         found.append((str(_whole(image)), *(np.float32(v).ravel().tolist() for v in rows)))
     return found

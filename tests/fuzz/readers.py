@@ -60,7 +60,9 @@ def _graph(name: str) -> Callable[[Path], list[tuple]]:
         source = read_source(dataset_entry(name, folder))
         flat, boxes, found = source.annotations, source.pixel_boxes(), []
         subjects, objects = flat.relation_boxes()
-        for image, s, o, predicate in zip(flat.image_of_relation(), subjects, objects, flat.relations[:, 2], strict=True):
+        for image, s, o, predicate in zip(
+            flat.image_of_relation(), subjects, objects, flat.relations[:, 2], strict=True
+        ):
             ends = [v for row in (s, o) for v in (source.objects[flat.labels[row]], tuple(boxes[row].tolist()))]
             found.append((source.file_name(int(image)), *ends[:2], source.predicates[predicate], *ends[2:]))
         return found
@@ -78,12 +80,25 @@ def _coco(*, inside: bool) -> dict[str, bytes]:
             items.append({"id": number, "image_id": image, "category_id": label, "bbox": box, "iscrowd": 0})
             number += 1
         relations += [
-            {"id": 90 + len(relations) + i, "image_id": image, "subject_id": first + s, "object_id": first + o, "predicate_id": p}
+            {
+                "id": 90 + len(relations) + i,
+                "image_id": image,
+                "subject_id": first + s,
+                "object_id": first + o,
+                "predicate_id": p,
+            }
             for i, (s, o, p) in enumerate(RELATIONS[image])
         ]
-    content = {"images": images, "annotations": items, "categories": [{"id": i, "name": n} for i, n in enumerate(OBJECTS, 1)]}
+    content = {
+        "images": images,
+        "annotations": items,
+        "categories": [{"id": i, "name": n} for i, n in enumerate(OBJECTS, 1)],
+    }
     if inside:
-        more = {"rel_annotations": relations, "rel_categories": [{"id": i, "name": n} for i, n in enumerate(PREDICATES, 1)]}
+        more = {
+            "rel_annotations": relations,
+            "rel_categories": [{"id": i, "name": n} for i, n in enumerate(PREDICATES, 1)],
+        }
         return {"mine/train.json": _dump(content | more)}
     tables = {"train": {str(i): RELATIONS[i] for i in (1, 2)}, "rel_categories": [BACKGROUND, *PREDICATES]}
     return {"mine/train.json": _dump(content), "mine/rel.json": _dump(tables)}
@@ -92,7 +107,8 @@ def _coco(*, inside: bool) -> dict[str, bytes]:
 def _gqa() -> dict[str, bytes]:
     info = {"ind_to_classes": [BACKGROUND, *OBJECTS], "ind_to_predicates": [BACKGROUND, *PREDICATES]}
     content = {
-        "filenames_all": ["1.jpg", "2.jpg"], "img_info_all": [{"width": 96, "height": 64}] * 2, "gt_boxes_all": list(BOXES.values()),
+        "filenames_all": ["1.jpg", "2.jpg"], "img_info_all": [{"width": 96, "height": 64}] * 2,
+        "gt_boxes_all": list(BOXES.values()),
         "gt_classes_all": list(LABELS.values()), "relationships_all": list(RELATIONS.values()),
     }  # fmt: skip
     return {"gqa/GQA_200_ID_Info.json": _dump(info), "gqa/GQA_200_Train.json": _dump(content)}
@@ -104,11 +120,20 @@ def _less(rows: list[list[int]]) -> list[list[int]]:
 
 def _open_images() -> dict[str, bytes]:
     images = [
-        {"img_fn": f"{i}", "img_size": [96, 64], "bbox": BOXES[i], "det_labels": [n - 1 for n in LABELS[i]], "rel": _less(RELATIONS[i])}
+        {
+            "img_fn": f"{i}",
+            "img_size": [96, 64],
+            "bbox": BOXES[i],
+            "det_labels": [n - 1 for n in LABELS[i]],
+            "rel": _less(RELATIONS[i]),
+        }
         for i in (1, 2)
     ]
     folder = "openimages/open_image_v6/annotations"
-    return {f"{folder}/categories_dict.json": _dump({"obj": OBJECTS, "rel": PREDICATES}), f"{folder}/vrd-train-anno.json": _dump(images)}
+    return {
+        f"{folder}/categories_dict.json": _dump({"obj": OBJECTS, "rel": PREDICATES}),
+        f"{folder}/vrd-train-anno.json": _dump(images),
+    }
 
 
 def _psg() -> dict[str, bytes]:
@@ -119,7 +144,12 @@ def _psg() -> dict[str, bytes]:
         }
         for i in (1, 2)
     ]  # fmt: skip
-    lists = {"thing_classes": OBJECTS[:2], "stuff_classes": OBJECTS[2:], "predicate_classes": PREDICATES, "test_image_ids": ["2"]}
+    lists = {
+        "thing_classes": OBJECTS[:2],
+        "stuff_classes": OBJECTS[2:],
+        "predicate_classes": PREDICATES,
+        "test_image_ids": ["2"],
+    }
     return {"psg/psg.json": _dump({"data": data} | lists)}
 
 
@@ -129,14 +159,27 @@ def _vrd() -> dict[str, bytes]:
         return {"category": LABELS[image][row] - 1, "bbox": [y1, y2, x1, x2]}
 
     content = {
-        f"{i}.jpg": [{"predicate": p - 1, "subject": end(i, s), "object": end(i, o)} for s, o, p in RELATIONS[i]] for i in (1, 2)
+        f"{i}.jpg": [{"predicate": p - 1, "subject": end(i, s), "object": end(i, o)} for s, o, p in RELATIONS[i]]
+        for i in (1, 2)
     }
-    return {"vrd/annotations_train.json": _dump(content), "vrd/objects.json": _dump(OBJECTS), "vrd/predicates.json": _dump(PREDICATES)}
+    return {
+        "vrd/annotations_train.json": _dump(content),
+        "vrd/objects.json": _dump(OBJECTS),
+        "vrd/predicates.json": _dump(PREDICATES),
+    }
 
 
 def _vg(folder: Path) -> dict[str, bytes]:
     images = [
-        {"image_id": i, "width": 96, "height": 64, "boxes": BOXES[i], "labels": LABELS[i], "relations": RELATIONS[i], "split": "train"}
+        {
+            "image_id": i,
+            "width": 96,
+            "height": 64,
+            "boxes": BOXES[i],
+            "labels": LABELS[i],
+            "relations": RELATIONS[i],
+            "split": "train",
+        }
         for i in (1, 2)
     ]
     write_vg_layout(folder, images, OBJECTS, PREDICATES)
@@ -157,7 +200,12 @@ def _predictions() -> list[dict[str, Any]]:
 
 
 def _json_predictions() -> dict[str, bytes]:
-    header = {"mode": "sgdet", "objects": [BACKGROUND, *OBJECTS], "predicates": [BACKGROUND, *PREDICATES], "train_counts": [0, 5, 3]}
+    header = {
+        "mode": "sgdet",
+        "objects": [BACKGROUND, *OBJECTS],
+        "predicates": [BACKGROUND, *PREDICATES],
+        "train_counts": [0, 5, 3],
+    }
     return {"p.json": _dump(header | {"images": _predictions()})}
 
 
@@ -168,10 +216,13 @@ def _npz_predictions() -> dict[str, bytes]:
         return np.array([v for image in images for v in (image[side[0]] if side else image)[key]])
 
     arrays = {
-        "image_ids": np.array([1, 2]), "n_pred_boxes": np.array([2, 3]), "pred_boxes": rows("boxes"), "pred_labels": rows("labels"),
+        "image_ids": np.array([1, 2]), "n_pred_boxes": np.array([2, 3]), "pred_boxes": rows("boxes"),
+        "pred_labels": rows("labels"),
         "pred_scores": rows("scores"), "n_pred_rels": np.array([1, 2]), "rel_pair_idxs": rows("pairs"),
-        "pred_rel_scores": rows("predicate_scores"), "n_gt_boxes": np.array([2, 3]), "gt_boxes": rows("boxes", "groundtruth"),
-        "gt_labels": rows("labels", "groundtruth"), "n_gt_rels": np.array([1, 2]), "gt_rels": rows("relations", "groundtruth"),
+        "pred_rel_scores": rows("predicate_scores"), "n_gt_boxes": np.array([2, 3]), "gt_boxes": rows("boxes",
+        "groundtruth"),
+        "gt_labels": rows("labels", "groundtruth"), "n_gt_rels": np.array([1, 2]), "gt_rels": rows("relations",
+        "groundtruth"),
         "header": np.array(json.dumps({"mode": "sgdet", "predicates": [BACKGROUND, *PREDICATES]})),
     }  # fmt: skip
     return {"p.npz": _npz(arrays)}
@@ -205,7 +256,10 @@ def _proposals(folder: Path) -> None:
         target = BoxList(torch.zeros(0, 4), (96, 64))
         target.add_field("image_id", image_id)
         found = file.entities(target)
-        assert all(torch.isfinite(found.get_field(name).float()).all() for name in found.fields()) and torch.isfinite(found.bbox).all()
+        assert (
+            all(torch.isfinite(found.get_field(name).float()).all() for name in found.fields())
+            and torch.isfinite(found.bbox).all()
+        )
 
 
 def _vectors(folder: Path) -> None:
@@ -268,7 +322,9 @@ def all_readers(scratch: Path) -> dict[str, Reader]:
         "coco": Reader(_coco(inside=True), _graph("mine_train"), lambda f: plain.coco(f / "mine")),
         "rel.json": Reader(_coco(inside=False), _graph("mine_train"), lambda f: plain.coco(f / "mine")),
         "gqa": Reader(_gqa(), _graph("GQA_200_train"), lambda f: plain.gqa(f / "gqa")),
-        "open images": Reader(_open_images(), _graph("openimage_v6_train"), lambda f: plain.open_images(f / "openimages/open_image_v6")),
+        "open images": Reader(
+            _open_images(), _graph("openimage_v6_train"), lambda f: plain.open_images(f / "openimages/open_image_v6")
+        ),
         "psg": Reader(_psg(), _graph("psg_train"), plain.psg),
         "vrd": Reader(_vrd(), _graph("vrd_train"), plain.vrd),
         "vg": Reader(_vg(scratch), _graph("mine_train"), lambda f: plain.vg(f / "mine")),
@@ -277,13 +333,23 @@ def all_readers(scratch: Path) -> dict[str, Reader]:
         "proposals": Reader({"boxes.npz": _npz(boxes)}, _proposals),
         "word vectors": Reader({"glove.6B.3d.txt": table}, _vectors),
         "zipped word vectors": Reader({"glove.6B.3d.zip": zipped.getvalue()}, _vectors),
-        "word vector cache": Reader({"glove.6B.3d.pt": _torch(({"cup": 0, "table": 1}, torch.ones(2, 3), 3))}, _vectors),
-        "triplets": Reader({"t.pytorch": _torch(torch.tensor([[1, 2, 1]]))}, lambda f: read_triplets(f / "t.pytorch") is None or None),
+        "word vector cache": Reader(
+            {"glove.6B.3d.pt": _torch(({"cup": 0, "table": 1}, torch.ones(2, 3), 3))}, _vectors
+        ),
+        "triplets": Reader(
+            {"t.pytorch": _torch(torch.tensor([[1, 2, 1]]))}, lambda f: read_triplets(f / "t.pytorch") is None or None
+        ),
         "make_dataset": Reader(
-            {"list.json": _dump([entry]), "words.json": _dump({"objects": OBJECTS, "predicates": PREDICATES, "attributes": []})}, _custom
+            {
+                "list.json": _dump([entry]),
+                "words.json": _dump({"objects": OBJECTS, "predicates": PREDICATES, "attributes": []}),
+            },
+            _custom,
         ),
         "weights": Reader({"w.pth": _torch({"model": {"rpn.fc.weight": torch.ones(2, 3)}, "iteration": 7})}, _weights),
-        "config": Reader({"c.yaml": b"SOLVER:\n  BASE_LR: 0.01\n  STEPS: (2, 4)\nDATASETS:\n  TRAIN: (\"scenes_train\",)\n"}, _config),
+        "config": Reader(
+            {"c.yaml": b'SOLVER:\n  BASE_LR: 0.01\n  STEPS: (2, 4)\nDATASETS:\n  TRAIN: ("scenes_train",)\n'}, _config
+        ),
         "jpeg": Reader({"a.jpg": _picture("JPEG")}, _image),
         "png": Reader({"a.png": _picture("PNG")}, _image),
         "webp": Reader({"a.webp": _picture("WEBP")}, _image),

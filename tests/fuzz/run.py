@@ -26,7 +26,9 @@ class Outcome:
         """A line a reader."""
         readers = sorted({reader for reader, _ in self.counts})
         ends = ("refused", "read right", "wrong")
-        return "\n".join(f"{reader:20}" + "".join(f"{end} {self.counts[reader, end]:<6}" for end in ends) for reader in readers)
+        return "\n".join(
+            f"{reader:20}" + "".join(f"{end} {self.counts[reader, end]:<6}" for end in ends) for reader in readers
+        )
 
 
 class _HangError(Exception):
@@ -41,7 +43,8 @@ def fuzz(folder: Path, inputs: int, *, seed: int = 0, only: str | None = None) -
     """
     Reads `inputs` damaged inputs, drawn by `seed`, in turn from every reader or from one.
 
-    An input ends right if the reader refuses it in one readable line, or gives what a plain reading of the damaged files gives.
+    An input ends right if the reader refuses it in one readable line, or gives what a plain reading of the damaged
+    files gives.
     """
     scratch = folder / "scratch"
     readers = {name: reader for name, reader in all_readers(scratch).items() if only in (None, name)}
@@ -75,7 +78,9 @@ def _one(reader: Reader, place: Path, draw: np.random.Generator) -> str:
         found = reader.read(place)
     except REFUSED as error:
         text = str(error)
-        return "refused" if text.strip() and not any(letter in text for letter in "\x1b\x00") else f"unreadable: {text!r}"
+        return (
+            "refused" if text.strip() and not any(letter in text for letter in "\x1b\x00") else f"unreadable: {text!r}"
+        )
     except _HangError:
         return f"does not end within {SECONDS} s"
     except Exception as error:  # noqa: BLE001 (whatever else comes out is what is looked for)
@@ -89,4 +94,8 @@ def _one(reader: Reader, place: Path, draw: np.random.Generator) -> str:
         again = reader.again(place)
     except Exception as error:  # noqa: BLE001 (no plain reading can be had)
         return f"accepted, though a plain reading fails: {type(error).__name__}: {error}"
-    return "read right" if sorted(map(repr, found)) == sorted(map(repr, again)) else f"accepted as another graph: {found} for {again}"[:400]
+    return (
+        "read right"
+        if sorted(map(repr, found)) == sorted(map(repr, again))
+        else f"accepted as another graph: {found} for {again}"[:400]
+    )

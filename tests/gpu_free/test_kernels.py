@@ -1,4 +1,6 @@
-"""The CUDA kernels, compiled for the CPU: against the C++ ops, and under sanitizers. Takes minutes: make check-kernels."""
+"""
+The CUDA kernels, compiled for the CPU: against the C++ ops, and under sanitizers. Takes minutes: make check-kernels.
+"""
 
 import os
 import subprocess
@@ -8,7 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.skipif(os.environ.get("SGG_CHECK_KERNELS") != "1", reason="minutes; make check-kernels runs it")
+pytestmark = pytest.mark.skipif(
+    os.environ.get("SGG_CHECK_KERNELS") != "1", reason="minutes; make check-kernels runs it"
+)
 OUT_OF_RANGE = """
 import importlib, sys, torch
 importlib.import_module("maskrcnn_benchmark._C")
@@ -17,7 +21,8 @@ maps, rois = [torch.rand(1, 2, 8, 8)] * 2, torch.tensor([[0.0, 0, 0, 5, 5]] * 2)
 for level in (-1, 2):
     for kernel in (
         lambda levels: torch.ops.kernels_on_cpu.roi_align(maps, rois, levels, 7, 7, [1.0, 0.5], 2),
-        lambda levels: torch.ops.kernels_on_cpu.roi_align_backward(torch.ones(2, 2, 7, 7), rois, levels, [1, 2, 8, 8, 8, 8], [1.0, 0.5], 2),
+        lambda levels: torch.ops.kernels_on_cpu.roi_align_backward(torch.ones(2, 2, 7, 7), rois, levels, [1, 2, 8, 8,
+        8, 8], [1.0, 0.5], 2),
     ):
         try:
             kernel(torch.tensor([0, level]))

@@ -23,5 +23,7 @@ def form(request, monkeypatch):
             pytest.skip("the extension is not built")
         return request.param
     for name in MODULES:
-        monkeypatch.setattr(importlib.import_module(f"maskrcnn_benchmark.layers.{name}"), "compiled", lambda *_, **__: False)
+        monkeypatch.setattr(
+            importlib.import_module(f"maskrcnn_benchmark.layers.{name}"), "compiled", lambda *_, **__: False
+        )
     return request.param

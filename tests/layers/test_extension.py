@@ -25,7 +25,9 @@ assert roi_align(torch.ones(1, 2, 8, 8), torch.tensor([[0.0, 1, 1, 5, 5]]), 2, 1
 
 
 def test_without_the_extension_all_works_with_one_warning_that_says_how_to_build():
-    done = subprocess.run([sys.executable, "-c", WITHOUT_EXTENSION], capture_output=True, text=True, check=False, env=os.environ)
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_EXTENSION], capture_output=True, text=True, check=False, env=os.environ
+    )
     assert done.returncode == 0, done.stderr
     warnings = [line for line in done.stdout.splitlines() if line.startswith("WARNING")]
     assert len(warnings) == 1
@@ -84,6 +86,8 @@ def test_frozen_batch_norm_is_batch_norm_without_an_epsilon():
     assert not list(layer.parameters())
     layer.load_state_dict({name: torch.rand(5) + 0.1 for name in layer.state_dict()})
     x = torch.randn(2, 5, 4, 4)
-    want = torch.nn.functional.batch_norm(x, layer.running_mean, layer.running_var, layer.weight, layer.bias, training=False, eps=0.0)
+    want = torch.nn.functional.batch_norm(
+        x, layer.running_mean, layer.running_var, layer.weight, layer.bias, training=False, eps=0.0
+    )
     torch.testing.assert_close(layer(x), want)
     assert layer(x.bfloat16()).dtype == torch.bfloat16

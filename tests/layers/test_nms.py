@@ -43,7 +43,9 @@ def test_agrees_with_torchvision_on_boxes_that_are_one_larger(device, dtype):
 @pytest.mark.parametrize("device", DEVICES)
 def test_groups_agree_with_one_call_each(device):
     boxes, scores, groups = random_boxes(2000, side=600, most=200), torch.rand(2000), torch.randint(0, 9, (2000,))
-    kept = torch.cat([(members := (groups == g).nonzero()[:, 0])[nms(boxes[members], scores[members], 0.4)] for g in range(9)])
+    kept = torch.cat(
+        [(members := (groups == g).nonzero()[:, 0])[nms(boxes[members], scores[members], 0.4)] for g in range(9)]
+    )
     want = kept[scores[kept].argsort(descending=True)]
     assert torch.equal(batched_nms(boxes.to(device), scores.to(device), groups.to(device), 0.4).cpu(), want)
 

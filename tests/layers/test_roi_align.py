@@ -48,7 +48,9 @@ def test_gradient_agrees_with_torchvision(device, ratio):
     out = oracle(features, rois, 7, 0.25, ratio)
     incoming = torch.randn_like(out)
     (want,) = torch.autograd.grad(out, features, incoming)
-    (have,) = torch.autograd.grad(roi_align(features.to(device), rois.to(device), 7, 0.25, ratio), features, incoming.to(device))
+    (have,) = torch.autograd.grad(
+        roi_align(features.to(device), rois.to(device), 7, 0.25, ratio), features, incoming.to(device)
+    )
     torch.testing.assert_close(have, want, rtol=0, atol=1e-4)
 
 
@@ -82,7 +84,11 @@ def test_all_levels_lie_side_by_side(device):
 @both_forms
 @pytest.mark.parametrize("device", DEVICES)
 def test_gradients_of_levels_agree_with_torchvision(device):
-    maps, rois, levels = [level.requires_grad_() for level in pyramid()], random_rois(20, images=2), torch.arange(20) % 3
+    maps, rois, levels = (
+        [level.requires_grad_() for level in pyramid()],
+        random_rois(20, images=2),
+        torch.arange(20) % 3,
+    )
     moved = [level.to(device) for level in maps]
     rois_there = rois.to(device)
     for have, want in [
@@ -100,7 +106,11 @@ def test_memory_format_does_not_matter():
     features, rois = torch.randn(2, 24, 40, 50), random_rois(10, images=2)
     want = roi_align(features, rois, 7, 0.25, 2)
     strided = torch.randn(2, 48, 40, 100)[:, ::2, :, ::2].copy_(features)
-    for other in (features.to(memory_format=torch.channels_last), strided, features.transpose(2, 3).contiguous().transpose(2, 3)):
+    for other in (
+        features.to(memory_format=torch.channels_last),
+        strided,
+        features.transpose(2, 3).contiguous().transpose(2, 3),
+    ):
         assert torch.equal(roi_align(other, rois, 7, 0.25, 2), want)
     assert torch.equal(roi_align(features, torch.cat([rois, rois], 1)[:, :5], 7, 0.25, 2), want)
     grads = [
@@ -114,7 +124,10 @@ def test_memory_format_does_not_matter():
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_is_rounded_once(device, dtype):
-    features, rois = torch.randn(1, 8, 20, 20, device=device).to(dtype).requires_grad_(), random_rois(10, 1, side=60).to(device)
+    features, rois = (
+        torch.randn(1, 8, 20, 20, device=device).to(dtype).requires_grad_(),
+        random_rois(10, 1, side=60).to(device),
+    )
     have = roi_align(features, rois, 7, 0.25, 2)
     exact = roi_align(features.detach().float(), rois, 7, 0.25, 2)
     assert have.dtype == dtype
@@ -144,7 +157,9 @@ def test_nothing_in_nothing_out(device):
 @pytest.mark.parametrize("device", DEVICES)
 def test_rois_outside_of_the_map_give_zeros(device):
     features = torch.randn(1, 3, 10, 10, device=device)
-    far = torch.tensor([[0, 500, 500, 600, 600], [0, -600, -600, -500, -500], [0, 500, -600, 600, -500.0]], device=device)
+    far = torch.tensor(
+        [[0, 500, 500, 600, 600], [0, -600, -600, -500, -500], [0, 500, -600, 600, -500.0]], device=device
+    )
     assert not roi_align(features, far, 7, 0.25, 2).any()
 
 
@@ -156,7 +171,9 @@ def test_rois_that_are_not_finite_give_zeros(value):
 
 def test_backward_is_the_same_on_every_run():
     features, rois = torch.randn(2, 33, 40, 50, requires_grad=True), random_rois(200, images=2, side=160)
-    first, second = (torch.autograd.grad(roi_align(features, rois, 7, 0.25, 2).pow(2).sum(), features)[0] for _ in range(2))
+    first, second = (
+        torch.autograd.grad(roi_align(features, rois, 7, 0.25, 2).pow(2).sum(), features)[0] for _ in range(2)
+    )
     assert torch.equal(first, second)
 
 

@@ -37,7 +37,10 @@ def test_gradient_by_finite_differences():
 def test_memory_format_does_not_matter():
     features, rois = torch.randn(2, 24, 40, 50), random_rois(10, images=2)
     want = roi_pool(features, rois, 7, 0.25)
-    for other in (features.to(memory_format=torch.channels_last), torch.randn(2, 48, 40, 100)[:, ::2, :, ::2].copy_(features)):
+    for other in (
+        features.to(memory_format=torch.channels_last),
+        torch.randn(2, 48, 40, 100)[:, ::2, :, ::2].copy_(features),
+    ):
         assert torch.equal(roi_pool(other, rois, 7, 0.25), want)
 
 

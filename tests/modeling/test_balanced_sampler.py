@@ -20,7 +20,8 @@ LABELS = torch.tensor([1] * 50 + [0] * 300 + [-1] * 50 + [7] * 10)
 
 
 @pytest.mark.parametrize(
-    ("size", "fraction", "positives", "negatives"), [(64, 0.5, 32, 32), (256, 0.5, 60, 196), (1000, 0.5, 60, 300), (8, 0.0, 0, 8)]
+    ("size", "fraction", "positives", "negatives"),
+    [(64, 0.5, 32, 32), (256, 0.5, 60, 196), (1000, 0.5, 60, 300), (8, 0.0, 0, 8)],
 )
 def test_counts_fill_up_with_negatives(size, fraction, positives, negatives):
     positive, negative = BalancedSampler(size, fraction)(LABELS)

@@ -37,7 +37,9 @@ def test_decoding_what_was_encoded_gives_the_box_back():
 
 def test_no_offsets_leave_the_box():
     boxes = random_boxes(5)
-    torch.testing.assert_close(BoxCoder((1, 1, 1, 1)).decode(torch.zeros(5, 3, 4), boxes), boxes[:, None].expand(5, 3, 4))
+    torch.testing.assert_close(
+        BoxCoder((1, 1, 1, 1)).decode(torch.zeros(5, 3, 4), boxes), boxes[:, None].expand(5, 3, 4)
+    )
 
 
 def test_growth_is_limited_to_a_thousand_sixteenths():
@@ -47,7 +49,10 @@ def test_growth_is_limited_to_a_thousand_sixteenths():
 
 
 def test_half_precision_offsets_are_decoded_in_float32():
-    assert BoxCoder((1, 1, 1, 1)).decode(torch.zeros(2, 1, 4, dtype=torch.bfloat16), random_boxes(2).float()).dtype == torch.float32
+    assert (
+        BoxCoder((1, 1, 1, 1)).decode(torch.zeros(2, 1, 4, dtype=torch.bfloat16), random_boxes(2).float()).dtype
+        == torch.float32
+    )
 
 
 def test_no_box_is_legal():

@@ -1,4 +1,6 @@
-"""Losses of a detector whose images are spread over processes: their average is the loss of one process with all of them."""
+"""
+Losses of a detector whose images are spread over processes: their average is the loss of one process with all of them.
+"""
 
 import os
 import socket
@@ -66,11 +68,18 @@ def losses(images):
 
 
 def losses_of_one_rank(rank, port, folder):
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "RANK": str(rank), "WORLD_SIZE": str(PROCESSES)}
+    os.environ |= {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "RANK": str(rank),
+        "WORLD_SIZE": str(PROCESSES),
+    }
     torch.set_num_threads(1)
     setup_distributed("cpu")
     torch.save(losses(SHARES[rank]), folder / f"{rank}.pth")
-    torch.save(losses([2]) if rank else losses([0]), folder / f"{rank}-one-empty.pth")  # a process without a proposal holds nobody up
+    torch.save(
+        losses([2]) if rank else losses([0]), folder / f"{rank}-one-empty.pth"
+    )  # a process without a proposal holds nobody up
     close()
 
 

@@ -16,7 +16,10 @@ def pyramid(images: int = 2, channels: int = 3):
     return [torch.randn(images, channels, 256 // s, 320 // s, generator=generator) for s in (4, 8, 16, 32)]
 
 
-BOXES = [torch.tensor([[0.0, 0.0, 20.0, 30.0], [5.0, 5.0, 300.0, 250.0]]), torch.tensor([[10.0, 10.0, 140.0, 150.0], [1.0, 2.0, 3.0, 4.0]])]
+BOXES = [
+    torch.tensor([[0.0, 0.0, 20.0, 30.0], [5.0, 5.0, 300.0, 250.0]]),
+    torch.tensor([[10.0, 10.0, 140.0, 150.0], [1.0, 2.0, 3.0, 4.0]]),
+]
 
 
 def pooled_plainly(features, image, box, level):
@@ -32,7 +35,9 @@ def test_a_box_comes_from_the_level_of_its_size():
         for box in boxes:
             side = math.sqrt(float((box[2] - box[0] + 1) * (box[3] - box[1] + 1)))
             level = min(max(math.floor(4 + math.log2(side / 224 + 1e-6)), 2), 5) - 2
-            torch.testing.assert_close(pooled[row : row + 1], pooled_plainly(features, image, box, level), rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(
+                pooled[row : row + 1], pooled_plainly(features, image, box, level), rtol=1e-4, atol=1e-5
+            )
             row += 1
 
 

@@ -1,4 +1,7 @@
-"""The demo data set is a benchmark in small: many objects, a long tail, coarse words for fine ones, labels that leave much open."""
+"""
+The demo data set is a benchmark in small: many objects, a long tail, coarse words for fine ones, labels that leave much
+open.
+"""
 
 import time
 from collections import Counter, defaultdict
@@ -24,7 +27,9 @@ def test_sizes_are_as_promised(drawn):
     sides = np.array([(record["width"], record["height"]) for record, _ in drawn])
     assert sides.min() >= 320 and sides.max() <= 512
     boxes = np.concatenate([record["boxes"] for record, _ in drawn])
-    limits = np.concatenate([np.tile((record["width"] - 1, record["height"] - 1), (len(record["boxes"]), 1)) for record, _ in drawn])
+    limits = np.concatenate(
+        [np.tile((record["width"] - 1, record["height"] - 1), (len(record["boxes"]), 1)) for record, _ in drawn]
+    )
     assert (boxes[:, :2] >= 0).all() and (boxes[:, 2:] <= limits).all() and (boxes[:, 2:] > boxes[:, :2]).all()
     root = np.sqrt((boxes[:, 2:] - boxes[:, :2]).prod(1)) * 256 / 360
     assert (root < 16).mean() < 0.1, "few objects may be tiny at the demo's resolution"
@@ -79,7 +84,9 @@ def test_labels_alone_leave_the_predicate_open(drawn):
             if word:
                 table[record["labels"][s], record["labels"][o]][word] += 1
     total = sum(sum(row.values()) for row in table.values())
-    assert sum(max(row.values()) for row in table.values()) < 0.7 * total, "the commonest predicate of a label pair is often wrong"
+    assert sum(max(row.values()) for row in table.values()) < 0.7 * total, (
+        "the commonest predicate of a label pair is often wrong"
+    )
     entropy = -sum(n * np.log2(n / sum(row.values())) for row in table.values() for n in row.values()) / total
     assert entropy > 0.9
     person = OBJECTS.index("person") + 1
@@ -99,13 +106,20 @@ def test_labels_alone_do_not_say_which_pairs_are_related(drawn):
 
 
 def test_fine_words_can_be_told_from_boxes_alone_where_pose_decides():
-    """Standing, sitting and lying people on a bench differ in the shape of their boxes: a stump of one split beats chance clearly."""
+    """
+    Standing, sitting and lying people on a bench differ in the shape of their boxes: a stump of one split beats chance
+    clearly.
+    """
     ratios = defaultdict(list)
     person, bench = OBJECTS.index("person") + 1, OBJECTS.index("bench") + 1
     for index in range(150):
         _, record, truth = make_image(1, "train", index)
         for s, o, true, _ in truth:
-            if record["labels"][s] == person and record["labels"][o] == bench and PREDICATES[true - 1] in ("lying on", "standing on"):
+            if (
+                record["labels"][s] == person
+                and record["labels"][o] == bench
+                and PREDICATES[true - 1] in ("lying on", "standing on")
+            ):
                 x1, y1, x2, y2 = record["boxes"][s]
                 ratios[PREDICATES[true - 1]].append((y2 - y1) / (x2 - x1))
     right = sum(ratio < 1 for ratio in ratios["lying on"]) + sum(ratio > 1 for ratio in ratios["standing on"])

@@ -27,10 +27,14 @@ def picture(scene: Scene):
 def add(scene: Scene, name: str, seed: int) -> int:
     rng = np.random.default_rng(seed)
     if name == "person":
-        return add_person(scene, rng, SPOT.at(0), SPOT, ("standing", "sitting", "lying", "kicking")[seed % 4], "hug", dressed=False)
+        return add_person(
+            scene, rng, SPOT.at(0), SPOT, ("standing", "sitting", "lying", "kicking")[seed % 4], "hug", dressed=False
+        )
     if name in ("car", "bicycle"):
         return add_vehicle(scene, rng, name, SPOT.at(0), SPOT)
-    return add_thing(scene, rng, name, SPOT.at(0), SPOT, **{"umbrella": {"kind": "open"}, "wheel": {"kind": "car"}}.get(name, {}))
+    return add_thing(
+        scene, rng, name, SPOT.at(0), SPOT, **{"umbrella": {"kind": "open"}, "wheel": {"kind": "car"}}.get(name, {})
+    )
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -25,7 +25,11 @@ def folder(tmp_path_factory) -> Path:
 
 
 def dataset(folder: Path, split: str) -> VGDataset:
-    names = {"annotation_file": "VG-SGG-with-attri.h5", "dict_file": "VG-SGG-dicts-with-attri.json", "image_data_file": "image_data.json"}
+    names = {
+        "annotation_file": "VG-SGG-with-attri.h5",
+        "dict_file": "VG-SGG-dicts-with-attri.json",
+        "image_data_file": "image_data.json",
+    }
     return VGDataset(split, image_dir=folder / "VG_100K", **{key: folder / name for key, name in names.items()})
 
 
@@ -60,7 +64,9 @@ def test_the_truth_lines_up_with_the_annotation(folder):
     for index in range(len(data)):
         target = data.get_groundtruth(index)
         rows = truth[int(target.get_field("image_id"))]
-        assert sorted(target.get_field("relation_tuple").tolist()) == sorted(rows[rows[:, 3] > 0][:, [0, 1, 3]].tolist())
+        assert sorted(target.get_field("relation_tuple").tolist()) == sorted(
+            rows[rows[:, 3] > 0][:, [0, 1, 3]].tolist()
+        )
         assert rows[:, :2].max() < len(target)
 
 

@@ -45,7 +45,11 @@ def test_groups_update_as_one_group_a_parameter_would():
     rule = ParameterRule(rate=0.1, decay=1e-2, bias_factor=2, slow_modules=("head.slow.",))
     grouped = torch.optim.SGD(parameter_groups(model, rule), momentum=0.9)
     single = torch.optim.SGD(
-        [dict(zip(("params", "lr", "weight_decay"), ([p], *rule(n)), strict=True)) for n, p in twin.named_parameters() if p.requires_grad],
+        [
+            dict(zip(("params", "lr", "weight_decay"), ([p], *rule(n)), strict=True))
+            for n, p in twin.named_parameters()
+            if p.requires_grad
+        ],
         momentum=0.9,
     )
     for step in range(3):

@@ -1,10 +1,11 @@
 """
-Kills a training, the making of a feature cache, of a data set and of prototypes at random moments, starts each again until it ends, and
-compares what it leaves with what an undisturbed one leaves.
+Kills a training, the making of a feature cache, of a data set and of prototypes at random moments, starts each again
+until it ends, and compares what it leaves with what an undisturbed one leaves.
 
 Example: python -m tests.stress.kills --kills 200 --seed 0
 
-Prints a line a kind of work; status 1 where anything was lost, differs, or a temporary file is left after the last start.
+Prints a line a kind of work; status 1 where anything was lost, differs, or a temporary file is left after the last
+start.
 """
 
 import argparse
@@ -52,8 +53,24 @@ def training(folder: Path) -> None:
 
 def cache(folder: Path) -> None:
     """The features of all training images, and an iteration on them."""
-    frozen = ["MODEL.FREEZE_DETECTOR", "True", HEAD + "FREEZE_FEATURE_EXTRACTORS", "True", "MODEL.WEIGHT", str(folder / "world/start.pth")]
-    train(folder, *frozen, "DATALOADER.FEATURE_CACHE", str(folder / "cache"), "SOLVER.MAX_ITER", "1", "SOLVER.TO_VAL", "False")
+    frozen = [
+        "MODEL.FREEZE_DETECTOR",
+        "True",
+        HEAD + "FREEZE_FEATURE_EXTRACTORS",
+        "True",
+        "MODEL.WEIGHT",
+        str(folder / "world/start.pth"),
+    ]
+    train(
+        folder,
+        *frozen,
+        "DATALOADER.FEATURE_CACHE",
+        str(folder / "cache"),
+        "SOLVER.MAX_ITER",
+        "1",
+        "SOLVER.TO_VAL",
+        "False",
+    )
 
 
 def data(folder: Path) -> None:
@@ -64,16 +81,29 @@ def data(folder: Path) -> None:
 
 def prototypes(folder: Path) -> None:
     """The visual prototypes of the training images."""
-    keys = {"STORE_UNION": "True", "VIS_PRO_DIM": "16", "VIS_VAE_INPUT_DIM": "16", "VIS_PRO_PATH": str(folder / "protos.pt")}
+    keys = {
+        "STORE_UNION": "True",
+        "VIS_PRO_DIM": "16",
+        "VIS_VAE_INPUT_DIM": "16",
+        "VIS_PRO_PATH": str(folder / "protos.pt"),
+    }
     train(folder, *[word for key, value in keys.items() for word in (HEAD + key, value)])
 
 
 def read_training(folder: Path) -> Any:
     """The last checkpoint, and the figures of each iteration and validation without what a clock decides."""
     out = folder / "out"
-    lines = [json.loads(line) for name in ("metrics", "validation") for line in (out / f"{name}.jsonl").read_text().splitlines()]
-    figures = [{key: value for key, value in line.items() if "seconds" not in key and "memory" not in key} for line in lines]
-    return {name: torch.load(out / name, weights_only=True) for name in ("model_final.pth", "model_best.pth")} | {"figures": figures}
+    lines = [
+        json.loads(line)
+        for name in ("metrics", "validation")
+        for line in (out / f"{name}.jsonl").read_text().splitlines()
+    ]
+    figures = [
+        {key: value for key, value in line.items() if "seconds" not in key and "memory" not in key} for line in lines
+    ]
+    return {name: torch.load(out / name, weights_only=True) for name in ("model_final.pth", "model_best.pth")} | {
+        "figures": figures
+    }
 
 
 def read_cache(folder: Path) -> Any:
@@ -81,7 +111,9 @@ def read_cache(folder: Path) -> Any:
     found = {}
     for group in sorted((folder / "cache").iterdir()):
         files = FeatureFiles(group)
-        found[group.name] = {image: {name: np.array(rows) for name, rows in files[image].items()} for image in range(1, 9)}
+        found[group.name] = {
+            image: {name: np.array(rows) for name, rows in files[image].items()} for image in range(1, 9)
+        }
     return found
 
 
@@ -92,7 +124,11 @@ def read_data(folder: Path) -> Any:
     with h5py.File(folder / "made/VG-SGG-with-attri.h5") as file:
         arrays = {name: file[name][()] for name in file}
     files = {str(path.relative_to(folder)): path.read_bytes() for path in sorted((folder / "made").rglob("*.jp*g"))}
-    return arrays, files, [(folder / "made" / name).read_text() for name in ("VG-SGG-dicts-with-attri.json", "image_data.json")]
+    return (
+        arrays,
+        files,
+        [(folder / "made" / name).read_text() for name in ("VG-SGG-dicts-with-attri.json", "image_data.json")],
+    )
 
 
 def read_prototypes(folder: Path) -> Any:
@@ -207,7 +243,10 @@ def make_world(folder: Path) -> Path:
     entries = [
         {
             "file": f"{number}.jpg",
-            "objects": [{"box": [2, 2, 30, 30], "label": OBJECTS[number % 4]}, {"box": [20, 20, 60, 60], "label": OBJECTS[0]}],
+            "objects": [
+                {"box": [2, 2, 30, 30], "label": OBJECTS[number % 4]},
+                {"box": [20, 20, 60, 60], "label": OBJECTS[0]},
+            ],
             "relations": [[0, PREDICATES[number % 3], 1]],
         }
         for number in range(1, 14)
@@ -227,7 +266,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as place:
         world = make_world(Path(place, "world"))
         shutil.copytree(world, Path(place, "first/world"))
-        if run(lambda folder: train(folder, "SOLVER.MAX_ITER", "1", "SOLVER.TO_VAL", "False"), Path(place, "first"), None)[1]:
+        if run(
+            lambda folder: train(folder, "SOLVER.MAX_ITER", "1", "SOLVER.TO_VAL", "False"), Path(place, "first"), None
+        )[1]:
             sys.stderr.write(Path(place, "first/log.txt").read_text())
             return 1
         shutil.copy(Path(place, "first/out/model_final.pth"), world / "start.pth")

@@ -92,7 +92,9 @@ def test_a_scene_graph_names_a_result_and_ranks_by_the_product_of_scores():
     graph = SceneGraph.from_result(result(), OBJECTS, PREDICATES)
     assert graph.triplets() == [("man", "riding", "horse"), ("horse", "near", "man")]
     assert [relation.score for relation in graph.relations] == pytest.approx([0.9 * 0.5 * 0.8, 0.7 * 0.5 * 0.8])
-    assert SceneGraph.from_result(result(), OBJECTS, PREDICATES, min_score=0.3).triplets() == [("man", "riding", "horse")]
+    assert SceneGraph.from_result(result(), OBJECTS, PREDICATES, min_score=0.3).triplets() == [
+        ("man", "riding", "horse")
+    ]
     assert len(SceneGraph.from_result(result(), OBJECTS, PREDICATES, max_relations=1).relations) == 1
     assert SceneGraph.from_result(result(), OBJECTS, PREDICATES, size=(40, 10)).objects[0].box == (0, 0, 18, 4.5)
 

@@ -33,7 +33,9 @@ def test_no_box_is_legal_in_every_operation():
     assert len(remove_small_boxes(empty, 2)) == 0
 
 
-@pytest.mark.parametrize("boxes, found", [(torch.zeros(3, 5), r"\(3, 5\)"), (torch.zeros(4), r"\(4,\)"), (torch.zeros(0, 3), r"\(0, 3\)")])
+@pytest.mark.parametrize(
+    "boxes, found", [(torch.zeros(3, 5), r"\(3, 5\)"), (torch.zeros(4), r"\(4,\)"), (torch.zeros(0, 3), r"\(0, 3\)")]
+)
 def test_a_wrong_shape_is_named(boxes, found):
     with pytest.raises(ValueError, match=found):
         BoxList(boxes, (10, 10))

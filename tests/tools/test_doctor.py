@@ -24,14 +24,23 @@ finally:
 
 
 def test_help_comes_at_once_with_an_example():
-    done = subprocess.run([sys.executable, "-c", HELP, str(TOOL), "--help"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", HELP, str(TOOL), "--help"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0 and "Example: python tools/doctor.py" in done.stdout
 
 
 def test_a_machine_that_works_is_told_so_part_by_part(call, world):
     status, said = call("doctor", "--config-file", world / "relation.yaml")
     assert status == 0
-    for part in ("torch ", "the compiled ops", "cpu: convolution, ROIAlign", "/dev/shm", "MODEL.DEVICE cpu", "DATASETS.TEST tiny_test"):
+    for part in (
+        "torch ",
+        "the compiled ops",
+        "cpu: convolution, ROIAlign",
+        "/dev/shm",
+        "MODEL.DEVICE cpu",
+        "DATASETS.TEST tiny_test",
+    ):
         assert f"ok    {part}" in said or part in said, part
     assert "BAD" not in said
 
@@ -40,14 +49,21 @@ def test_what_a_config_lacks_is_named_and_counts(call, world):
     keys = ["DATASETS.VAL", "('VG_stanford_filtered_val',)", "MODEL.WEIGHT", "no.pth"]
     status, said = call("doctor", "--config-file", world / "relation.yaml", *keys)
     assert status == 1
-    assert "BAD   DATASETS.VAL VG_stanford_filtered_val" in said and "BAD   start weights: MODEL.WEIGHT no.pth: no such file" in said
+    assert (
+        "BAD   DATASETS.VAL VG_stanford_filtered_val" in said
+        and "BAD   start weights: MODEL.WEIGHT no.pth: no such file" in said
+    )
     assert "1. mend start weights" in said
 
 
 def test_data_sets_with_holes_and_whole_ones_are_told_apart(world):
     (world / "tiny" / "VG-SGG-with-attri.h5").rename(world / "away.h5")
     lacking, none = doctor.data_sets()
-    assert (lacking.level, none.level) == (NOTE, NOTE) and "tiny lacks" in lacking.what and "VG-SGG-with-attri.h5" in lacking.what
+    assert (
+        (lacking.level, none.level) == (NOTE, NOTE)
+        and "tiny lacks" in lacking.what
+        and "VG-SGG-with-attri.h5" in lacking.what
+    )
     (world / "away.h5").rename(world / "tiny" / "VG-SGG-with-attri.h5")
     assert [f.line() for f in doctor.data_sets()] == [f"ok    data sets in {world}: tiny"]
 

@@ -51,12 +51,22 @@ def saved(path, seed, noise=0.0):
 def test_intervals_and_a_comparison(tmp_path, capsys):
     saved(tmp_path / "a.npz", 0)
     saved(tmp_path / "b.npz", 0, noise=1)
-    words = [str(tmp_path / "a.npz"), "--compare", str(tmp_path / "b.npz"), "--bootstrap", "50", "--output", str(tmp_path / "m.json")]
+    words = [
+        str(tmp_path / "a.npz"),
+        "--compare",
+        str(tmp_path / "b.npz"),
+        "--bootstrap",
+        "50",
+        "--output",
+        str(tmp_path / "m.json"),
+    ]
     assert evaluate.main([*words, "--open-images"]) == 0
     metrics = json.loads((tmp_path / "m.json").read_text())
     assert metrics["intervals"]["R@20"]["low"] <= metrics["R"]["20"] <= metrics["intervals"]["R@20"]["high"]
     difference = metrics["compared_with"]["differences"]["mR@20"]
-    assert difference["difference"] == pytest.approx(metrics["mR"]["20"] - metrics["compared_with"]["metrics"]["mR"]["20"])
+    assert difference["difference"] == pytest.approx(
+        metrics["mR"]["20"] - metrics["compared_with"]["metrics"]["mR"]["20"]
+    )
     assert metrics["AP50"] > 0 and metrics["open_images"]["R"]["50"] > 0
     text = capsys.readouterr().out
     assert "beyond chance" in text and "score_wtd" in text
@@ -83,7 +93,10 @@ def test_what_cannot_be_evaluated_is_one_line(tmp_path, capsys):
         ([str(tmp_path / "bare.npz")], "--mode must say one of predcls, sgcls, sgdet"),
         ([str(tmp_path / "bare.npz"), "--mode", "sgdet"], "--dataset must name the data set"),
         ([str(tmp_path / "bare.npz"), "--mode", "sgdet", "--dataset", "nothing_test"], "nothing_test"),
-        ([str(tmp_path / "whole.npz"), "--mode", "sgdet", "--iou-threshold", "50"], "IoU threshold must lie above 0 and be at most 1"),
+        (
+            [str(tmp_path / "whole.npz"), "--mode", "sgdet", "--iou-threshold", "50"],
+            "IoU threshold must lie above 0 and be at most 1",
+        ),
         ([str(tmp_path / "nan.npz"), "--mode", "sgdet"], "nan.npz: image 9: prediction['scores'] must be finite"),
     ):
         assert run_tool(lambda words=words: evaluate.main(words)) == 2
@@ -92,23 +105,50 @@ def test_what_cannot_be_evaluated_is_one_line(tmp_path, capsys):
 
 
 def test_ground_truth_and_training_statistics_of_data_sets(tmp_path, monkeypatch, capsys):
-    """Ground truth by image id, zero-shot triplets, thirds and FREQ from the catalog; the images themselves are not needed."""
+    """
+    Ground truth by image id, zero-shot triplets, thirds and FREQ from the catalog; the images themselves are not
+    needed.
+    """
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(3)
     images = []
     for i in range(30):
         prediction, groundtruth = random_image(rng, "sgdet", 5, 4)
-        scaled = {"boxes": groundtruth["boxes"] * 8, "labels": groundtruth["labels"], "relations": groundtruth["relations"]}
+        scaled = {
+            "boxes": groundtruth["boxes"] * 8,
+            "labels": groundtruth["labels"],
+            "relations": groundtruth["relations"],
+        }
         images.append(
-            {"image_id": i, "width": 256, "height": 256, "split": "train" if i < 15 else "test", "prediction": prediction, **scaled}
+            {
+                "image_id": i,
+                "width": 256,
+                "height": 256,
+                "split": "train" if i < 15 else "test",
+                "prediction": prediction,
+                **scaled,
+            }
         )
     write_vg_layout(tmp_path / "toy", images, ["x", "y", "z"], ["a", "b", "c", "d"])
-    with PredictionWriter(tmp_path / "p.npz", mode="predcls") as bare, PredictionWriter(tmp_path / "own.npz", mode="predcls") as own:
+    with (
+        PredictionWriter(tmp_path / "p.npz", mode="predcls") as bare,
+        PredictionWriter(tmp_path / "own.npz", mode="predcls") as own,
+    ):
         for image in images[:14:-1]:
             bare.add(image["image_id"], image["prediction"])
-            own.add(image["image_id"], image["prediction"], {key: image[key] for key in ("boxes", "labels", "relations")})
-    words = [str(tmp_path / "p.npz"), "--dataset", "toy_test", "--train-dataset", "toy_train", "--output", str(tmp_path / "m.json")]
+            own.add(
+                image["image_id"], image["prediction"], {key: image[key] for key in ("boxes", "labels", "relations")}
+            )
+    words = [
+        str(tmp_path / "p.npz"),
+        "--dataset",
+        "toy_test",
+        "--train-dataset",
+        "toy_train",
+        "--output",
+        str(tmp_path / "m.json"),
+    ]
     assert evaluate.main(words) == 0
     metrics = json.loads((tmp_path / "m.json").read_text())
     triplets = [{tuple(x) for image in part for x in _triplets(image)} for part in (images[:15], images[15:])]
@@ -156,7 +196,9 @@ def test_boxes_in_parts_of_the_image_are_told(tmp_path, caplog):
     with PredictionWriter(tmp_path / "p.npz", mode="sgdet") as writer:
         writer.add(7, prediction | {"boxes": prediction["boxes"] / 1000}, groundtruth)
     assert evaluate.main([str(tmp_path / "p.npz")]) == 0
-    assert re.search(r"p.npz: \d+ of \d+ boxes .* lie between 0 and 1, first in image 7: pixels are expected", caplog.text)
+    assert re.search(
+        r"p.npz: \d+ of \d+ boxes .* lie between 0 and 1, first in image 7: pixels are expected", caplog.text
+    )
 
 
 def _triplets(image):
@@ -167,7 +209,9 @@ def _triplets(image):
 def test_an_unknown_figure_is_named_before_anything_is_written(tmp_path):
     saved(tmp_path / "a.npz", 0)
     with pytest.raises(UserError, match="R, mR, zR, F"):
-        evaluate.main([str(tmp_path / "a.npz"), "--bootstrap", "10", "--metrics", "Q", "--output", str(tmp_path / "m.json")])
+        evaluate.main(
+            [str(tmp_path / "a.npz"), "--bootstrap", "10", "--metrics", "Q", "--output", str(tmp_path / "m.json")]
+        )
     assert not (tmp_path / "m.json").exists()
 
 

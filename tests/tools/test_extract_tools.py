@@ -30,7 +30,9 @@ def error_of(result):
 
 @pytest.mark.parametrize("tool", TOOLS)
 def test_help_has_an_example(tool):
-    result = subprocess.run([sys.executable, ROOT / f"tools/{tool}.py", "--help"], capture_output=True, text=True, timeout=60)
+    result = subprocess.run(
+        [sys.executable, ROOT / f"tools/{tool}.py", "--help"], capture_output=True, text=True, timeout=60
+    )
     assert result.returncode == 0 and f"Example: python tools/{tool}.py" in result.stdout
 
 
@@ -40,10 +42,16 @@ def test_help_has_an_example(tool):
         (["--type", "BERT", "--model", "packaged"], "--type: invalid choice: 'BERT'"),
         (["--type", "CLIP"], "required: --model"),
         (SENTENCE, "no file to write: give --output"),
-        (["--type", "LLAMA", "--model", "no_such_folder", "--output", "con.pt"], "--model no_such_folder: no model folder of transformers"),
+        (
+            ["--type", "LLAMA", "--model", "no_such_folder", "--output", "con.pt"],
+            "--model no_such_folder: no model folder of transformers",
+        ),
         ([*SENTENCE, "--output", "con.pt", "DATASETS.TRAIN", "('nowhere_train',)"], "nowhere_train"),
         ([*SENTENCE, "--output", "con.pt", "--descriptions", "none.json"], "none.json: cannot be read"),
-        ([*SENTENCE, "--output", "con.pt", "--descriptions", "own.json"], "own.json: has no description of 'under', 'wearing'"),
+        (
+            [*SENTENCE, "--output", "con.pt", "--descriptions", "own.json"],
+            "own.json: has no description of 'under', 'wearing'",
+        ),
     ],
 )
 def test_a_wrong_command_for_conceptual_prototypes_is_one_line(words, said, call, world):
@@ -57,7 +65,10 @@ def test_a_wrong_command_for_conceptual_prototypes_is_one_line(words, said, call
     "words, said",
     [
         ([], "VIS_PRO_PATH, which is empty: name the file to write"),
-        (["--output", "vis.pt", HEAD + "USE_GT_BOX", "False", HEAD + "USE_GT_OBJECT_LABEL", "False"], "needs the annotated boxes"),
+        (
+            ["--output", "vis.pt", HEAD + "USE_GT_BOX", "False", HEAD + "USE_GT_OBJECT_LABEL", "False"],
+            "needs the annotated boxes",
+        ),
         (["--output", "vis.pt", "MODEL.WEIGHT", "none.pth"], "none.pth"),
     ],
 )
@@ -75,8 +86,13 @@ def test_sentence_prototypes_go_to_the_path_of_the_configs_type_or_where_output_
         status, said = call("extract_conceptual_prototypes", "--config-file", "relation.yaml", *SENTENCE, *path, *words)
         assert status == 0, said
         made = torch.load(world / file, weights_only=True)
-        assert made["predicates"] == ["__background__", *PREDICATES] and made["counts"].tolist() == [3] * (len(PREDICATES) + 1)
-        assert made["prototypes"].shape == (len(PREDICATES) + 1, 384) and made["source"] == f"SENTENCE packaged, descriptions {read}"
+        assert made["predicates"] == ["__background__", *PREDICATES] and made["counts"].tolist() == [3] * (
+            len(PREDICATES) + 1
+        )
+        assert (
+            made["prototypes"].shape == (len(PREDICATES) + 1, 384)
+            and made["source"] == f"SENTENCE packaged, descriptions {read}"
+        )
         assert f"{file}: 4 SENTENCE prototypes from" in said and "384 wide" in said
     assert [entry.name for entry in (world / "made").iterdir()] == ["clip.pt"]
 

@@ -1,4 +1,7 @@
-"""The one test of learning from end to end: a brief training by the command line tells, on new images, what no frequency can tell."""
+"""
+The one test of learning from end to end: a brief training by the command line tells, on new images, what no frequency
+can tell.
+"""
 
 import json
 from pathlib import Path
@@ -31,7 +34,8 @@ def write_directions(folder, *, train: int, test: int) -> None:
     """
     Rendered scenes with their largest objects, half of the ordered pairs annotated with where one lies from the other.
 
-    The scenes' own predicates follow from the classes for the most part, and FREQ is hard to beat in a minute; these have to be seen.
+    The scenes' own predicates follow from the classes for the most part, and FREQ is hard to beat in a minute; these
+    have to be seen.
     """
     (folder / IMAGE_DIR).mkdir(parents=True)
     records = []
@@ -89,7 +93,10 @@ def keys() -> dict:
 
 @pytest.mark.slow
 def test_a_minute_of_training_beats_the_frequency_baseline(call, tmp_path, monkeypatch):
-    """R@50 and mR@50 on 60 images that training has not seen, each above FREQ beyond what drawing other images would explain."""
+    """
+    R@50 and mR@50 on 60 images that training has not seen, each above FREQ beyond what drawing other images would
+    explain.
+    """
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     write_directions(tmp_path / "directions", train=150, test=60)

@@ -35,7 +35,10 @@ def photos(trained, tmp_path, monkeypatch):
 
 def test_help_has_an_example_and_imports_nothing_heavy():
     tool = ROOT / "tools/predict.py"
-    code = f"import sys, runpy; sys.argv = ['predict', '--help']\ntry: runpy.run_path({str(tool)!r}, run_name='__main__')\n"
+    code = (
+        f"import sys, runpy; sys.argv = ['predict', '--help']\ntry: runpy.run_path({str(tool)!r},"
+        " run_name='__main__')\n"
+    )
     code += "except SystemExit: pass\nassert not {'torch', 'cv2', 'numpy', 'matplotlib'} & set(sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0 and "Example: python tools/predict.py" in done.stdout
@@ -56,7 +59,11 @@ def test_pictures_become_files_and_what_is_none_is_named(trained, call):
     endings = [".json", ".jpg", "_graph.png", ".graphml", ".dot"]
     assert {path.name for path in Path("out").iterdir()} == {stem + ending for stem in stems for ending in endings}
     graph = SceneGraph.from_dict(json.loads(Path("out/1.json").read_text()))
-    assert graph.image == "in/1.jpg" and graph.relations and set(graph.relations[0].terms) == {"base", "structural", "visual", "conceptual"}
+    assert (
+        graph.image == "in/1.jpg"
+        and graph.relations
+        and set(graph.relations[0].terms) == {"base", "structural", "visual", "conceptual"}
+    )
     assert json.loads(Path("out/clip_000003.json").read_text())["image"] == "clip.avi#3"
     assert cv2.imread("out/1.jpg").shape == cv2.imread("in/1.jpg").shape
     assert nx.read_graphml("out/1.graphml").number_of_edges() == len(graph.relations)
@@ -64,7 +71,20 @@ def test_pictures_become_files_and_what_is_none_is_named(trained, call):
 
 def test_relations_are_chosen_by_name_score_and_number(trained, call):
     def relations(*words):
-        assert call("predict", "in/1.jpg", "--checkpoint", trained / "penet.pth", "--output", "out", "--formats", "json", *words)[0] == 0
+        assert (
+            call(
+                "predict",
+                "in/1.jpg",
+                "--checkpoint",
+                trained / "penet.pth",
+                "--output",
+                "out",
+                "--formats",
+                "json",
+                *words,
+            )[0]
+            == 0
+        )
         graph = SceneGraph.from_dict(json.loads(Path("out/1.json").read_text()))
         return graph, [(*triplet, one.score) for triplet, one in zip(graph.triplets(), graph.relations, strict=True)]
 
@@ -74,7 +94,9 @@ def test_relations_are_chosen_by_name_score_and_number(trained, call):
     assert relations("--subject", subject, "--predicate", predicate, "--object", obj)[1] == [
         one for one in every if one[:3] == (subject, predicate, obj)
     ]
-    assert relations("--predicate", *PREDICATES, "--min-score", str(score))[1] == [one for one in every if one[3] >= score]
+    assert relations("--predicate", *PREDICATES, "--min-score", str(score))[1] == [
+        one for one in every if one[3] >= score
+    ]
     limit = sorted(item.score for item in graph.objects)[2]
     some, theirs = relations("--top", "1000", "--min-object-score", str(limit))
     assert some.objects == [item for item in graph.objects if item.score >= limit]
@@ -86,13 +108,30 @@ def test_relations_are_chosen_by_name_score_and_number(trained, call):
 
 def test_boxes_and_labels_can_be_given(trained, call):
     boxes = [[5, 5, 30, 30], [20, 20, 50, 60]]
-    entries = {"1.jpg": {"boxes": boxes, "labels": ["hat", "dog"]}, "in/2.jpg": {"boxes": [[5, 5, 900, 30]], "labels": ["hat"]}}
+    entries = {
+        "1.jpg": {"boxes": boxes, "labels": ["hat", "dog"]},
+        "in/2.jpg": {"boxes": [[5, 5, 900, 30]], "labels": ["hat"]},
+    }
     Path("boxes.json").write_text(json.dumps(entries))
-    words = ["in/1.jpg", "in/2.jpg", "in/3.jpg", "--boxes", "boxes.json", "--checkpoint", trained / "alone.pth", "--output", "out"]
+    words = [
+        "in/1.jpg",
+        "in/2.jpg",
+        "in/3.jpg",
+        "--boxes",
+        "boxes.json",
+        "--checkpoint",
+        trained / "alone.pth",
+        "--output",
+        "out",
+    ]
     status, said = call("predict", *words)
     assert status == 0 and "image in/2.jpg: box 0 is" in said and "image in/3.jpg: no boxes are given for it" in said
     assert [item["label"] for item in json.loads(Path("out/1.json").read_text())["objects"]] == ["hat", "dog"]
-    for text, why in (("no", "is not valid JSON"), ("[1]", "expected a JSON object"), ('{"1.jpg": 3}', "its entry '1.jpg' is 3")):
+    for text, why in (
+        ("no", "is not valid JSON"),
+        ("[1]", "expected a JSON object"),
+        ('{"1.jpg": 3}', "its entry '1.jpg' is 3"),
+    ):
         Path("boxes.json").write_text(text)
         status, said = call("predict", *words)
         assert status == 2 and why in said.splitlines()[-1] and "Traceback" not in said
@@ -118,7 +157,9 @@ def test_the_published_switch_for_own_images_writes_the_published_files(trained,
     words += ["TEST.CUSTUM_EVAL", "True", "TEST.CUSTUM_PATH", "in", "DETECTED_SGG_DIR", "sgg"]
     status, said = call("relation_test_net", *words, *mode_overrides("sgdet"))
     assert status == 0 and "left out: image in/empty.jpg" in said
-    info, prediction = (json.loads(Path("sgg", f"custom_{name}.json").read_text()) for name in ("data_info", "prediction"))
+    info, prediction = (
+        json.loads(Path("sgg", f"custom_{name}.json").read_text()) for name in ("data_info", "prediction")
+    )
     assert info["idx_to_files"] == ["in/1.jpg", "in/2.jpg", "in/3.jpg"] and sorted(prediction) == ["0", "1", "2"]
     names, predicates = info["ind_to_classes"], info["ind_to_predicates"]
     assert names == ["__background__", *OBJECTS] and predicates == ["__background__", *PREDICATES]
@@ -129,14 +170,20 @@ def test_the_published_switch_for_own_images_writes_the_published_files(trained,
         assert len(all_scores) == 4 and all_scores[label] == score == max(all_scores[1:])
 
     # The graph of the other command, in pixels of the image and by triplet score, is made of the same numbers.
-    assert call("predict", "in/1.jpg", "--checkpoint", trained / "penet.pth", "--output", "out", "--top", "1000")[0] == 0
+    assert (
+        call("predict", "in/1.jpg", "--checkpoint", trained / "penet.pth", "--output", "out", "--top", "1000")[0] == 0
+    )
     graph = SceneGraph.from_dict(json.loads(Path("out/1.json").read_text()))
     objects = entry["bbox_scores"]
-    triplets = [objects[s] * objects[o] * score for (s, o), score in zip(entry["rel_pairs"], entry["rel_scores"], strict=True)]
+    triplets = [
+        objects[s] * objects[o] * score for (s, o), score in zip(entry["rel_pairs"], entry["rel_scores"], strict=True)
+    ]
     row, best = int(np.argmax(triplets)), graph.relations[0]
     assert triplets[row] == pytest.approx(best.score) and predicates[entry["rel_labels"][row]] == best.predicate
     scale = np.array(graph.size * 2) / np.array(info["idx_to_sizes"][0] * 2)
-    for end, wanted in zip(entry["rel_pairs"][row], (graph.objects[best.subject], graph.objects[best.object]), strict=True):
+    for end, wanted in zip(
+        entry["rel_pairs"][row], (graph.objects[best.subject], graph.objects[best.object]), strict=True
+    ):
         assert names[entry["bbox_labels"][end]] == wanted.label
         assert np.array(entry["bbox"][end]) * scale == pytest.approx(wanted.box, abs=1e-3)
 

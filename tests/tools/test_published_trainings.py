@@ -1,6 +1,7 @@
 """
-The two published trainings in the three modes on rendered scenes: scripts/train.sh and scripts/test.sh as they are, with prototype files
-of the project's own tools at the published paths and widths, from language models that are tiny and random.
+The two published trainings in the three modes on rendered scenes: scripts/train.sh and scripts/test.sh as they are,
+with prototype files of the project's own tools at the published paths and widths, from language models that are tiny
+and random.
 """
 
 import json
@@ -30,7 +31,10 @@ HEAD = "MODEL.ROI_RELATION_HEAD."
 DETECTOR = Path("checkpoints/pretrained_faster_rcnn/model_final.pth")
 RELATION = Path("output/relation_baseline/penet.pth")
 VISUAL = RELATION.parent / "vg_vis_protos.pt"
-CONCEPTUAL = {"LLAMA": RELATION.parent / "vg_llama_con_protos.pt", "CLIP": RELATION.parent / "vg_clip_refine_con_protos.pt"}
+CONCEPTUAL = {
+    "LLAMA": RELATION.parent / "vg_llama_con_protos.pt",
+    "CLIP": RELATION.parent / "vg_clip_refine_con_protos.pt",
+}
 TRAINED_ON = {"spln-llama": "detector", "spln-clip": "relation"}
 LOSSES = {"loss_rel", "sem_simi_loss", "vis_simi_loss", "con_simi_loss", "vis_vae_loss", "con_vae_loss"}
 # What makes the published settings small, and fits them to the scenes; the widths of conceptual prototypes stay.
@@ -65,7 +69,9 @@ OVERRIDES = [str(word) for pair in SMALL.items() for word in pair]
 def run_script(script, *words, **environment):
     """What a script of the working directory prints."""
     environment = {**os.environ, "CONFIG": CONFIG, "PYTHON": sys.executable, **environment}
-    done = subprocess.run(["bash", f"scripts/{script}", *words], capture_output=True, text=True, env=environment, timeout=300)
+    done = subprocess.run(
+        ["bash", f"scripts/{script}", *words], capture_output=True, text=True, env=environment, timeout=300
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -84,15 +90,20 @@ def tokenizer(**special):
     tokens = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
     tokens.normalizer, tokens.pre_tokenizer = normalizers.Lowercase(), pre_tokenizers.Whitespace()
     if special:
-        tokens.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 2), ("</s>", 3)])
-    return len(words), transformers.PreTrainedTokenizerFast(tokenizer_object=tokens, unk_token="[UNK]", model_max_length=200, **special)
+        tokens.post_processor = processors.TemplateProcessing(
+            single="<s> $A </s>", special_tokens=[("<s>", 2), ("</s>", 3)]
+        )
+    return len(words), transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokens, unk_token="[UNK]", model_max_length=200, **special
+    )
 
 
 def write_clip(folder):
     """As wide as ViT-L/14 where it shows, 768; nothing else is."""
     size, tokens = tokenizer(pad_token="[PAD]", bos_token="<s>", eos_token="</s>")
     config = transformers.CLIPTextConfig(
-        vocab_size=size, hidden_size=8, intermediate_size=8, projection_dim=768, num_hidden_layers=1, num_attention_heads=2,
+        vocab_size=size, hidden_size=8, intermediate_size=8, projection_dim=768, num_hidden_layers=1,
+        num_attention_heads=2,
         max_position_embeddings=200, pad_token_id=1, bos_token_id=2, eos_token_id=3,
     )  # fmt: skip
     transformers.CLIPTextModelWithProjection(config).save_pretrained(folder)
@@ -112,7 +123,10 @@ def write_llama(folder):
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A copy of the project's folders of commands, with scenes, an untrained detector and relation model, and two language models."""
+    """
+    A copy of the project's folders of commands, with scenes, an untrained detector and relation model, and two language
+    models.
+    """
     folder = tmp_path_factory.mktemp("published")
     for name in ("scripts", "tools", "configs"):
         (folder / name).symlink_to(ROOT / name)
@@ -126,7 +140,10 @@ def place(tmp_path_factory):
         off = [HEAD + "VIS_PRO_PATH", "", HEAD + "CON_PRO_TYPE", "NONE"]
         cfg = load_config(CONFIG, [*command("train.sh", "spln-llama", "predcls")[4:], *OVERRIDES, *off])
         state = build_detection_model(cfg, load_dataset_meta(cfg)).state_dict()
-        for path, kept in ((DETECTOR, lambda name: not name.startswith("roi_heads.relation.")), (RELATION, lambda _: True)):
+        for path, kept in (
+            (DETECTOR, lambda name: not name.startswith("roi_heads.relation.")),
+            (RELATION, lambda _: True),
+        ):
             path.parent.mkdir(parents=True)
             torch.save({"model": {name: value for name, value in state.items() if kept(name)}}, path)
     return folder
@@ -142,13 +159,18 @@ def here(place, monkeypatch):
 
 
 def start(model):
-    """Where a model's training starts: the detector alone, or a relation model over it, of whose features its prototypes are."""
+    """
+    Where a model's training starts: the detector alone, or a relation model over it, of whose features its prototypes
+    are.
+    """
     return ["MODEL.WEIGHT", str(RELATION) if TRAINED_ON[model] == "relation" else ""]
 
 
 @pytest.fixture
 def prototypes(call):
-    """prototypes(model): the files that the model's training reads, made by the two tools with the training's own words."""
+    """
+    prototypes(model): the files that the model's training reads, made by the two tools with the training's own words.
+    """
 
     def make(model):
         words = [*command("train.sh", model, "predcls")[2:], *OVERRIDES, *start(model)]
@@ -170,7 +192,10 @@ def metrics_of(model, task):
 def test_a_published_training_runs_in_the_three_modes_and_its_test_finds_the_same(model, prototypes, call):
     visual, conceptual = prototypes(model)
     assert visual["prototypes"].shape == (len(PREDICATES) + 1, 32)
-    assert visual["source"] == {"detector": DETECTOR, "relation": RELATION}[TRAINED_ON[model]].name and int(visual["counts"].sum()) > 0
+    assert (
+        visual["source"] == {"detector": DETECTOR, "relation": RELATION}[TRAINED_ON[model]].name
+        and int(visual["counts"].sum()) > 0
+    )
     assert conceptual["prototypes"].shape == (len(PREDICATES) + 1, {"spln-llama": 4096, "spln-clip": 2304}[model])
     for task in TASKS:
         words = command("train.sh", model, task, *OVERRIDES, *start(model))[2:]

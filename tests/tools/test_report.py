@@ -62,7 +62,10 @@ def run(tmp_path):
     metrics["freq"]["lead"] = {"R@50": {"difference": 0.1, "low": 0.0432, "high": 0.2}}
     (folder / "inference/toy_test").mkdir(parents=True)
     (folder / "inference/toy_test/metrics.json").write_text(json.dumps(metrics))
-    lines = [{"iteration": i, "loss": 2 / i, "loss_rel": 1.5 / i, "l21_loss": 0.5 / i, "lr": 0.1, "seconds": 0.2} for i in (1, 20, 40)]
+    lines = [
+        {"iteration": i, "loss": 2 / i, "loss_rel": 1.5 / i, "l21_loss": 0.5 / i, "lr": 0.1, "seconds": 0.2}
+        for i in (1, 20, 40)
+    ]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"iteration": 60, "lo')
     (folder / "validation.jsonl").write_text(json.dumps({"iteration": 40, "mR@50": 0.25}) + "\n")
     (folder / "config.yml").write_text("MODEL:\n  ROI_RELATION_HEAD:\n    PREDICTOR: MotifPredictor\nSEED: 7\n")
@@ -97,15 +100,21 @@ def test_pictures_are_drawn_from_saved_predictions(run, tmp_path, monkeypatch):
     folder, _ = run
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     _, saved = evaluated(images=3)
-    images = [{"image_id": i, "width": 64, "height": 48, "split": "test", **truth} for i, (_, truth) in enumerate(saved)]
+    images = [
+        {"image_id": i, "width": 64, "height": 48, "split": "test", **truth} for i, (_, truth) in enumerate(saved)
+    ]
     write_vg_layout(tmp_path / "toy", images, OBJECTS[1:], NAMES[1:])
     (tmp_path / "toy/VG_100K").mkdir()
     for i in range(3):
         Image.new("RGB", (64, 48), (0, 0, 90 * i)).save(tmp_path / f"toy/VG_100K/{i}.jpg")
-    with PredictionWriter(folder / "inference/toy_test/predictions/0000.npz", mode="predcls", predicates=NAMES, objects=OBJECTS) as writer:
+    with PredictionWriter(
+        folder / "inference/toy_test/predictions/0000.npz", mode="predcls", predicates=NAMES, objects=OBJECTS
+    ) as writer:
         for i, (prediction, truth) in enumerate(saved):
             writer.add(i, prediction, truth)
-    sources = [v for t, n, v in Page(write_report(folder, pictures=2).read_text()).attributes if (t, n) == ("img", "src")]
+    sources = [
+        v for t, n, v in Page(write_report(folder, pictures=2).read_text()).attributes if (t, n) == ("img", "src")
+    ]
     assert len(sources) == 2 and all(source.startswith("data:image/jpeg;base64,") for source in sources)
     (tmp_path / "toy/VG_100K/0.jpg").unlink()
     assert "img" not in Page(write_report(folder).read_text()).tags  # a report without pictures, not a failure

@@ -1,4 +1,7 @@
-"""The four command lines: what they make, and what they answer to bad input: one readable line, and nothing written is lost."""
+"""
+The four command lines: what they make, and what they answer to bad input: one readable line, and nothing written is
+lost.
+"""
 
 import json
 import os
@@ -34,7 +37,9 @@ def error_of(result):
 
 @pytest.mark.parametrize("tool", TOOLS)
 def test_help_has_an_example_and_is_quick(tool):
-    result = subprocess.run([sys.executable, ROOT / f"tools/{tool}.py", "--help"], capture_output=True, text=True, timeout=60)
+    result = subprocess.run(
+        [sys.executable, ROOT / f"tools/{tool}.py", "--help"], capture_output=True, text=True, timeout=60
+    )
     assert result.returncode == 0 and "Example: python tools/" in result.stdout
 
 
@@ -42,7 +47,10 @@ def test_help_has_an_example_and_is_quick(tool):
     "words, said",
     [
         (["--config-file", "configs/none_such.yaml"], "config file configs/none_such.yaml is not there"),
-        (["--config-file", RELATION, "SOLVER.BASE_LRR", "0.1"], "unknown key SOLVER.BASE_LRR; the nearest known key is SOLVER.BASE_LR"),
+        (
+            ["--config-file", RELATION, "SOLVER.BASE_LRR", "0.1"],
+            "unknown key SOLVER.BASE_LRR; the nearest known key is SOLVER.BASE_LR",
+        ),
         (["--config-file", RELATION, "SOLVER.MAX_ITER", "many"], "SOLVER.MAX_ITER wants a whole number"),
         (["--config-file", RELATION, "SOLVER.MAX_ITER"], "SOLVER.MAX_ITER has no value"),
         (["--config-file", RELATION, "SOLVER.MAX_ITER", "10", " "], "is blank: a space after a trailing backslash"),
@@ -61,23 +69,36 @@ def test_wrong_words_are_answered_without_the_heavy_imports(world):
     code = f"import sys, runpy; sys.argv = ['t', '--config-file', {str(RELATION)!r}, 'SOLVER.BASE_LRR', '1']\n"
     code += f"try: runpy.run_path({str(ROOT / 'tools/relation_train_net.py')!r}, run_name='__main__')\n"
     code += "except SystemExit: print('torch' in sys.modules)"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=world, env={"PYTHONPATH": str(ROOT)})
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=world, env={"PYTHONPATH": str(ROOT)}
+    )
     assert result.stdout.strip() == "False", result.stderr
 
 
 @pytest.mark.parametrize("key", ["MODEL.PRETRAINED_DETECTOR_CKPT", "MODEL.WEIGHT"])
 def test_a_start_file_that_is_not_there_is_named_at_once(key, call):
-    assert f"{key} none.pth: no such file" in error_of(call("relation_train_net", "--config-file", "relation.yaml", key, "none.pth"))
+    assert f"{key} none.pth: no such file" in error_of(
+        call("relation_train_net", "--config-file", "relation.yaml", key, "none.pth")
+    )
 
 
 def test_options_may_stand_among_the_overrides_and_launchers_words_are_ignored(call, world):
-    words = ["--local-rank=3", "--config-file", "relation.yaml", "SOLVER.MAX_ITER", "1", "--skip-test", "SOLVER.TO_VAL", "False"]
+    words = [
+        "--local-rank=3",
+        "--config-file",
+        "relation.yaml",
+        "SOLVER.MAX_ITER",
+        "1",
+        "--skip-test",
+        "SOLVER.TO_VAL",
+        "False",
+    ]
     status, said = call("relation_train_net", *words, "--local_rank", "3")
     assert status == 0, said
     assert (world / "out/model_final.pth").exists() and not (world / "out/inference").exists()
 
 
-# -- bad files ------------------------------------------------------------------------------------------------------------
+# -- bad files ---------------------------------------------------------------------------------------------------------
 
 
 def missing_h5(folder):
@@ -117,7 +138,8 @@ def indices_outside(folder):
 
 
 @pytest.mark.parametrize(
-    "damage", [missing_h5, truncated_jpeg, missing_jpeg, other_class_counts, image_data_of_another_length, indices_outside]
+    "damage",
+    [missing_h5, truncated_jpeg, missing_jpeg, other_class_counts, image_data_of_another_length, indices_outside],
 )
 @pytest.mark.parametrize("workers", ["0", "1"])
 def test_bad_files_are_one_error_that_names_the_file_and_nothing_is_lost(damage, workers, call, world):
@@ -143,12 +165,24 @@ def test_a_checkpoint_of_other_shapes_is_one_error_that_names_it(call):
     assert "model_final.pth" in said and "another shape" in said
     said = error_of(call("relation_train_net", *words, *wider))
     assert "MODEL.ROI_RELATION_HEAD.PENET_MLP_DIM was 8, is 12" in said and "OUTPUT_DIR" in said
-    said = error_of(call("relation_train_net", *words, *wider, "OUTPUT_DIR", "other", "MODEL.WEIGHT", "out/model_final.pth"))
+    said = error_of(
+        call("relation_train_net", *words, *wider, "OUTPUT_DIR", "other", "MODEL.WEIGHT", "out/model_final.pth")
+    )
     assert "out/model_final.pth" in said and "another shape" in said
 
 
 def test_a_loss_that_is_not_finite_stops_with_images_named(call):
-    said = error_of(call("relation_train_net", "--config-file", "relation.yaml", "SOLVER.BASE_LR", "1e30", "SOLVER.GRAD_NORM_CLIP", "0"))
+    said = error_of(
+        call(
+            "relation_train_net",
+            "--config-file",
+            "relation.yaml",
+            "SOLVER.BASE_LR",
+            "1e30",
+            "SOLVER.GRAD_NORM_CLIP",
+            "0",
+        )
+    )
     assert re.search(r"iteration \d: .*is not finite; image ids \d+, \d+", said)
 
 
@@ -172,7 +206,10 @@ def test_train_then_test_gives_the_same_figures(call, world):
     assert set(first["freq"]) >= {"R", "mR", "F"} and set(first["R"]) == {"20", "50", "100"}
     lines = [json.loads(line) for line in (world / "out/metrics.jsonl").read_text().splitlines()]
     assert [line["iteration"] for line in lines] == [1, 2]
-    assert all({"loss_rel", "l21_loss", "dist_loss2", "loss_dis", "lr", "seconds", "peak_memory_mib"} <= line.keys() for line in lines)
+    assert all(
+        {"loss_rel", "l21_loss", "dist_loss2", "loss_dis", "lr", "seconds", "peak_memory_mib"} <= line.keys()
+        for line in lines
+    )
 
 
 @pytest.mark.parametrize("labels", ["True", "False"])
@@ -182,7 +219,14 @@ def test_a_detector_and_then_sgcls_or_sgdet(labels, call, world):
     metrics = json.loads((world / "out/inference/tiny_test/metrics.json").read_text())
     assert {"AP", "AP50", "AP75", "AR"} <= metrics.keys()
     assert call("detector_test_net", "--config-file", "detector.yaml")[0] == 0
-    words += ["MODEL.ROI_RELATION_HEAD.USE_GT_BOX", labels, "MODEL.ROI_RELATION_HEAD.USE_GT_OBJECT_LABEL", "False", "OUTPUT_DIR", "rel"]
+    words += [
+        "MODEL.ROI_RELATION_HEAD.USE_GT_BOX",
+        labels,
+        "MODEL.ROI_RELATION_HEAD.USE_GT_OBJECT_LABEL",
+        "False",
+        "OUTPUT_DIR",
+        "rel",
+    ]
     words += ["MODEL.PRETRAINED_DETECTOR_CKPT", "out/model_final.pth", "MODEL.FREEZE_DETECTOR", "True"]
     status, said = call("relation_train_net", "--config-file", "relation.yaml", *words)
     assert status == 0, said
@@ -191,13 +235,15 @@ def test_a_detector_and_then_sgcls_or_sgdet(labels, call, world):
     assert ("AP50" in metrics and "phrdet" in metrics) == (labels == "False")
 
 
-# -- the published command ------------------------------------------------------------------------------------------------
+# -- the published command ---------------------------------------------------------------------------------------------
 
 
 def script_words(script: str, *words: str) -> list[str]:
     """The KEY VALUE words of the command that a script would run."""
     command = ["bash", str(ROOT / "scripts" / script), *words]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "DRY_RUN": "1"}).stdout
+    printed = subprocess.run(
+        command, capture_output=True, text=True, check=True, env={**os.environ, "DRY_RUN": "1"}
+    ).stdout
     found = shlex.split(printed)
     return found[found.index("--config-file") + 2 :]
 
@@ -246,44 +292,79 @@ def test_the_published_llama_command_trains_from_a_published_detector(call, worl
     status, said = call("relation_train_net", "--config-file", RELATION, *words)
     assert status == 0, said
     log = (world / "out/log.txt").read_text()
-    assert "copies of the detector's" in log and "learning rate 0.001 = SOLVER.BASE_LR 0.0005 x SOLVER.IMS_PER_BATCH 2" in log
+    assert (
+        "copies of the detector's" in log
+        and "learning rate 0.001 = SOLVER.BASE_LR 0.0005 x SOLVER.IMS_PER_BATCH 2" in log
+    )
     assert json.loads((world / "out/inference/tiny_test/metrics.json").read_text())["mode"] == "predcls"
-    on = ["MODEL.ROI_RELATION_HEAD.VIS_PRO_DIM", "16", "MODEL.ROI_RELATION_HEAD.VIS_VAE_INPUT_DIM", "16", "OUTPUT_DIR", str(world / "spln")]
+    on = [
+        "MODEL.ROI_RELATION_HEAD.VIS_PRO_DIM",
+        "16",
+        "MODEL.ROI_RELATION_HEAD.VIS_VAE_INPUT_DIM",
+        "16",
+        "OUTPUT_DIR",
+        str(world / "spln"),
+    ]
     words = [*script_words("train.sh", "spln-llama", "predcls"), *shrunk(world), *on]
     assert "vg_vis_protos.pt" in error_of(call("relation_train_net", "--config-file", RELATION, *words))
 
 
 def test_scripts_hold_the_published_words(shared):
-    """Every KEY VALUE of the two published commands, in its full spelling, reaches the tool; the benchmark keeps their spelling."""
+    """
+    Every KEY VALUE of the two published commands, in its full spelling, reaches the tool; the benchmark keeps their
+    spelling.
+    """
     text = (shared / "reference/seed-readme.md").read_text()
     block = re.search(r"## Train.*?```(.*?)```", text, re.S).group(1)
     for name, part in zip(("spln-llama", "spln-clip"), block.split("python3")[1:], strict=True):
         words = shlex.split(re.sub(r"\\[ \t]*\n", " ", part.split("# For")[0]))
         words = words[words.index("--config-file") + 2 :]
         benchmarked = published_words(name.removeprefix("spln-").upper())
-        assert dict(zip(benchmarked[::2], benchmarked[1::2], strict=True)) == dict(zip(words[::2], words[1::2], strict=True))
+        assert dict(zip(benchmarked[::2], benchmarked[1::2], strict=True)) == dict(
+            zip(words[::2], words[1::2], strict=True)
+        )
         published = load_config(RELATION, [*words, "OUTPUT_DIR", "x"])
-        assert load_config(RELATION, [*script_words("train.sh", name, "predcls"), "OUTPUT_DIR", "x"]).dump() == published.dump()
+        assert (
+            load_config(RELATION, [*script_words("train.sh", name, "predcls"), "OUTPUT_DIR", "x"]).dump()
+            == published.dump()
+        )
 
 
 @pytest.mark.parametrize("script", ["train.sh", "test.sh"])
-@pytest.mark.parametrize("model", ["spln-llama", "spln-clip", "penet", "motifs", "imp", "transformer", "vctree", "causal"])
+@pytest.mark.parametrize(
+    "model", ["spln-llama", "spln-clip", "penet", "motifs", "imp", "transformer", "vctree", "causal"]
+)
 def test_scripts_know_every_model_and_mode(script, model):
     for task in ("predcls", "sgcls", "sgdet"):
-        cfg = load_config(RELATION, script_words(script, model, task, "SOLVER.MAX_ITER", "7", "MODEL.ROI_RELATION_HEAD.VIS_PRO_PATH", ""))
+        cfg = load_config(
+            RELATION,
+            script_words(script, model, task, "SOLVER.MAX_ITER", "7", "MODEL.ROI_RELATION_HEAD.VIS_PRO_PATH", ""),
+        )
         assert str(Task.from_cfg(cfg)) == task and cfg.SOLVER.MAX_ITER == 7
         assert cfg.MODEL.ROI_RELATION_HEAD.VIS_PRO_PATH == "" and cfg.OUTPUT_DIR == f"./output/{model}-{task}"
 
 
 def test_scripts_name_what_they_do_not_know():
-    for words, said in ((["motif", "predcls"], "unknown model 'motif'"), (["motifs", "predclass"], "unknown task 'predclass'")):
+    for words, said in (
+        (["motif", "predcls"], "unknown model 'motif'"),
+        (["motifs", "predclass"], "unknown task 'predclass'"),
+    ):
         result = subprocess.run(["bash", ROOT / "scripts/train.sh", *words], capture_output=True, text=True)
         assert result.returncode == 2 and said in result.stderr
 
 
 def test_store_union_writes_the_prototypes_and_trains_nothing(call, world):
     head = "MODEL.ROI_RELATION_HEAD."
-    words = ["--config-file", "relation.yaml", head + "STORE_UNION", "True", head + "VIS_PRO_DIM", "16", head + "VIS_VAE_INPUT_DIM", "16"]
+    words = [
+        "--config-file",
+        "relation.yaml",
+        head + "STORE_UNION",
+        "True",
+        head + "VIS_PRO_DIM",
+        "16",
+        head + "VIS_VAE_INPUT_DIM",
+        "16",
+    ]
     assert "VIS_PRO_PATH" in error_of(call("relation_train_net", *words))
     status, said = call("relation_train_net", *words, head + "VIS_PRO_PATH", "protos.pt")
     assert status == 0, said

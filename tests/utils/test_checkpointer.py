@@ -13,7 +13,12 @@ def state():
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     model(torch.ones(1, 2)).sum().backward()
     optimizer.step()
-    return {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "iteration": 7, "best": {"metric": "mR@100", "value": None}}
+    return {
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "iteration": 7,
+        "best": {"metric": "mR@100", "value": None},
+    }
 
 
 def test_what_is_saved_is_what_is_loaded(tmp_path):

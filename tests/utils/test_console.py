@@ -37,7 +37,9 @@ def test_names_never_steer_the_terminal_from_the_log_or_an_error(tmp_path, capsy
 
     run_tool(main)
     for said in (capsys.readouterr().err, (tmp_path / "log.txt").read_text()):
-        assert "title" in said and not any(ord(c) < 32 and c not in "\n\t" or 127 <= ord(c) < 160 or c == "\u202e" for c in said)
+        assert "title" in said and not any(
+            ord(c) < 32 and c not in "\n\t" or 127 <= ord(c) < 160 or c == "\u202e" for c in said
+        )
 
 
 @pytest.mark.parametrize("gone", [Broken(), None])
@@ -54,7 +56,11 @@ def test_a_lost_standard_error_stops_neither_log_nor_bar_nor_error(gone, tmp_pat
 
 def test_a_log_file_that_cannot_be_written_is_said_once(tmp_path, capsys, monkeypatch):
     setup_logging(tmp_path)
-    file = next(handler for handler in logging.getLogger("maskrcnn_benchmark").handlers if isinstance(handler, logging.FileHandler))
+    file = next(
+        handler
+        for handler in logging.getLogger("maskrcnn_benchmark").handlers
+        if isinstance(handler, logging.FileHandler)
+    )
     monkeypatch.setattr(file, "stream", Broken())
     get_logger().info("one")
     get_logger().info("two")

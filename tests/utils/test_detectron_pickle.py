@@ -48,7 +48,13 @@ def test_a_file_that_python_2_wrote_is_read(tmp_path):
         return b"U" + bytes([len(value)]) + value
 
     array = np.array([[1.5, -2.0], [3.25, 4.0]], dtype="<f4")
-    dtype = b"cnumpy\ndtype\n" + text(b"f4") + b"K\x00K\x01\x87R(K\x03" + text(b"<") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+    dtype = (
+        b"cnumpy\ndtype\n"
+        + text(b"f4")
+        + b"K\x00K\x01\x87R(K\x03"
+        + text(b"<")
+        + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+    )
     start = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85" + text(b"b") + b"\x87R"
     content = b"T" + struct.pack("<i", array.nbytes) + array.tobytes()
     filled = start + b"(K\x01K\x02K\x02\x86" + dtype + b"\x89" + content + b"tb"
@@ -71,7 +77,9 @@ def test_code_is_named_and_not_run(tmp_path, monkeypatch):
     assert not (tmp_path / "ran").exists()
 
 
-CUT, LIST, OBJECTS = (pickle.dumps(content, 2) for content in ({"blobs": {"a": np.ones(9)}}, [1, 2], {"a": np.array([{}])}))
+CUT, LIST, OBJECTS = (
+    pickle.dumps(content, 2) for content in ({"blobs": {"a": np.ones(9)}}, [1, 2], {"a": np.array([{}])})
+)
 
 
 @pytest.mark.parametrize("data", [b"", b"<html>", CUT[:-20], LIST, OBJECTS, b"\x80\x02R."])
@@ -83,7 +91,9 @@ def test_what_holds_no_arrays_is_an_error_that_names_the_file(tmp_path, data):
 
 def convert(*words, folder):
     command = [sys.executable, str(ROOT / "tools/convert_weights.py"), *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False)
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False
+    )
 
 
 def test_the_tool_writes_safetensors_or_pth(tmp_path):

@@ -32,11 +32,17 @@ def test_the_default_device_is_the_first_gpu():
 @pytest.mark.gpu
 def test_on_gpus_objects_travel_by_gloo_and_every_process_says_which_gpu_it_has(monkeypatch):
     joined = {}
-    monkeypatch.setattr(torch.distributed, "init_process_group", lambda backend, **words: joined.update(words, backend=backend))
+    monkeypatch.setattr(
+        torch.distributed, "init_process_group", lambda backend, **words: joined.update(words, backend=backend)
+    )
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("LOCAL_RANK", "0")
     assert distributed.setup_distributed("cuda") == torch.device("cuda", 0)
-    assert joined == {"backend": "cpu:gloo,cuda:nccl", "device_id": torch.device("cuda", 0), "timeout": distributed.TIMEOUT}
+    assert joined == {
+        "backend": "cpu:gloo,cuda:nccl",
+        "device_id": torch.device("cuda", 0),
+        "timeout": distributed.TIMEOUT,
+    }
 
 
 @pytest.mark.gpu
@@ -49,7 +55,9 @@ def test_more_processes_than_gpus_are_one_line(monkeypatch):
 
 
 def _worker(rank: int, port: int, folder: str) -> None:
-    os.environ.update(RANK=str(rank), WORLD_SIZE="2", LOCAL_RANK=str(rank), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    os.environ.update(
+        RANK=str(rank), WORLD_SIZE="2", LOCAL_RANK=str(rank), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port)
+    )
     torch.set_num_threads(1)
     distributed.setup_distributed("cpu")
     x = torch.tensor([1.0 + rank, 2.0], requires_grad=True)

@@ -18,7 +18,9 @@ def test_a_tool_s_status_is_main_s(capsys):
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("error", [UserError("key X:\n  wants a number"), FileNotFoundError(2, "No such file", "x.json")])
+@pytest.mark.parametrize(
+    "error", [UserError("key X:\n  wants a number"), FileNotFoundError(2, "No such file", "x.json")]
+)
 def test_what_a_user_can_mend_is_one_line_without_traceback(capsys, error):
     assert run_tool(raises(error)) == 2
     said = capsys.readouterr().err

@@ -52,7 +52,10 @@ def test_what_a_killed_process_left_is_removed_at_the_next_start_and_nothing_els
     killed = subprocess.run([sys.executable, "-c", code, tmp_path / "model.pth"])
     assert killed.returncode == -9 and len(list(tmp_path.iterdir())) == 1
     (tmp_path / ".hidden.txt").write_text("somebody's")
-    old, new = tmp_path / ".model.0123abcd.pth", tmp_path / ".model.89abcdef.pth"  # of a machine or a version that cannot be asked
+    old, new = (
+        tmp_path / ".model.0123abcd.pth",
+        tmp_path / ".model.89abcdef.pth",
+    )  # of a machine or a version that cannot be asked
     for path, hours in ((old, 25), (new, 1)):
         path.write_text("half")
         os.utime(path, (path.stat().st_mtime - 3600 * hours,) * 2)
@@ -63,7 +66,9 @@ def test_what_a_killed_process_left_is_removed_at_the_next_start_and_nothing_els
         assert {path.name for path in tmp_path.iterdir()} == {".hidden.txt", new.name, temporary.name}
 
 
-@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), OSError(errno.EDQUOT, "Disk quota exceeded")])
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), OSError(errno.EDQUOT, "Disk quota exceeded")]
+)
 def test_a_full_disk_is_one_line_with_the_file_and_the_size(tmp_path, error):
     said = r"no space left for .*a\.bin: at least 3.00 MiB are wanted"
     with pytest.raises(UserError, match=said), atomic_path(tmp_path / "a.bin") as temporary:
@@ -74,16 +79,24 @@ def test_a_full_disk_is_one_line_with_the_file_and_the_size(tmp_path, error):
 
 def test_a_size_that_does_not_fit_is_refused_before_anything_is_written(tmp_path):
     free = shutil.disk_usage(tmp_path).free
-    with pytest.raises(UserError, match=r"no space left for .*a\.bin"), atomic_path(tmp_path / "a.bin", wanted=2 * free):
+    with (
+        pytest.raises(UserError, match=r"no space left for .*a\.bin"),
+        atomic_path(tmp_path / "a.bin", wanted=2 * free),
+    ):
         pytest.fail("the block must not run")
 
 
 def test_a_limit_that_stops_pytorch_s_writer_is_the_same_line(tmp_path):
     code = "import resource, sys, torch\nfrom maskrcnn_benchmark.utils.checkpoint import Checkpointer\n"
-    code += "from maskrcnn_benchmark.utils.errors import run_tool\nresource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))\n"
+    code += (
+        "from maskrcnn_benchmark.utils.errors import run_tool\nresource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 <<"
+        " 20))\n"
+    )
     code += "sys.exit(run_tool(lambda: Checkpointer(sys.argv[1]).save('m', {'a': torch.zeros(1 << 20)}) and 0))"
     done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True)
-    assert done.returncode == 2 and done.stderr.startswith(f"error: no space left for {tmp_path / 'm.pth'}: at least 4.00 MiB")
+    assert done.returncode == 2 and done.stderr.startswith(
+        f"error: no space left for {tmp_path / 'm.pth'}: at least 4.00 MiB"
+    )
     assert done.stderr.count("\n") == 1 and not list(tmp_path.iterdir())
 
 

@@ -21,7 +21,9 @@ def test_an_unknown_name_lists_the_known_ones_and_how_to_add_one():
     backbones = Registry("backbone", hint="A new one needs a file in backbone/.")
     backbones.register("B")(int)
     backbones.register("A")(float)
-    with pytest.raises(UserError, match=r"unknown backbone 'C'; registered: A, B\. A new one needs a file in backbone/\."):
+    with pytest.raises(
+        UserError, match=r"unknown backbone 'C'; registered: A, B\. A new one needs a file in backbone/\."
+    ):
         backbones["C"]
     assert backbones.get("C") is None
 

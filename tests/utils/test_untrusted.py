@@ -47,7 +47,9 @@ def test_tables_take_numbers_and_nothing_else():
     assert number_table([(1, 2), [3.5, 4]], 2, whole=False, where=str).tolist() == [[1, 2], [3.5, 4]]
     whole = number_table([[1, 2.0]], 2, whole=True, where=str)
     assert whole.dtype == np.int64 and whole.tolist() == [[1, 2]]
-    assert number_table([], 4, whole=False, where=str).shape == (0, 4) and number_table([], None, whole=True, where=str).shape == (0,)
+    assert number_table([], 4, whole=False, where=str).shape == (0, 4) and number_table(
+        [], None, whole=True, where=str
+    ).shape == (0,)
     for second in (None, "2", True, float("nan"), float("inf"), 10**400, [2]):
         with pytest.raises(UserError, match="0 must be a list of 2 finite numbers, found"):
             number_table([[1, second]], 2, whole=False, where=str)
@@ -86,9 +88,13 @@ def test_an_npz_says_its_sizes_before_memory_is_taken(tmp_path):
         archive.writestr("long.npy", bomb((0,)) + b"12345678")
         archive.writestr("text.npy", b"no array")
     np.savez(tmp_path / "b.npz", objects=np.array([{}], dtype=object), good=np.arange(3))
-    for name, message in (("large", "8,000,000,000,000 bytes, more than.*DATA_MAX_ARRAY_BYTES"), ("short", "damaged"), ("long", "damaged"),
+    for name, message in (("large", "8,000,000,000,000 bytes, more than.*DATA_MAX_ARRAY_BYTES"), ("short", "damaged"),
+    ("long", "damaged"),
                           ("text", "damaged"), ("none", "no array none; found large, short")):  # fmt: skip
-        with ArrayFile(tmp_path / "a.npz", "file a.npz") as file, pytest.raises(UserError, match=f"file a.npz: .*{message}"):
+        with (
+            ArrayFile(tmp_path / "a.npz", "file a.npz") as file,
+            pytest.raises(UserError, match=f"file a.npz: .*{message}"),
+        ):
             file.read(name)
     with ArrayFile(tmp_path / "b.npz", "file b.npz") as file:
         assert file.read("good").tolist() == [0, 1, 2]
@@ -120,7 +126,8 @@ def test_an_h5_file_brings_arrays_of_its_own_alone(tmp_path, monkeypatch):
         file["dangling"] = h5py.SoftLink("/nowhere")
     assert read_h5(tmp_path / "a.h5", ["a"], ["b"])["a"].tolist() == [0, 1, 2]
     for name, message in (
-        ("link", "another file.*DATA_ALLOW_OUTSIDE"), ("through", "another file"), ("raw", "another file"), ("virtual", "another file"),
+        ("link", "another file.*DATA_ALLOW_OUTSIDE"), ("through", "another file"), ("raw", "another file"),
+        ("virtual", "another file"),
         ("large", "DATA_MAX_ARRAY_BYTES"), ("chunk", "DATA_MAX_ARRAY_BYTES"), ("text", "must be an array of numbers"),
         ("group", "must be an array, found a group"), ("none", "no array none; found a, "), ("dangling", "readable"),
     ):  # fmt: skip

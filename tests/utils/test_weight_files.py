@@ -34,7 +34,9 @@ def test_a_pickle_with_code_is_not_run_and_named(tmp_path, monkeypatch):
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize(("content", "what"), [(nn.Linear(1, 1), "Linear"), ({"args": argparse.Namespace(lr=1)}, "Namespace")])
+@pytest.mark.parametrize(
+    ("content", "what"), [(nn.Linear(1, 1), "Linear"), ({"args": argparse.Namespace(lr=1)}, "Namespace")]
+)
 def test_python_objects_are_refused_with_a_cure(tmp_path, content, what):
     torch.save(content, tmp_path / "w.pth")
     message = error(tmp_path / "w.pth")
@@ -73,14 +75,20 @@ def test_a_file_without_named_weights_says_so(tmp_path, content):
 @pytest.mark.parametrize("zipped", [True, False])
 def test_an_older_checkpoint_with_numpy_in_its_schedule_opens(tmp_path, zipped):
     schedule = {"best": np.float64(0.25), "steps": np.arange(3), "count": np.int64(4), "milestones": Counter([5])}
-    torch.save({"model": {"a": torch.ones(2)}, "scheduler": schedule}, tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
+    torch.save(
+        {"model": {"a": torch.ones(2)}, "scheduler": schedule},
+        tmp_path / "w.pth",
+        _use_new_zipfile_serialization=zipped,
+    )
     content = read_file(tmp_path / "w.pth")
     assert content["scheduler"]["best"] == 0.25
     assert content["scheduler"]["steps"].tolist() == [0, 1, 2]
     assert list(read_weights(tmp_path / "w.pth")) == ["a"]
 
 
-@pytest.mark.parametrize("wrap", [lambda w: {"state_dict": {"model": w}}, lambda w: {"ema": {"weights": w}, "iteration": 3}])
+@pytest.mark.parametrize(
+    "wrap", [lambda w: {"state_dict": {"model": w}}, lambda w: {"ema": {"weights": w}, "iteration": 3}]
+)
 def test_weights_are_found_where_they_alone_are(tmp_path, wrap):
     torch.save(wrap({"model.backbone.x": torch.ones(1)}), tmp_path / "w.pth")
     assert list(read_weights(tmp_path / "w.pth")) == ["backbone.x"]
@@ -124,7 +132,11 @@ def test_a_file_written_without_checksums_opens(tmp_path):
 @pytest.mark.parametrize("zipped", [True, False])
 def test_bytes_changed_anywhere_are_an_error_or_change_no_number_that_has_a_checksum(tmp_path, zipped):
     path, draw = tmp_path / "w.pth", random.Random(3)
-    content = {"model": {"a.weight": torch.arange(6.0).reshape(2, 3), "b": torch.ones(2)}, "iteration": 4, "note": "text"}
+    content = {
+        "model": {"a.weight": torch.arange(6.0).reshape(2, 3), "b": torch.ones(2)},
+        "iteration": 4,
+        "note": "text",
+    }
     torch.save(content, path, _use_new_zipfile_serialization=zipped)
     whole, errors = path.read_bytes(), 0
     for _ in range(150):
@@ -137,5 +149,7 @@ def test_bytes_changed_anywhere_are_an_error_or_change_no_number_that_has_a_chec
         except UserError:
             errors += 1
             continue
-        assert not zipped or (found.keys() == {"a.weight", "b"} and torch.equal(found["a.weight"], content["model"]["a.weight"]))
+        assert not zipped or (
+            found.keys() == {"a.weight", "b"} and torch.equal(found["a.weight"], content["model"]["a.weight"])
+        )
     assert errors > 20

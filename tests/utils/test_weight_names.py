@@ -6,7 +6,7 @@ import pytest
 import torch
 import torchvision
 
-from maskrcnn_benchmark.utils.checkpoint import holds_detector, holds_relation, holds_backbone_only, load_weights
+from maskrcnn_benchmark.utils.checkpoint import holds_backbone_only, holds_detector, holds_relation, load_weights
 from maskrcnn_benchmark.utils.weight_names import plain_names, summarise, target_name
 
 from .named_module import NamedModule
@@ -20,7 +20,10 @@ def published_backbone(shared):
 
 def torchvision_shapes(name):
     with torch.device("meta"):
-        return {key: tuple(value.shape) for key, value in torchvision.models.get_model(name, weights=None).state_dict().items()}
+        return {
+            key: tuple(value.shape)
+            for key, value in torchvision.models.get_model(name, weights=None).state_dict().items()
+        }
 
 
 def test_torchvision_s_resnext_fills_the_published_backbone_entry_by_entry(published_backbone):
@@ -38,7 +41,10 @@ def test_torchvision_s_vgg_fills_the_convolutions():
 
 
 def detectron_blobs(blocks=(3, 4, 23, 3)):
-    """Blob names and what they are, as Detectron's ResNet builder names them, from (blob, published) pairs written out by loops."""
+    """
+    Blob names and what they are, as Detectron's ResNet builder names them, from (blob, published) pairs written out by
+    loops.
+    """
     yield "conv1_w", "stem.conv1.weight"
     yield "res_conv1_bn_s", "stem.bn1.weight"
     yield "res_conv1_bn_b", "stem.bn1.bias"
@@ -61,7 +67,9 @@ def test_detectron_s_blobs_fill_all_but_the_running_statistics(published_backbon
 
 
 def test_detectron_s_norms_leave_mean_0_and_variance_1():
-    model = NamedModule({f"backbone.body.stem.bn1.{kind}": (2,) for kind in ("weight", "bias", "running_mean", "running_var")})
+    model = NamedModule(
+        {f"backbone.body.stem.bn1.{kind}": (2,) for kind in ("weight", "bias", "running_mean", "running_var")}
+    )
     model.get_buffer("backbone.body.stem.bn1.running_var").fill_(1)
     others = {"fc1000_w": torch.ones(2), "res2_0_branch2a_b": torch.ones(2)}
     report = load_weights(model, {"res_conv1_bn_s": torch.tensor([3.0, 4.0]), **others})
@@ -104,7 +112,11 @@ TARGETS = {"backbone.body.stem.conv1.weight", "backbone.body.layer1.0.conv1.weig
     ],
 )
 def test_names_tell_a_backbone_from_a_detector_and_a_relation_model(names, backbone, detector, relation):
-    assert (holds_backbone_only(names, TARGETS), holds_detector(names), holds_relation(names)) == (backbone, detector, relation)
+    assert (holds_backbone_only(names, TARGETS), holds_detector(names), holds_relation(names)) == (
+        backbone,
+        detector,
+        relation,
+    )
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,9 @@ def test_every_kind_of_file_fills_the_model(tmp_path, prefix, wrapper, suffix):
 def test_the_report_counts_and_names_what_went_where(caplog):
     caplog.set_level("INFO")
     model = NamedModule({"a.weight": (2,), "b.weight": (2,), "c.weight": (2,)})
-    report = load_weights(model, {"a.weight": torch.ones(2), "old.weight": torch.ones(2), "c.weight": torch.ones(5)}, ignore=["c"])
+    report = load_weights(
+        model, {"a.weight": torch.ones(2), "old.weight": torch.ones(2), "c.weight": torch.ones(5)}, ignore=["c"]
+    )
     assert (report.loaded, report.initial) == (["a.weight"], ["b.weight", "c.weight"])
     assert (report.unused, report.misshapen) == (["old.weight"], ["c.weight"])
     said = caplog.text
@@ -58,7 +60,10 @@ def test_the_report_counts_and_names_what_went_where(caplog):
 
 def test_another_shape_is_an_error_that_lists_every_one():
     model = NamedModule({"a.weight": (2, 3), "b.weight": (2,), "c.weight": (4,)})
-    with pytest.raises(UserError, match=r"2 entries.*a\.weight is \(3, 3\) in the file, \(2, 3\) in the model; b\.weight.*IGNORE_WEIGHTS"):
+    with pytest.raises(
+        UserError,
+        match=r"2 entries.*a\.weight is \(3, 3\) in the file, \(2, 3\) in the model; b\.weight.*IGNORE_WEIGHTS",
+    ):
         load_weights(model, {"a.weight": torch.ones(3, 3), "b.weight": torch.ones(1), "c.weight": torch.ones(4)})
     assert_holds(model, {"c.weight": torch.zeros(4)})
 
@@ -96,8 +101,10 @@ def test_values_take_the_model_s_precision_and_arrays_are_tensors_too():
 
 DETECTOR = {BOX + "fc6.weight": (4, 8), BOX + "fc7.bias": (4,), "rpn.head.conv.weight": (2,)}
 RELATION = {
-    **DETECTOR, ENTITY + "fc6.weight": (4, 8), ENTITY + "fc7.bias": (4,), UNION + "fc6.weight": (4, 8), UNION + "fc7.bias": (4,),
-    UNION + "pooler.reduce_channel.0.weight": (3,), "roi_heads.relation.union_feature_extractor.rect_conv.0.weight": (3,),
+    **DETECTOR, ENTITY + "fc6.weight": (4, 8), ENTITY + "fc7.bias": (4,), UNION + "fc6.weight": (4, 8),
+    UNION + "fc7.bias": (4,),
+    UNION + "pooler.reduce_channel.0.weight": (3,),
+    "roi_heads.relation.union_feature_extractor.rect_conv.0.weight": (3,),
 }  # fmt: skip
 
 
@@ -105,8 +112,12 @@ def test_a_detector_fills_both_relation_extractors():
     model, weights = NamedModule(RELATION), filled(DETECTOR)
     report = load_weights(model, weights)
     for prefix in (BOX, ENTITY, UNION):
-        assert_holds(model, {prefix + "fc6.weight": weights[BOX + "fc6.weight"], prefix + "fc7.bias": weights[BOX + "fc7.bias"]})
-    assert sorted(report.copied) == sorted([ENTITY + "fc6.weight", ENTITY + "fc7.bias", UNION + "fc6.weight", UNION + "fc7.bias"])
+        assert_holds(
+            model, {prefix + "fc6.weight": weights[BOX + "fc6.weight"], prefix + "fc7.bias": weights[BOX + "fc7.bias"]}
+        )
+    assert sorted(report.copied) == sorted(
+        [ENTITY + "fc6.weight", ENTITY + "fc7.bias", UNION + "fc6.weight", UNION + "fc7.bias"]
+    )
     assert sorted(report.initial) == sorted(RELATION.keys() - set(report.loaded))
     assert len(report.initial) == 2  # channel reduction and masks have no source in a detector
 
@@ -122,13 +133,18 @@ def test_a_file_with_one_extractor_of_its_own_gets_the_other_copied():
     given = filled(DETECTOR | {ENTITY + "fc6.weight": (4, 8)})
     model = NamedModule(RELATION)
     load_weights(model, given)
-    assert_holds(model, {ENTITY + "fc6.weight": given[ENTITY + "fc6.weight"], UNION + "fc6.weight": given[BOX + "fc6.weight"]})
+    assert_holds(
+        model, {ENTITY + "fc6.weight": given[ENTITY + "fc6.weight"], UNION + "fc6.weight": given[BOX + "fc6.weight"]}
+    )
 
 
 def test_a_detector_with_attributes_fills_the_attribute_extractors():
     source = "roi_heads.attribute.feature_extractor.fc6.weight"
     relation = "roi_heads.relation."
-    targets = [f"{relation}att_feature_extractor.fc6.weight", f"{relation}union_feature_extractor.att_feature_extractor.fc6.weight"]
+    targets = [
+        f"{relation}att_feature_extractor.fc6.weight",
+        f"{relation}union_feature_extractor.att_feature_extractor.fc6.weight",
+    ]
     model = NamedModule(dict.fromkeys([source, *targets], (2,)))
     report = load_weights(model, {"module." + source: torch.tensor([1.0, 2.0])})
     assert report.copied == targets

@@ -36,7 +36,10 @@ def test_a_label_may_stick_out_of_the_picture(left, top):
 
 def test_names_of_one_length_differ_on_pictures():
     image = np.full((80, 80, 3), 90, np.uint8)
-    one, other = (draw_boxes(image, SceneGraph((80, 80), [SceneObject((9.0, 30.0, 60.0, 70.0), name)])) for name in ("\u676f", "\u684c"))
+    one, other = (
+        draw_boxes(image, SceneGraph((80, 80), [SceneObject((9.0, 30.0, 60.0, 70.0), name)]))
+        for name in ("\u676f", "\u684c")
+    )
     assert (one != other).any()
 
 

@@ -31,7 +31,11 @@ def scene() -> SceneGraph:
         SceneObject((100.0, 50.0, 130.0, 125.0), "person"),
         SceneObject((30.0, 28.0, 50.0, 42.0), 'straw "hat"'),
     ]
-    relations = [SceneRelation(0, 1, "sitting on", 0.9), SceneRelation(0, 3, "wearing", 0.7), SceneRelation(0, 1, "on", 0.2)]
+    relations = [
+        SceneRelation(0, 1, "sitting on", 0.9),
+        SceneRelation(0, 3, "wearing", 0.7),
+        SceneRelation(0, 1, "on", 0.2),
+    ]
     return SceneGraph((160, 150), objects, relations)
 
 
@@ -97,7 +101,11 @@ def test_side_by_side_grows_with_its_rows_and_ticks_the_marked():
 
 def test_agreement_asks_for_labels_and_overlap():
     graph = scene()
-    shifted = [SceneObject((22.0, 42.0, 62.0, 122.0), "person"), SceneObject((60.0, 100.0, 150.0, 140.0), "bench"), graph.objects[3]]
+    shifted = [
+        SceneObject((22.0, 42.0, 62.0, 122.0), "person"),
+        SceneObject((60.0, 100.0, 150.0, 140.0), "bench"),
+        graph.objects[3],
+    ]
     annotated = SceneGraph(graph.size, shifted, [SceneRelation(0, 1, "sitting on"), SceneRelation(0, 2, "wearing")])
     assert agreement(graph, annotated) == [False, True, False]
     assert agreement(graph, graph) == [True, True, True]

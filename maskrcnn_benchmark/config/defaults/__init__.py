@@ -1,4 +1,6 @@
-"""Every configuration key with its default value and its meaning: one module a part of the tree, one block a predictor."""
+"""
+Every configuration key with its default value and its meaning: one module a part of the tree, one block a predictor.
+"""
 
 from maskrcnn_benchmark.config.defaults.data import DATALOADER, DATASETS, INPUT
 from maskrcnn_benchmark.config.defaults.detector import add_detector_keys
@@ -24,7 +26,8 @@ _C.OUTPUT_DIR = "."
 _C.SEED = 19991001
 # Precision of training and evaluation: float32, or float16 and bfloat16 through torch.amp.
 _C.DTYPE = "float32"
-# Folder with GloVe word vectors, glove.6B.<width>d.txt, .zip or .pt; or packaged: the 50-wide table of the [demo] extra.
+# Folder with GloVe word vectors, glove.6B.<width>d.txt, .zip or .pt; or packaged: the 50-wide table of the [demo]
+# extra.
 _C.GLOVE_DIR = "."
 # With TEST.CUSTUM_EVAL, where custom_prediction.json and custom_data_info.json go.
 _C.DETECTED_SGG_DIR = "."

@@ -117,4 +117,9 @@ ROI_ATTRIBUTE_HEAD.POS_WEIGHT = 5.0
 
 def add_detector_keys(model: Config) -> None:
     """Hangs the sections of this module under MODEL."""
-    model.RPN, model.ROI_HEADS, model.ROI_BOX_HEAD, model.ROI_ATTRIBUTE_HEAD = RPN, ROI_HEADS, ROI_BOX_HEAD, ROI_ATTRIBUTE_HEAD
+    model.RPN, model.ROI_HEADS, model.ROI_BOX_HEAD, model.ROI_ATTRIBUTE_HEAD = (
+        RPN,
+        ROI_HEADS,
+        ROI_BOX_HEAD,
+        ROI_ATTRIBUTE_HEAD,
+    )

@@ -15,7 +15,8 @@ MODEL.RELATION_ON = False
 MODEL.ATTRIBUTE_ON = False
 # Box regression shared by all classes (two rows of numbers, background and object) instead of one for each.
 MODEL.CLS_AGNOSTIC_BBOX_REG = False
-# Published without effect: mirrored relation training. Accepted with a warning; INPUT.HORIZONTAL_FLIP_PROB_TRAIN mirrors.
+# Published without effect: mirrored relation training. Accepted with a warning; INPUT.HORIZONTAL_FLIP_PROB_TRAIN
+# mirrors.
 MODEL.FLIP_AUG = False
 # Weights to start from: a file, or a catalog:// name of config/paths_catalog.py. '' means none.
 MODEL.WEIGHT = ""
@@ -23,10 +24,11 @@ MODEL.WEIGHT = ""
 MODEL.PRETRAINED_DETECTOR_CKPT = ""
 # Names of entries in a weight file whose shape may differ: they are left out, with a note.
 MODEL.IGNORE_WEIGHTS = ()
-# Relation training leaves backbone, RPN and box head as they are. False trains backbone and FPN along, above BACKBONE.FREEZE_CONV_BODY_AT.
+# Relation training leaves backbone, RPN and box head as they are. False trains backbone and FPN along, above
+# BACKBONE.FREEZE_CONV_BODY_AT.
 MODEL.FREEZE_DETECTOR = True
-# Class weights of loss_rel by the effective number of examples of each predicate: NONE; CLASS_BALANCED; PENET, in which the most frequent
-# predicates lose theirs in the course of the training.
+# Class weights of loss_rel by the effective number of examples of each predicate: NONE; CLASS_BALANCED; PENET, in which
+# the most frequent predicates lose theirs in the course of the training.
 MODEL.USE_REWEIGHT = "NONE"
 # beta of a predicate's weight (1 - beta) / (1 - beta^n), n its examples.
 MODEL.REWEIGHT_BETA = 0.99999
@@ -39,7 +41,7 @@ MODEL.REWEIGHT_FLOOR = 0.2
 # Compile backbone and relation predictor by torch.compile.
 MODEL.COMPILE = False
 
-# ---- Backbone ------------------------------------------------------------------------------------------------------------------------
+# ---- Backbone --------------------------------------------------------------------------------------------------------
 MODEL.BACKBONE = Config()
 # R-50-FPN, R-101-FPN, R-50-C4, VGG-16, ... as registered in modeling/backbone; timm/<name>-FPN is any backbone of timm.
 MODEL.BACKBONE.CONV_BODY = "R-50-C4"

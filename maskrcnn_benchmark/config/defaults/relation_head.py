@@ -3,13 +3,13 @@
 from maskrcnn_benchmark.config.node import Config
 
 ROI_RELATION_HEAD = HEAD = Config()
-# ---- Task: both True is PredCls, only the first SGCls, neither SGDet ----------------------------------------------------------------
+# ---- Task: both True is PredCls, only the first SGCls, neither SGDet -------------------------------------------------
 # Annotated boxes are given.
 HEAD.USE_GT_BOX = True
 # Annotated object labels are given.
 HEAD.USE_GT_OBJECT_LABEL = False
 
-# ---- Sampling of pairs in training --------------------------------------------------------------------------------------------------
+# ---- Sampling of pairs in training -----------------------------------------------------------------------------------
 # Pairs an image.
 HEAD.BATCH_SIZE_PER_IMAGE = 64
 # Largest share of annotated pairs among them.
@@ -21,7 +21,7 @@ HEAD.REQUIRE_BOX_OVERLAP = True
 # The annotated boxes join the proposals of training.
 HEAD.ADD_GTBOX_TO_PROPOSAL_IN_TRAIN = False
 
-# ---- Features -----------------------------------------------------------------------------------------------------------------------
+# ---- Features --------------------------------------------------------------------------------------------------------
 # From the boxes of a pair to union features.
 HEAD.FEATURE_EXTRACTOR = "RelationFeatureExtractor"
 # Union boxes are pooled from all levels of the pyramid, side by side, and reduced; False: from the level of their size.
@@ -31,14 +31,16 @@ HEAD.CONTEXT_POOLING_DIM = 4096
 # The head's feature extractors stay as loaded; they must come from a relation model.
 HEAD.FREEZE_FEATURE_EXTRACTORS = False
 
-# ---- Classes and losses -------------------------------------------------------------------------------------------------------------
+# ---- Classes and losses ----------------------------------------------------------------------------------------------
 # Predicates, background included; must agree with the data set.
 HEAD.NUM_CLASSES = 51
-# Which predictor: PrototypeEmbeddingNetwork, MotifPredictor, IMPPredictor, TransformerPredictor, VCTreePredictor, CausalAnalysisPredictor.
+# Which predictor: PrototypeEmbeddingNetwork, MotifPredictor, IMPPredictor, TransformerPredictor, VCTreePredictor,
+# CausalAnalysisPredictor.
 HEAD.PREDICTOR = "MotifPredictor"
 # Targets of both cross-entropies smoothed by 0.01.
 HEAD.LABEL_SMOOTHING_LOSS = False
-# Published without effect: share of each of VG150's predicates among training relations. Accepted; MODEL.USE_REWEIGHT counts for itself.
+# Published without effect: share of each of VG150's predicates among training relations. Accepted; MODEL.USE_REWEIGHT
+# counts for itself.
 HEAD.REL_PROP = (
     0.01858, 0.00057, 0.00051, 0.00109, 0.0015, 0.00489, 0.00432, 0.02913, 0.00245, 0.00121,
     0.00404, 0.0011, 0.00132, 0.00172, 5.0e-05, 0.00242, 0.0005, 0.00048, 0.00208, 0.15608,
@@ -47,7 +49,7 @@ HEAD.REL_PROP = (
     0.00647, 0.00084, 0.01077, 0.00132, 0.00069, 0.00376, 0.00214, 0.11424, 0.01205, 0.02958,
 )  # fmt: skip
 
-# ---- Shared by several predictors ---------------------------------------------------------------------------------------------------
+# ---- Shared by several predictors ------------------------------------------------------------------------------------
 # Width of word vectors of object classes in the baselines.
 HEAD.EMBED_DIM = 200
 # Width of the context; in PE-Net that of the label refinement.
@@ -63,15 +65,16 @@ HEAD.PREDICT_USE_VISION = True
 # Motif, Transformer: the frequency bias takes part.
 HEAD.PREDICT_USE_BIAS = True
 
-# ---- PrototypeEmbeddingNetwork: PE-Net, and SPLN where prototype files are named ----------------------------------------------------
+# ---- PrototypeEmbeddingNetwork: PE-Net, and SPLN where prototype files are named -------------------------------------
 # Width of its word vectors.
 HEAD.PENET_EMBED_DIM = 300
-# Width of entity and pair representations; prototypes have twice that, which in SPLN must be the width of union features.
+# Width of entity and pair representations; prototypes have twice that, which in SPLN must be the width of union
+# features.
 HEAD.PENET_MLP_DIM = 2048
 # Dropout inside.
 HEAD.PENET_DROPOUT = 0.2
 
-# ---- PrototypeEmbeddingNetwork: SPLN's visual term ----------------------------------------------------------------------------------
+# ---- PrototypeEmbeddingNetwork: SPLN's visual term -------------------------------------------------------------------
 # File of visual prototypes, a row per predicate. '' leaves the term out.
 HEAD.VIS_PRO_PATH = ""
 # Width of the visual prototypes.
@@ -83,7 +86,7 @@ HEAD.VIS_VAE_LATENT_DIM = 1024
 # Instead of training, write the mean union feature of each predicate to VIS_PRO_PATH.
 HEAD.STORE_UNION = False
 
-# ---- PrototypeEmbeddingNetwork: SPLN's conceptual term ------------------------------------------------------------------------------
+# ---- PrototypeEmbeddingNetwork: SPLN's conceptual term ---------------------------------------------------------------
 # Which file of conceptual prototypes is read: LLAMA, CLIP, or NONE to leave the term out.
 HEAD.CON_PRO_TYPE = "NONE"
 # File read under LLAMA.
@@ -97,15 +100,16 @@ HEAD.CON_VAE_INPUT_DIM = 4096
 # Width of that VAE's latent variable.
 HEAD.CON_VAE_LATENT_DIM = 1024
 
-# ---- PrototypeEmbeddingNetwork: SPLN's VAEs and gates -------------------------------------------------------------------------------
+# ---- PrototypeEmbeddingNetwork: SPLN's VAEs and gates ----------------------------------------------------------------
 # Factor of vis_vae_loss and con_vae_loss; 1 as released.
 HEAD.VAE_WEIGHT = 1.0
 # The VAEs draw noise in evaluation, too, so that figures change from run to run: as released, to compare.
 HEAD.VAE_NOISE_AT_TEST = False
-# The gates of the fusion are trained; False leaves them at their random start, as released code does on a GPU, to compare.
+# The gates of the fusion are trained; False leaves them at their random start, as released code does on a GPU, to
+# compare.
 HEAD.TRAIN_GATES = True
 
-# ---- TransformerPredictor -----------------------------------------------------------------------------------------------------------
+# ---- TransformerPredictor --------------------------------------------------------------------------------------------
 HEAD.TRANSFORMER = Config()
 # Dropout of attention and feed-forward layers.
 HEAD.TRANSFORMER.DROPOUT_RATE = 0.1
@@ -122,7 +126,7 @@ HEAD.TRANSFORMER.KEY_DIM = 64
 # Width of a head's values.
 HEAD.TRANSFORMER.VAL_DIM = 64
 
-# ---- CausalAnalysisPredictor --------------------------------------------------------------------------------------------------------
+# ---- CausalAnalysisPredictor -----------------------------------------------------------------------------------------
 HEAD.CAUSAL = Config()
 # Context encoder: motifs, vctree or vtranse.
 HEAD.CAUSAL.CONTEXT_LAYER = "motifs"

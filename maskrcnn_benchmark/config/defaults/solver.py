@@ -11,7 +11,8 @@ SOLVER.ACCUMULATE = 1
 SOLVER.MAX_ITER = 40000
 # Learning rate of one image an update; see the next key.
 SOLVER.BASE_LR = 0.002
-# Multiply learning rates by the images of an update (IMS_PER_BATCH, times ACCUMULATE), as the published tools do in silence.
+# Multiply learning rates by the images of an update (IMS_PER_BATCH, times ACCUMULATE), as the published tools do in
+# silence.
 SOLVER.SCALE_LR_BY_BATCH = True
 # Factor on the learning rate of parameters with "bias" in their name.
 SOLVER.BIAS_LR_FACTOR = 2
@@ -42,7 +43,7 @@ SOLVER.VAL_PERIOD = 2500
 # A resumed run takes milestones and factors from the present config, not from the checkpoint.
 SOLVER.UPDATE_SCHEDULE_DURING_LOAD = False
 
-# ---- Learning rate over time --------------------------------------------------------------------------------------------------------
+# ---- Learning rate over time -----------------------------------------------------------------------------------------
 # Iterations of warm-up.
 SOLVER.WARMUP_ITERS = 500
 # Factor at the start of warm-up.
@@ -80,9 +81,11 @@ TEST.EXPECTED_RESULTS = ()
 TEST.EXPECTED_RESULTS_SIGMA_TOL = 4
 # Write the detections beside the metrics, for DATASETS.PROPOSALS.
 TEST.SAVE_PROPOSALS = False
-# Write each image's relation predictions under inference/<data set>/predictions, for tools/evaluate.py and tools/report.py.
+# Write each image's relation predictions under inference/<data set>/predictions, for tools/evaluate.py and
+# tools/report.py.
 TEST.SAVE_PREDICTIONS = False
-# Published switch to read predictions of an earlier evaluation. Accepted, without effect: tools/evaluate.py evaluates saved ones.
+# Published switch to read predictions of an earlier evaluation. Accepted, without effect: tools/evaluate.py evaluates
+# saved ones.
 TEST.ALLOW_LOAD_FROM_CACHE = True
 # relation_test_net.py predicts the images in CUSTUM_PATH instead of a data set (docs/predict.md).
 TEST.CUSTUM_EVAL = False

@@ -33,11 +33,21 @@ def check_annotations(report: Report, source: AnnotationSource, *, prefix: str =
     for finding in source.findings:
         report.findings.append(replace(finding, what=prefix + finding.what))
     add(NOTE, "images without a box, in no split", annotations.box_counts == 0, name)
-    add(NOTE, "images without a relation, used for the detector only", (annotations.box_counts > 0) & (annotations.rel_counts == 0), name)
+    add(
+        NOTE,
+        "images without a relation, used for the detector only",
+        (annotations.box_counts > 0) & (annotations.rel_counts == 0),
+        name,
+    )
     add(WARNING, "boxes that reach beyond their image and are clipped", beyond, box)
     add(WARNING, "boxes of no width or height", flat, box)
     add(WARNING, "boxes that are empty once clipped, left out in training", empty & ~flat, box)
-    add(NOTE, "repeated boxes, of the same class in the same image", _repeated(image_of_box, *annotations.boxes.T, annotations.labels), box)
+    add(
+        NOTE,
+        "repeated boxes, of the same class in the same image",
+        _repeated(image_of_box, *annotations.boxes.T, annotations.labels),
+        box,
+    )
 
     relations = annotations.relations.astype(np.int64)
 
@@ -46,7 +56,12 @@ def check_annotations(report: Report, source: AnnotationSource, *, prefix: str =
         return f"{name(image_of_rel[row])} ({subject}, {source.predicates[predicate]}, {object_})"
 
     add(NOTE, "relations of a box with itself, which no model predicts", relations[:, 0] == relations[:, 1], relation)
-    add(NOTE, "further relations of an ordered pair, of which training keeps one", _repeated(image_of_rel, *relations[:, :2].T), relation)
+    add(
+        NOTE,
+        "further relations of an ordered pair, of which training keeps one",
+        _repeated(image_of_rel, *relations[:, :2].T),
+        relation,
+    )
 
 
 def _empty(boxes: np.ndarray) -> np.ndarray:

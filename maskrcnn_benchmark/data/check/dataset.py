@@ -23,7 +23,8 @@ def check_dataset(target: str, *, thorough: bool = False) -> Report:
     Looks a data set over.
 
     Args:
-        target: a folder (`datasets/vg`), a data set's name (`scenes`, `GQA_200`) or that of one of its splits (`GQA_200_test`).
+        target: a folder (`datasets/vg`), a data set's name (`scenes`, `GQA_200`) or that of one of its splits
+            (`GQA_200_test`).
         thorough: decode every image, which finds damage inside them; otherwise headers and ends of files are looked at.
     Raises:
         UserError: there is no such data set.
@@ -32,7 +33,9 @@ def check_dataset(target: str, *, thorough: bool = False) -> Report:
     report = Report(next(iter(entries.values())).name.rpartition("_")[0])
     sources: dict[Path, AnnotationSource] = {}
     for split, entry in entries.items():
-        report.files |= {f"{what} ({split})" if what == "annotations" else what: str(path) for what, path in entry.files.items()}
+        report.files |= {
+            f"{what} ({split})" if what == "annotations" else what: str(path) for what, path in entry.files.items()
+        }
         source = _read(entry, sources, report)
         if source is not None:
             _summarise(report, split, entry, source)
@@ -62,7 +65,9 @@ def _entries(target: str) -> dict[str, DatasetEntry]:
 
 
 def _read(entry: DatasetEntry, sources: dict[Path, AnnotationSource], report: Report) -> AnnotationSource | None:
-    """The annotations of a split, read once where splits share a file; None, with a finding, where that is impossible."""
+    """
+    The annotations of a split, read once where splits share a file; None, with a finding, where that is impossible.
+    """
     file = entry.files["annotations"]
     if file in sources:
         return sources[file]
@@ -108,7 +113,9 @@ def _check_vocabularies(report: Report, sources: list[AnnotationSource]) -> None
     for kind, names in (("object_counts", report.objects), ("predicate_counts", report.predicates)):
         what = "classes" if kind == "object_counts" else "predicates"
         trained = getattr(report.splits["train"], kind)
-        report.add(WARNING, f"{what} without a training example", [names[i] for i in range(1, len(names)) if trained[i] == 0])
+        report.add(
+            WARNING, f"{what} without a training example", [names[i] for i in range(1, len(names)) if trained[i] == 0]
+        )
         for split, summary in report.splits.items():
             unseen = [names[i] for i in range(1, len(names)) if trained[i] == 0 and getattr(summary, kind)[i] > 0]
             report.add(WARNING, f"{what} of split '{split}' that training never shows", unseen)

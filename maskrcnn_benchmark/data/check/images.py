@@ -25,7 +25,9 @@ def check_images(report: Report, sources: list[AnnotationSource], folder: Path, 
     if not folder.is_dir():
         report.add(ERROR, f"there is no folder of images {folder}; nothing was compared with them")
         return
-    sizes = {source.file_name(i): tuple(source.sizes[i].tolist()) for source in sources for i in range(len(source.image_ids))}
+    sizes = {
+        source.file_name(i): tuple(source.sizes[i].tolist()) for source in sources for i in range(len(source.image_ids))
+    }
     present = set(_files(folder))
     report.add(ERROR, "images whose file is missing", sorted(sizes.keys() - present))
     extra = [name for name in sorted(present - sizes.keys()) if not Path(name).name.startswith(".")]
@@ -39,12 +41,19 @@ def check_images(report: Report, sources: list[AnnotationSource], folder: Path, 
     headers = {name: found[name] for name in names if isinstance(found[name], ImageHeader)}
     turned = [name for name, header in headers.items() if header.orientation != 1]
     stored = [name for name in turned if headers[name].size != sizes[name] == headers[name].stored]
-    report.add(NOTE, "images that their EXIF orientation turns or mirrors; they are read upright", sorted(set(turned) - set(stored)))
+    report.add(
+        NOTE,
+        "images that their EXIF orientation turns or mirrors; they are read upright",
+        sorted(set(turned) - set(stored)),
+    )
     report.add(WARNING, "images with an EXIF orientation that are annotated as stored, and are read so", stored)
     several = [name for name, header in headers.items() if header.frames > 1]
     report.add(NOTE, "images of several frames, of which the first is read", several)
     differing = [name for name, header in headers.items() if header.size != sizes[name] and name not in set(stored)]
-    lines = [f"{name} is {'x'.join(map(str, headers[name].size))}, annotated {'x'.join(map(str, sizes[name]))}" for name in differing]
+    lines = [
+        f"{name} is {'x'.join(map(str, headers[name].size))}, annotated {'x'.join(map(str, sizes[name]))}"
+        for name in differing
+    ]
     report.add(ERROR, "images of another size than annotated", lines)
 
 
@@ -69,7 +78,10 @@ def _outcome(path: Path, thorough: bool) -> ImageHeader | str:
 
 
 def _cut_short(path: Path) -> bool:
-    """Whether a file begins as a JPEG whose picture has no end; what a phone puts behind the end (a film, another picture) is no damage."""
+    """
+    Whether a file begins as a JPEG whose picture has no end; what a phone puts behind the end (a film, another picture)
+    is no damage.
+    """
     with open(path, "rb") as file:
         if file.read(2) != _JPEG_START:
             return False
@@ -82,7 +94,9 @@ def _cut_short(path: Path) -> bool:
 
 
 def _first_scan(data: bytes) -> int:
-    """Where a JPEG's first scan begins, found by walking over its segments: previews inside them have ends of their own."""
+    """
+    Where a JPEG's first scan begins, found by walking over its segments: previews inside them have ends of their own.
+    """
     place = 2
     while place + 4 <= len(data) and data[place] == 0xFF and data[place + 1] != _JPEG_SCAN:
         place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")

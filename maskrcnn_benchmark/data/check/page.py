@@ -24,12 +24,14 @@ table { border-collapse: collapse; margin: .5rem 0 1.5rem; }
 th, td { text-align: left; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid #d8dee4; vertical-align: top; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 .error { color: #a40e26; font-weight: 600; } .warning { color: #7d4e00; font-weight: 600; } .note { color: #57606a; }
-svg { max-width: 100%; height: auto; } code, .examples { overflow-wrap: anywhere; } .examples { color: #57606a; font-size: .9rem; }
+svg { max-width: 100%; height: auto; } code, .examples { overflow-wrap: anywhere; } .examples { color: #57606a;
+font-size: .9rem; }
 </style>
 </head>
 <body>
 <h1>{{ report.name }}</h1>
-<p>{{ [report.objects | length - 1, 0] | max }} object classes, {{ [report.predicates | length - 1, 0] | max }} predicates.
+<p>{{ [report.objects | length - 1, 0] | max }} object classes, {{ [report.predicates | length - 1, 0] | max }}
+predicates.
 {{ "No errors." if not report.errors else "Errors: %d." % report.errors }}</p>
 <h2>Splits</h2>
 <p>Images with a box; relation work uses those with a relation.</p>
@@ -38,8 +40,10 @@ svg { max-width: 100%; height: auto; } code, .examples { overflow-wrap: anywhere
 <th class="number">relations</th><th class="number">boxes an image</th><th class="number">relations an image</th></tr>
 {% for name, split in report.splits.items() %}
 <tr><td>{{ name }}</td><td class="number">{{ "{:,}".format(split.images) }}</td>
-<td class="number">{{ "{:,}".format(split.images_with_relations) }}</td><td class="number">{{ "{:,}".format(split.boxes) }}</td>
-<td class="number">{{ "{:,}".format(split.relations) }}</td><td class="number">{{ "%.1f" | format(split.boxes / split.images) }}</td>
+<td class="number">{{ "{:,}".format(split.images_with_relations) }}</td>
+<td class="number">{{ "{:,}".format(split.boxes) }}</td>
+<td class="number">{{ "{:,}".format(split.relations) }}</td>
+<td class="number">{{ "%.1f" | format(split.boxes / split.images) }}</td>
 <td class="number">{{ "%.1f" | format(split.relations / split.images) }}</td></tr>
 {% endfor %}
 </table>
@@ -62,12 +66,14 @@ svg { max-width: 100%; height: auto; } code, .examples { overflow-wrap: anywhere
 {% if groups %}
 <p>Thirds by rank of training frequency:</p>
 <table>
-{% for group, names in groups.items() %}<tr><th>{{ group }} ({{ names | length }})</th><td>{{ names | join(", ") }}</td></tr>{% endfor %}
+{% for group, names in groups.items() %}<tr><th>{{ group }} ({{ names | length }})</th>
+<td>{{ names | join(", ") }}</td></tr>{% endfor %}
 </table>
 {% endif %}
 {% endfor %}
 <h2>Files</h2>
-<table>{% for what, path in report.files.items() %}<tr><th>{{ what }}</th><td><code>{{ path }}</code></td></tr>{% endfor %}</table>
+<table>{% for what, path in report.files.items() %}<tr><th>{{ what }}</th><td><code>{{ path }}</code></td>
+</tr>{% endfor %}</table>
 </body>
 </html>
 """
@@ -77,7 +83,9 @@ def write_page(report: Report, path: str | Path) -> None:
     """Writes the page: one file that needs nothing beside it."""
     charts = []
     if report.splits:
-        charts.append(("Predicates", _histogram(report, "predicate_counts", report.predicates), report.predicate_groups()))
+        charts.append(
+            ("Predicates", _histogram(report, "predicate_counts", report.predicates), report.predicate_groups())
+        )
         charts.append(("Object classes", _histogram(report, "object_counts", report.objects), {}))
     page = Environment(autoescape=True).from_string(_PAGE).render(report=report, charts=charts)
     write_text(path, page)
@@ -96,7 +104,14 @@ def _counts_figure(report: Report, kind: str, names: tuple[str, ...]) -> Figure:
     axes = figure.subplots()
     for split, summary in report.splits.items():
         counts = getattr(summary, kind)[order]
-        axes.plot(np.arange(len(order)), np.where(counts > 0, counts, np.nan), marker="o", markersize=3, linewidth=0.8, label=split)
+        axes.plot(
+            np.arange(len(order)),
+            np.where(counts > 0, counts, np.nan),
+            marker="o",
+            markersize=3,
+            linewidth=0.8,
+            label=split,
+        )
     axes.set_yscale("log")
     axes.set_ylabel("examples (log scale)")
     axes.set_xticks(np.arange(len(order)), [names[i] for i in order], rotation=90, fontsize=6, **NAMES)

@@ -42,7 +42,9 @@ class Report:
         if examples is None:
             self.findings.append(Finding(level, what, 1 if count is None else count))
         elif examples:
-            self.findings.append(Finding(level, what, len(examples) if count is None else count, tuple(examples[:EXAMPLES])))
+            self.findings.append(
+                Finding(level, what, len(examples) if count is None else count, tuple(examples[:EXAMPLES]))
+            )
 
     @property
     def errors(self) -> int:
@@ -50,7 +52,9 @@ class Report:
         return sum(finding.level == ERROR for finding in self.findings)
 
     def predicate_groups(self) -> dict[str, list[str]]:
-        """Head, body and tail: thirds of the predicates by their rank in training frequency, the most frequent first."""
+        """
+        Head, body and tail: thirds of the predicates by their rank in training frequency, the most frequent first.
+        """
         if "train" not in self.splits:
             return {}
         order = np.argsort(-self.splits["train"].predicate_counts[1:], kind="stable") + 1

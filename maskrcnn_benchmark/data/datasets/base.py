@@ -32,12 +32,12 @@ class SceneGraphDataset(Dataset):
     One split of a data set. `dataset[i]`, or `dataset[epoch, i]` in training, is (image, target, i):
 
     - image: (3, h, w) uint8 RGB, resized by the transform.
-    - target: BoxList in the frame of that image with `labels` (n,), `relation_tuple` (r, 3) subject row, object row, predicate,
-      `image_id` and `epoch` (int), and `attributes` (n, A) zero-padded where the data set has any.
+    - target: BoxList in the frame of that image with `labels` (n,), `relation_tuple` (r, 3) subject row, object row,
+      predicate, `image_id` and `epoch` (int), and `attributes` (n, A) zero-padded where the data set has any.
 
-    Training draws (sizes, mirroring, which of several relations of a pair) depend on (seed, epoch, image id) alone. Evaluation keeps
-    every box and relation; training leaves out boxes that clipping to the image empties, with their relations, and of the relations of
-    one ordered pair it keeps one, drawn anew each epoch.
+    Training draws (sizes, mirroring, which of several relations of a pair) depend on (seed, epoch, image id) alone.
+    Evaluation keeps every box and relation; training leaves out boxes that clipping to the image empties, with their
+    relations, and of the relations of one ordered pair it keeps one, drawn anew each epoch.
 
     Args:
         source: what the files say.
@@ -49,8 +49,9 @@ class SceneGraphDataset(Dataset):
         require_overlap: training leaves out relations whose boxes do not overlap, and images left without one.
         transform: (image, target, generator) -> (image, target); None: the image as it is.
         seed: of all draws.
-        skip_missing: an image whose file is missing is left out with a count, one that does not decode is None when it is read;
-            False: reading either is an ImageFileError that names it (require_image_files looks for all of them beforehand).
+        skip_missing: an image whose file is missing is left out with a count, one that does not decode is None when it
+            is read; False: reading either is an ImageFileError that names it (require_image_files looks for all of them
+            beforehand).
     Raises:
         UserError: nothing is left; or an image file, see skip_missing.
     """
@@ -71,16 +72,26 @@ class SceneGraphDataset(Dataset):
     ):
         self.image_dir = Path(image_dir)
         self.meta = DatasetMeta(source.objects, source.predicates, source.attributes)
-        self.split, self.training, self.transform, self.seed, self.skip_missing = split, training, transform, seed, skip_missing
+        self.split, self.training, self.transform, self.seed, self.skip_missing = (
+            split,
+            training,
+            transform,
+            seed,
+            skip_missing,
+        )
         self._source = source = source.take(split_rows(source, split, num_val=num_val, with_relations=with_relations))
         annotations = source.annotations
         if training and require_overlap:
             annotations = annotations.keep_relations(related_boxes_overlap(annotations))
         boxes, beyond = clip_boxes(source.pixel_boxes(), np.repeat(source.sizes, annotations.box_counts, axis=0))
         attributes = annotations.attributes if source.attributes else None
-        self._source = replace(source, annotations=replace(annotations, boxes=boxes, attributes=attributes), box_scale=None)
+        self._source = replace(
+            source, annotations=replace(annotations, boxes=boxes, attributes=attributes), box_scale=None
+        )
         if beyond.any():
-            logger.info("%s, %s: %d boxes reach beyond their image and were clipped", source.file.name, split, int(beyond.sum()))
+            logger.info(
+                "%s, %s: %d boxes reach beyond their image and were clipped", source.file.name, split, int(beyond.sum())
+            )
         if training:
             self._leave_out_empty_boxes()
             left = self._annotations.rel_counts if with_relations else self._annotations.box_counts
@@ -108,7 +119,10 @@ class SceneGraphDataset(Dataset):
         return image, target, int(index)
 
     def draw_target(self, index: int, epoch: int) -> tuple[BoxList, np.random.Generator]:
-        """An item's target before the transform, without the image; and the generator that the transform goes on drawing from."""
+        """
+        An item's target before the transform, without the image; and the generator that the transform goes on drawing
+        from.
+        """
         generator = numpy_generator(self.seed, epoch, int(self._source.image_ids[index]))
         target = self.get_groundtruth(index)
         target.add_field("epoch", int(epoch))
@@ -117,7 +131,10 @@ class SceneGraphDataset(Dataset):
         return target, generator
 
     def get_groundtruth(self, index: int) -> BoxList:
-        """The annotation of an image in its own width and height (image_data's), clipped, with the fields of an item but `epoch`."""
+        """
+        The annotation of an image in its own width and height (image_data's), clipped, with the fields of an item but
+        `epoch`.
+        """
         flat = self._annotations
         boxes = slice(flat.box_start[index], flat.box_start[index + 1])
         relations = slice(flat.rel_start[index], flat.rel_start[index + 1])
@@ -133,7 +150,12 @@ class SceneGraphDataset(Dataset):
         """{"image_id", "width", "height", "file_name"} of an image; file_name is relative to the folder of images."""
         source = self._source
         width, height = source.sizes[index].tolist()
-        return {"image_id": int(source.image_ids[index]), "width": width, "height": height, "file_name": source.file_name(index)}
+        return {
+            "image_id": int(source.image_ids[index]),
+            "width": width,
+            "height": height,
+            "file_name": source.file_name(index),
+        }
 
     def image_path(self, index: int) -> Path:
         """The image file."""
@@ -144,8 +166,9 @@ class SceneGraphDataset(Dataset):
         missing = np.flatnonzero(~self._files_present())
         if len(missing):
             raise ImageFileError(
-                f"image {self.image_path(missing[0])}: no such file, and {len(missing) - 1} more of the {len(self)} images of "
-                f"split '{self.split}' are missing; DATASET.md says where to get them, DATASETS.SKIP_MISSING_IMAGES True leaves such out"
+                f"image {self.image_path(missing[0])}: no such file, and {len(missing) - 1} more of the {len(self)}"
+                f" images of split '{self.split}' are missing; DATASET.md says where to get them,"
+                " DATASETS.SKIP_MISSING_IMAGES True leaves such out"
             )
 
     def aspect_ratios(self) -> np.ndarray:
@@ -193,16 +216,25 @@ class SceneGraphDataset(Dataset):
         boxes = self._annotations.boxes
         whole = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
         if not whole.all():
-            logger.info("%s, %s: %d boxes are empty once clipped and left out", self._source.file.name, self.split, int((~whole).sum()))
+            logger.info(
+                "%s, %s: %d boxes are empty once clipped and left out",
+                self._source.file.name,
+                self.split,
+                int((~whole).sum()),
+            )
             self._source = replace(self._source, annotations=self._annotations.keep_boxes(whole))
 
     def _keep_images(self, keep: np.ndarray, why: str, *, level: int) -> None:
         if keep.all():
             return
         file, images = self._source.file, len(keep)
-        logger.log(level, "%s, %s: %d of %d images left out, %s", file.name, self.split, int((~keep).sum()), images, why)
+        logger.log(
+            level, "%s, %s: %d of %d images left out, %s", file.name, self.split, int((~keep).sum()), images, why
+        )
         if not keep.any():
-            raise UserError(f"{file}, split '{self.split}': all {images} images are left out, {why} (folder {self.image_dir})")
+            raise UserError(
+                f"{file}, split '{self.split}': all {images} images are left out, {why} (folder {self.image_dir})"
+            )
         self._source = self._source.take(np.flatnonzero(keep))
 
     def _files_present(self) -> np.ndarray:
@@ -225,7 +257,9 @@ class SceneGraphDataset(Dataset):
             image = read_image(path, upright=False)
             found = (image.size(2), image.size(1))
         if found != expected:
-            raise ImageFileError(f"image {path}: is {found[0]} x {found[1]}, but the annotations say {expected[0]} x {expected[1]}")
+            raise ImageFileError(
+                f"image {path}: is {found[0]} x {found[1]}, but the annotations say {expected[0]} x {expected[1]}"
+            )
         return image
 
 

@@ -1,9 +1,9 @@
 """
 COCO's json with relations, as others of the field write it: a file a split, boxes x, y, width, height.
 
-Relations stand either in the same file (`rel_annotations` with subject_id, object_id, predicate_id; `rel_categories`), as SGG-Benchmark
-reads them, or in a `rel.json` beside it (split -> image id -> [subject, object, predicate] by position; `rel_categories`), as RelTR
-and EGTR read them.
+Relations stand either in the same file (`rel_annotations` with subject_id, object_id, predicate_id; `rel_categories`),
+as SGG-Benchmark reads them, or in a `rel.json` beside it (split -> image id -> [subject, object, predicate] by
+position; `rel_categories`), as RelTR and EGTR read them.
 """
 
 from collections import defaultdict
@@ -32,7 +32,8 @@ class _Objects:
     """Annotations by image number, in the order of the file, and where each id stands."""
 
     items: dict[int, list[dict[str, Any]]]
-    # Id -> every (image, row) that has it. Files that were merged, or that number each image anew, have an id more than once.
+    # Id -> every (image, row) that has it. Files that were merged, or that number each image anew, have an id more than
+    # once.
     places: dict[int | str, list[tuple[int, int]]]
 
     def row(self, annotation: int | str, image: int, where: str) -> int:
@@ -49,18 +50,24 @@ class _Objects:
 
 def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource:  # noqa: ARG001 (one signature for all readers)
     """
-    The annotations of a catalog entry of kind "coco". Categories are numbered from 1 in the order of their ids, images have the file's ids.
+    The annotations of a catalog entry of kind "coco". Categories are numbered from 1 in the order of their ids, images
+    have the file's ids.
 
-    Annotations and relations of images that the file does not have are left out with a count, as are boxes marked iscrowd or ignore.
+    Annotations and relations of images that the file does not have are left out with a count, as are boxes marked
+    iscrowd or ignore.
 
     Raises:
-        UserError: keys that are missing, values of a wrong type, ids that repeat or point nowhere; the message names the entry.
+        UserError: keys that are missing, values of a wrong type, ids that repeat or point nowhere; the message names
+            the entry.
     """
     file = entry.files["annotations"]
     content = read_json(file, dict)
     listed, annotations, categories = fields(content, str(file), images=list, annotations=list, categories=list)
     label_of, objects = _numbered(categories, f"{file}, categories")
-    images = [fields(image, f"{file}, images[{i}]", id=IDENTIFIER, file_name=ANY, width=ANY, height=ANY) for i, image in enumerate(listed)]
+    images = [
+        fields(image, f"{file}, images[{i}]", id=IDENTIFIER, file_name=ANY, width=ANY, height=ANY)
+        for i, image in enumerate(listed)
+    ]
     numbers = [_number(image[0], f"{file}, images[{i}]") for i, image in enumerate(images)]
     known, findings = set(numbers), []
     boxes = _objects(file, annotations, known, findings)
@@ -73,7 +80,14 @@ def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource: 
             _refuse_category(file, items[labels.index(None)], categories)
         records.append(
             ImageRecord(
-                name, width, height, [item["bbox"] for item in items], labels, relations.get(number, []), SPLIT_MARKS[entry.split], number
+                name,
+                width,
+                height,
+                [item["bbox"] for item in items],
+                labels,
+                relations.get(number, []),
+                SPLIT_MARKS[entry.split],
+                number,
             )
         )
     source = source_from_records(file, records, objects=objects, predicates=predicates, widths=True, findings=findings)
@@ -122,18 +136,29 @@ def _check_boxes(file: Path, items: dict[int, list[dict[str, Any]]]) -> None:
 
 def _same(identifier: Any) -> int | str:
     """One form of an id that may be a number or its text."""
-    return int(identifier) if not isinstance(identifier, str) or (identifier.isascii() and identifier.isdigit()) else identifier
+    return (
+        int(identifier)
+        if not isinstance(identifier, str) or (identifier.isascii() and identifier.isdigit())
+        else identifier
+    )
 
 
 def _refuse_category(file: Path, item: dict[str, Any], categories: list[Any]) -> None:
     category = item["category_id"]
     background = any(isinstance(each, dict) and each.get("id") == category for each in categories)
-    why = f"the category {BACKGROUND}, which is no object" if background else f"category {category}, which 'categories' does not have"
+    why = (
+        f"the category {BACKGROUND}, which is no object"
+        if background
+        else f"category {category}, which 'categories' does not have"
+    )
     raise UserError(f"{file}: annotation {shown(item.get('id'))} of image {shown(item['image_id'])} is of {why}")
 
 
 def _numbered(categories: Any, where: str) -> tuple[dict[int, int], tuple[str, ...]]:
-    """Id in the file -> number from 1, and the names, background first. `categories`: {"id", "name"} each, or names in the order of ids."""
+    """
+    Id in the file -> number from 1, and the names, background first. `categories`: {"id", "name"} each, or names in the
+    order of ids.
+    """
     if not isinstance(categories, list):
         raise UserError(f"{where}: expected a list, found {shown(categories)}")
     named = {}
@@ -171,7 +196,9 @@ def _relations_inside(
     strangers = []
     for position, item in enumerate(items):
         where = f"{file}, rel_annotations[{position}]"
-        subject, object_, predicate = fields(item, where, subject_id=IDENTIFIER, object_id=IDENTIFIER, predicate_id=WHOLE)
+        subject, object_, predicate = fields(
+            item, where, subject_id=IDENTIFIER, object_id=IDENTIFIER, predicate_id=WHOLE
+        )
         where += f" (id {shown(item['id'])})" if "id" in item else ""
         ends = _same(subject), _same(object_)
         image = _number(item["image_id"], where) if "image_id" in item else _only_image(boxes, ends, where)
@@ -179,10 +206,14 @@ def _relations_inside(
             strangers.append(f"{shown(item.get('id'))} of image {shown(item['image_id'])}")
             continue
         if predicate not in number_of:
-            raise UserError(f"{where}, image {image}: predicate {predicate} is not in 'rel_categories', or the background")
+            raise UserError(
+                f"{where}, image {image}: predicate {predicate} is not in 'rel_categories', or the background"
+            )
         rows = [boxes.row(end, image, f"{where}, image {image}") for end in ends]
         relations[image].append((*rows, number_of[predicate]))
-    findings += found(WARNING, "relations of images that the file does not have, left out", strangers[:_SAID], len(strangers))
+    findings += found(
+        WARNING, "relations of images that the file does not have, left out", strangers[:_SAID], len(strangers)
+    )
     return relations, predicates
 
 
@@ -190,11 +221,16 @@ def _only_image(boxes: _Objects, ends: tuple[int | str, int | str], where: str) 
     """The image of a relation that does not say it: both ends' only one."""
     images = [{image for image, _ in boxes.places.get(end, ())} for end in ends]
     if images[0] != images[1] or len(images[0]) != 1:
-        raise UserError(f"{where}: has no image_id, and its ends {shown(ends[0])} and {shown(ends[1])} do not lie in one image alone")
+        raise UserError(
+            f"{where}: has no image_id, and its ends {shown(ends[0])} and {shown(ends[1])} do not lie in one image"
+            " alone"
+        )
     return next(iter(images[0]))
 
 
-def _relations_beside(file: Path, split: str, known: set[int], findings: list[Finding]) -> tuple[Relations, tuple[str, ...]]:
+def _relations_beside(
+    file: Path, split: str, known: set[int], findings: list[Finding]
+) -> tuple[Relations, tuple[str, ...]]:
     tables = read_json(file, dict)
     number_of, predicates = _numbered(fields(tables, str(file), rel_categories=list)[0], f"{file}, rel_categories")
     unknown = [key for key, value in tables.items() if isinstance(value, dict) and key not in SPLITS]
@@ -210,7 +246,9 @@ def _relations_beside(file: Path, split: str, known: set[int], findings: list[Fi
             continue
         if not isinstance(triplets, list):
             raise UserError(f"{where}: expected a list of [subject, object, predicate], found {shown(triplets)}")
-        table = number_table(triplets, 3, whole=True, where=lambda row, where=where: f"{where}: relation {row}").tolist()
+        table = number_table(
+            triplets, 3, whole=True, where=lambda row, where=where: f"{where}: relation {row}"
+        ).tolist()
         bad = [predicate for _, _, predicate in table if predicate not in number_of]
         if bad:
             raise UserError(f"{where}: predicate {bad[0]} is not in 'rel_categories', or the background")
@@ -223,7 +261,9 @@ def _relations_beside(file: Path, split: str, known: set[int], findings: list[Fi
 
 
 def _without_crowds(source: AnnotationSource, items: list[dict[str, Any]]) -> AnnotationSource:
-    """Without the boxes (items, one a box) that stand for a crowd or are to be ignored, as COCO's own evaluation has it."""
+    """
+    Without the boxes (items, one a box) that stand for a crowd or are to be ignored, as COCO's own evaluation has it.
+    """
     left_out = np.array([bool(item.get("iscrowd")) or bool(item.get("ignore")) for item in items], dtype=bool)
     if not left_out.any():
         return source

@@ -17,11 +17,15 @@ def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource: 
     """
     categories_file, file = entry.files["categories"], entry.files["annotations"]
     names = fields(read_json(categories_file, dict), str(categories_file), obj=list, rel=list)
-    objects, predicates = (vocabulary(values, f"{categories_file}, {key}") for key, values in zip(("obj", "rel"), names, strict=True))
+    objects, predicates = (
+        vocabulary(values, f"{categories_file}, {key}") for key, values in zip(("obj", "rel"), names, strict=True)
+    )
     records = []
     for position, image in enumerate(read_json(file, list)):
         where = f"{file}, entry {position} (from 0)"
-        name, size, labels, boxes, relations = fields(image, where, img_fn=str, img_size=list, det_labels=list, bbox=list, rel=list)
+        name, size, labels, boxes, relations = fields(
+            image, where, img_fn=str, img_size=list, det_labels=list, bbox=list, rel=list
+        )
         if len(size) != 2:
             raise UserError(f"{where}: img_size must be [width, height], found {shown(size)}")
         records.append(ImageRecord(f"{name}.jpg", *size, boxes, labels, relations, SPLIT_MARKS[entry.split], name))

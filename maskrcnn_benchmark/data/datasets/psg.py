@@ -11,7 +11,8 @@ _KEYS = ("data", "thing_classes", "stuff_classes", "predicate_classes", "test_im
 
 def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource:  # noqa: ARG001 (one signature for all readers)
     """
-    The annotations of a catalog entry of kind "psg": OpenPSG's psg.json, one file for all splits, boxes xyxy, ids from 0.
+    The annotations of a catalog entry of kind "psg": OpenPSG's psg.json, one file for all splits, boxes xyxy, ids from
+    0.
 
     Raises:
         UserError: keys that are missing, or values that cannot be.
@@ -25,7 +26,9 @@ def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource: 
         image_id, name, width, height, items, relations = fields(
             image, where, image_id=IDENTIFIER, file_name=ANY, width=ANY, height=ANY, annotations=list, relations=list
         )
-        pairs = [fields(item, f"{where}, annotations[{row}]", bbox=ANY, category_id=ANY) for row, item in enumerate(items)]
+        pairs = [
+            fields(item, f"{where}, annotations[{row}]", bbox=ANY, category_id=ANY) for row, item in enumerate(items)
+        ]
         mark = TEST if str(image_id) in test else TRAIN
         boxes, labels = [box for box, _ in pairs], [label for _, label in pairs]
         records.append(ImageRecord(name, width, height, boxes, labels, relations, mark, image_id))

@@ -1,4 +1,7 @@
-"""From one record an image, as JSON formats give them, to the flat arrays of an AnnotationSource; the border that their numbers pass."""
+"""
+From one record an image, as JSON formats give them, to the flat arrays of an AnnotationSource; the border that their
+numbers pass.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,19 +66,25 @@ def source_from_records(
         widths: boxes are x, y, width, height; False: x1, y1, x2, y2.
         findings: what the reader left out.
     Raises:
-        UserError: values of a wrong type, or boxes, labels, relations, sizes, names or ids that cannot be; the message names the image.
+        UserError: values of a wrong type, or boxes, labels, relations, sizes, names or ids that cannot be; the message
+            names the image.
     """
     for position, record in enumerate(records):
         known = "" if record.image_id is None else f", id {shown(record.image_id)}"
         check_file_name(record.name, f"{file}, image {position} (from 0{known})")
         for field in ("boxes", "labels", "relations"):
             if not isinstance(getattr(record, field), (list, tuple)):
-                raise UserError(f"{file}, image {record.name}: {field} must be a list, found {shown(getattr(record, field))}")
+                raise UserError(
+                    f"{file}, image {record.name}: {field} must be a list, found {shown(getattr(record, field))}"
+                )
         if len(record.labels) != len(record.boxes):
             raise UserError(f"{file}, image {record.name}: {len(record.boxes)} boxes but {len(record.labels)} labels")
     box_counts = np.array([len(record.boxes) for record in records], dtype=np.int64)
     rel_counts = np.array([len(record.relations) for record in records], dtype=np.int64)
-    image_of_box, image_of_rel = np.repeat(np.arange(len(records)), box_counts), np.repeat(np.arange(len(records)), rel_counts)
+    image_of_box, image_of_rel = (
+        np.repeat(np.arange(len(records)), box_counts),
+        np.repeat(np.arange(len(records)), rel_counts),
+    )
     raw = _flat(file, records, "boxes", 4, image_of_box, whole=False)
     _check(file, records, "box coordinate", raw.ravel(), np.repeat(image_of_box, 4), -_FARTHEST, _FARTHEST)
     labels = _flat(file, records, "labels", None, image_of_box, whole=True) - first_id + 1
@@ -84,7 +93,15 @@ def source_from_records(
     _check(file, records, "label", labels, image_of_box, 1, len(objects) - 1, shift=first_id - 1)
     _check(file, records, "predicate", relations[:, 2], image_of_rel, 1, len(predicates) - 1, shift=first_id - 1)
     for column, what in enumerate(("subject", "object")):
-        _check(file, records, f"box row of a relation's {what}", relations[:, column], image_of_rel, 0, box_counts[image_of_rel] - 1)
+        _check(
+            file,
+            records,
+            f"box row of a relation's {what}",
+            relations[:, column],
+            image_of_rel,
+            0,
+            box_counts[image_of_rel] - 1,
+        )
     boxes = np.concatenate([raw[:, :2], raw[:, :2] + raw[:, 2:] - 1], axis=1) if widths else raw
     return AnnotationSource(
         file=file,
@@ -92,7 +109,11 @@ def source_from_records(
         predicates=tuple(predicates),
         attributes=(),
         annotations=Annotations(
-            boxes.astype(np.float32), labels.astype(np.int32), offsets(box_counts), relations.astype(np.int32), offsets(rel_counts)
+            boxes.astype(np.float32),
+            labels.astype(np.int32),
+            offsets(box_counts),
+            relations.astype(np.int32),
+            offsets(rel_counts),
         ),
         marks=np.array([record.mark for record in records], dtype=np.int8),
         image_ids=_image_ids(file, records),
@@ -107,7 +128,9 @@ def _flat(
 ) -> np.ndarray:
     """One field of all records as an array, a row a box or relation."""
     rows = list(chain.from_iterable(getattr(record, field) for record in records))
-    return number_table(rows, width, whole=whole, where=lambda row: f"{file}, image {records[image_of_row[row]].name}: each of {field}")
+    return number_table(
+        rows, width, whole=whole, where=lambda row: f"{file}, image {records[image_of_row[row]].name}: each of {field}"
+    )
 
 
 def _sizes(file: Path, records: Sequence[ImageRecord]) -> np.ndarray:
@@ -147,7 +170,9 @@ def _image_ids(file: Path, records: Sequence[ImageRecord]) -> np.ndarray:
 def check_distinct(file: Path, ids: Sequence[int]) -> None:
     """UserError if an image id stands there twice."""
     if len(set(ids)) < len(ids):
-        raise UserError(f"{file}: the image {_first_repeated(ids)} is listed twice; its boxes and relations would count twice")
+        raise UserError(
+            f"{file}: the image {_first_repeated(ids)} is listed twice; its boxes and relations would count twice"
+        )
 
 
 def _first_repeated(values: Sequence[Any]) -> Any:
@@ -173,7 +198,14 @@ def _odd_boxes(records: Sequence[ImageRecord], raw: np.ndarray, images: np.ndarr
 
 
 def _check(
-    file: Path, records: Sequence[ImageRecord], what: str, values: np.ndarray, images: np.ndarray, low: int, high: Any, shift: int = 0
+    file: Path,
+    records: Sequence[ImageRecord],
+    what: str,
+    values: np.ndarray,
+    images: np.ndarray,
+    low: int,
+    high: Any,
+    shift: int = 0,
 ) -> None:
     """UserError unless low <= values <= high; `shift` is added to what the message shows, to speak as the file does."""
     bad = np.flatnonzero((values < low) | (values > high))

@@ -91,8 +91,8 @@ def split_rows(
     """
     The images of a split, in the order of the file.
 
-    Images without a box are in no split; with `with_relations` those without a relation neither. The first `num_val` of the images that
-    are left and marked as training are val, unless any image of the file is marked as val.
+    Images without a box are in no split; with `with_relations` those without a relation neither. The first `num_val` of
+    the images that are left and marked as training are val, unless any image of the file is marked as val.
 
     Raises:
         UserError: an unknown split, or, unless `may_be_empty`, one without an image.
@@ -129,6 +129,7 @@ def check_ids(values: np.ndarray, names: Sequence[str], what: str, file: Path, n
     bad = np.flatnonzero((values < 1) | (values >= len(names)))
     if len(bad):
         raise UserError(
-            f"{file}: {what} must lie between 1 and {len(names) - 1} (the names in {names_file}), found {values[bad[0]]} "
-            f"in row {bad[0]} and {len(bad) - 1} more such; the two files do not belong together or are damaged"
+            f"{file}: {what} must lie between 1 and {len(names) - 1} (the names in {names_file}), found"
+            f" {values[bad[0]]} in row {bad[0]} and {len(bad) - 1} more such; the two files do not belong together or"
+            " are damaged"
         )

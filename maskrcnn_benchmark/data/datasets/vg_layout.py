@@ -1,7 +1,8 @@
 """
 Writes a data set in the layout of Visual Genome's scene graph files, which the loader, the tools and the configs read.
 
-A folder holds `image_data.json`, `VG-SGG-dicts-with-attri.json`, `VG-SGG-with-attri.h5` and the images under `VG_100K/`.
+A folder holds `image_data.json`, `VG-SGG-dicts-with-attri.json`, `VG-SGG-with-attri.h5` and the images under
+`VG_100K/`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,9 +32,12 @@ def encode_boxes(boxes: np.ndarray, width: int, height: int, scale: int) -> np.n
         boxes: (n, 4) xyxy in pixels of a width x height image.
         scale: length of the longer side of the image that the result is drawn on, 1024 or 512.
     Returns:
-        (n, 4) int32 centre x, centre y, width, height, such that trunc(centre - side / 2) and that plus the side are the rounded corners.
+        (n, 4) int32 centre x, centre y, width, height, such that trunc(centre - side / 2) and that plus the side are
+        the rounded corners.
     """
-    corners = np.rint(np.asarray(boxes, dtype=np.float64).reshape(-1, 4) * (scale / max(width, height))).astype(np.int64)
+    corners = np.rint(np.asarray(boxes, dtype=np.float64).reshape(-1, 4) * (scale / max(width, height))).astype(
+        np.int64
+    )
     corners = np.maximum(corners, 0)  # truncation is downwards only from 0 on
     sides = np.maximum(corners[:, 2:] - corners[:, :2], 0)
     return np.concatenate([corners[:, :2] + (sides + 1) // 2, sides], axis=1).astype(np.int32)
@@ -47,12 +51,14 @@ def write_vg_layout(
     attributes: Sequence[str] = (),
 ) -> Path:
     """
-    Writes the three annotation files, each whole or not at all. Image files are the caller's to put under `folder/VG_100K`.
+    Writes the three annotation files, each whole or not at all. Image files are the caller's to put under
+    `folder/VG_100K`.
 
     Args:
-        images: one mapping an image: `width`, `height`; `boxes` (n, 4) xyxy pixels; `labels` (n,) from 1; `relations` (r, 3) subject row,
-            object row, predicate from 1; `split` "train", "val" or "test"; optional `image_id` (int, by default the position from 1),
-            `file_name` under VG_100K (by default <image_id>.jpg), `attributes` (a list of ids from 1 for each box, at most 10).
+        images: one mapping an image: `width`, `height`; `boxes` (n, 4) xyxy pixels; `labels` (n,) from 1; `relations`
+            (r, 3) subject row, object row, predicate from 1; `split` "train", "val" or "test"; optional `image_id`
+            (int, by default the position from 1), `file_name` under VG_100K (by default <image_id>.jpg), `attributes`
+            (a list of ids from 1 for each box, at most 10).
         objects, predicates, attributes: names without a background; id i is name i - 1.
     Returns:
         The folder.
@@ -71,7 +77,11 @@ def write_vg_layout(
 
 def _record(position: int, image: Mapping[str, Any], sizes: Mapping[str, int]) -> dict[str, Any]:
     """One image's checked arrays."""
-    info = {"image_id": int(image.get("image_id", position + 1)), "width": int(image["width"]), "height": int(image["height"])}
+    info = {
+        "image_id": int(image.get("image_id", position + 1)),
+        "width": int(image["width"]),
+        "height": int(image["height"]),
+    }
     name = image.get("file_name")
     if name is not None and name != f"{info['image_id']}.jpg":
         info["file_name"] = str(name)
@@ -86,7 +96,9 @@ def _record(position: int, image: Mapping[str, Any], sizes: Mapping[str, int]) -
     attributes = np.zeros((len(boxes), MAX_ATTRIBUTES), dtype=np.int64)
     for row, ids in enumerate(image.get("attributes", ())):
         if row >= len(boxes) or len(ids) > MAX_ATTRIBUTES:
-            raise UserError(f"{what}: at most {MAX_ATTRIBUTES} attributes fit each of {len(boxes)} boxes, box {row} has {len(ids)}")
+            raise UserError(
+                f"{what}: at most {MAX_ATTRIBUTES} attributes fit each of {len(boxes)} boxes, box {row} has {len(ids)}"
+            )
         attributes[row, : len(ids)] = ids
     if len(labels) != len(boxes):
         raise UserError(f"{what}: {len(boxes)} boxes but {len(labels)} labels")
@@ -95,7 +107,14 @@ def _record(position: int, image: Mapping[str, Any], sizes: Mapping[str, int]) -
     _check_range(what, "relation's box row", relations[:, :2], 0, len(boxes) - 1)
     _check_range(what, "attribute", attributes, 0, sizes["attribute"])
     split = SPLITS[image["split"]]
-    return {"info": info, "split": split, "boxes": boxes, "labels": labels, "relations": relations, "attributes": attributes}
+    return {
+        "info": info,
+        "split": split,
+        "boxes": boxes,
+        "labels": labels,
+        "relations": relations,
+        "attributes": attributes,
+    }
 
 
 def _check_range(what: str, name: str, values: np.ndarray, low: int, high: int) -> None:
@@ -109,11 +128,17 @@ def _ranges(counts: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     counts = np.asarray(counts, dtype=np.int64)
     ends = np.cumsum(counts)
     starts = ends - counts
-    return starts, np.where(counts > 0, starts, -1).astype(np.int32), np.where(counts > 0, ends - 1, -1).astype(np.int32)
+    return (
+        starts,
+        np.where(counts > 0, starts, -1).astype(np.int32),
+        np.where(counts > 0, ends - 1, -1).astype(np.int32),
+    )
 
 
 def _stack(parts: Sequence[np.ndarray], width: int, dtype: type) -> np.ndarray:
-    return np.concatenate([np.zeros((0, width), dtype=dtype), *(part.reshape(-1, width).astype(dtype) for part in parts)])
+    return np.concatenate(
+        [np.zeros((0, width), dtype=dtype), *(part.reshape(-1, width).astype(dtype) for part in parts)]
+    )
 
 
 def _write_arrays(file: h5py.File, records: Sequence[Mapping[str, Any]]) -> None:
@@ -125,7 +150,10 @@ def _write_arrays(file: h5py.File, records: Sequence[Mapping[str, Any]]) -> None
     file["labels"] = _stack([record["labels"] for record in records], 1, np.int64)
     file["attributes"] = _stack([record["attributes"] for record in records], MAX_ATTRIBUTES, np.int64)
     for scale in BOX_SCALES:
-        encoded = [encode_boxes(record["boxes"], record["info"]["width"], record["info"]["height"], scale) for record in records]
+        encoded = [
+            encode_boxes(record["boxes"], record["info"]["width"], record["info"]["height"], scale)
+            for record in records
+        ]
         file[f"boxes_{scale}"] = _stack(encoded, 4, np.int32)
     ends = [record["relations"][:, :2] + start for record, start in zip(records, box_starts, strict=True)]
     file["relationships"] = _stack(ends, 2, np.int32)
@@ -135,7 +163,9 @@ def _write_arrays(file: h5py.File, records: Sequence[Mapping[str, Any]]) -> None
 def _dictionaries(
     records: Sequence[Mapping[str, Any]], objects: Sequence[str], predicates: Sequence[str], attributes: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
-    """Names by id, ids by name, and how often each occurs in training images: class weights come from `predicate_count`."""
+    """
+    Names by id, ids by name, and how often each occurs in training images: class weights come from `predicate_count`.
+    """
     tables: dict[str, dict[str, Any]] = {}
     records = [record for record in records if record["split"] == SPLITS["train"]]
     kinds = (
@@ -145,7 +175,10 @@ def _dictionaries(
     )
     for kind, count_key, names, ids in kinds:
         if len(set(names)) != len(names):
-            raise UserError(f"{kind} names must differ, found more than once: {sorted({n for n in names if list(names).count(n) > 1})}")
+            raise UserError(
+                f"{kind} names must differ, found more than once:"
+                f" {sorted({n for n in names if list(names).count(n) > 1})}"
+            )
         counts = np.bincount(np.concatenate([np.zeros(0, dtype=np.int64), *ids]), minlength=len(names) + 1)
         tables[f"{kind}_to_idx"] = {name: i for i, name in enumerate(names, start=1)}
         tables[f"idx_to_{kind}"] = {str(i): name for i, name in enumerate(names, start=1)}

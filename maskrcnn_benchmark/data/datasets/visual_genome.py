@@ -1,7 +1,9 @@
 """
-Visual Genome's scene graph files (VG150 as published by Zellers et al. and Tang et al.) and any data set in their layout.
+Visual Genome's scene graph files (VG150 as published by Zellers et al. and Tang et al.) and any data set in their
+layout.
 
-The h5 file is read once into flat arrays and closed: worker processes share the arrays, and no handle is carried into them.
+The h5 file is read once into flat arrays and closed: worker processes share the arrays, and no handle is carried into
+them.
 """
 
 from pathlib import Path
@@ -22,7 +24,8 @@ from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.untrusted import ANY, IDENTIFIER, fields, is_whole, number_table, read_json, shown
 
 BOX_SCALE = 1024
-_REQUIRED = ("split", "img_to_first_box", "img_to_last_box", "img_to_first_rel", "img_to_last_rel", "labels", f"boxes_{BOX_SCALE}",
+_REQUIRED = ("split", "img_to_first_box", "img_to_last_box", "img_to_first_rel", "img_to_last_rel", "labels",
+f"boxes_{BOX_SCALE}",
              "relationships", "predicates")  # fmt: skip
 
 # Sizes of numbers that the arrays in memory take.
@@ -63,13 +66,18 @@ class VGDataset(SceneGraphDataset):
 
 
 def read_vg(
-    annotation_file: str | Path, dict_file: str | Path, image_data_file: str | Path | None, exclude_images: tuple[int, ...] = ()
+    annotation_file: str | Path,
+    dict_file: str | Path,
+    image_data_file: str | Path | None,
+    exclude_images: tuple[int, ...] = (),
 ) -> AnnotationSource:
     """
-    Reads the files of the layout. `image_data_file` None leaves sizes, ids and attributes out, which is enough for statistics.
+    Reads the files of the layout. `image_data_file` None leaves sizes, ids and attributes out, which is enough for
+    statistics.
 
     Raises:
-        UserError: a file that is missing or damaged, indices or ids that point outside, image_data.json of another length than the h5.
+        UserError: a file that is missing or damaged, indices or ids that point outside, image_data.json of another
+            length than the h5.
     """
     annotation_file, dict_file = Path(annotation_file), Path(dict_file)
     tables = read_json(dict_file, dict)
@@ -88,8 +96,8 @@ def read_vg(
         image_ids, sizes, file_names = _read_image_data(Path(image_data_file), exclude_images)
         if len(image_ids) != len(marks):
             raise UserError(
-                f"{image_data_file} has {len(image_ids)} images (without those left out by id), {annotation_file} has {len(marks)}: "
-                "they are matched by position, so the numbers must agree; take both from one release"
+                f"{image_data_file} has {len(image_ids)} images (without those left out by id), {annotation_file} has"
+                f" {len(marks)}: they are matched by position, so the numbers must agree; take both from one release"
             )
     return AnnotationSource(
         annotation_file, objects, predicates, attributes, annotations, marks, image_ids, sizes, file_names,
@@ -116,18 +124,24 @@ def _names(tables: dict[str, Any], kind: str, file: Path, required: bool) -> tup
     if not required and not tables.get(key):
         return ()
     table = fields(tables, str(file), **{key: dict})[0]
-    number_table(list(table.values()), None, whole=True, where=lambda row: f"{file}, {key}: the id of {shown(list(table)[row])}")
+    number_table(
+        list(table.values()), None, whole=True, where=lambda row: f"{file}, {key}: the id of {shown(list(table)[row])}"
+    )
     by_id = sorted((int(index), name) for name, index in table.items())
     if [index for index, _ in by_id] != list(range(1, len(by_id) + 1)):
         ids = [index for index, _ in by_id]
-        raise UserError(f"{file}: the ids in '{key}' must run from 1 to {len(by_id)} without gaps, found {ids[:5]} ... {ids[-1:]}")
+        raise UserError(
+            f"{file}: the ids in '{key}' must run from 1 to {len(by_id)} without gaps, found {ids[:5]} ... {ids[-1:]}"
+        )
     names = vocabulary([name for _, name in by_id], f"{file}, {key}")
     if back in tables:
         inverse = fields(tables, str(file), **{back: dict})[0]
         for index, name in by_id:
             other = inverse.get(str(index), name)
             if clean_name(other, f"{file}, {back}['{index}']") != names[index]:
-                raise UserError(f"{file}: {key} gives {shown(name)} the id {index}, {back} says that {index} is {shown(other)}")
+                raise UserError(
+                    f"{file}: {key} gives {shown(name)} the id {index}, {back} says that {index} is {shown(other)}"
+                )
     return names
 
 
@@ -175,17 +189,23 @@ def _read_h5(file: Path, *, with_attributes: bool) -> tuple[Annotations, np.ndar
     """Annotations in the order of the file, and the split marks (I,)."""
     arrays = read_h5(file, _REQUIRED, ("attributes",) if with_attributes else ())
     for key, array in arrays.items():
-        columns = {f"boxes_{BOX_SCALE}": 4, "relationships": 2, "attributes": array.shape[-1] if array.ndim else 0}.get(key)
+        columns = {f"boxes_{BOX_SCALE}": 4, "relationships": 2, "attributes": array.shape[-1] if array.ndim else 0}.get(
+            key
+        )
         if array.size == 0 and columns is not None:
             array = array.reshape(-1, max(columns, 1))
         arrays[key] = array = check_array(array, f"{file}: '{key}'", columns, whole=True)
         largest, limit = int(np.abs(array).max(initial=0)), _LARGEST.get(key, _LARGEST_OTHER)
         if largest > limit:
-            raise UserError(f"{file}: '{key}' must hold numbers up to {limit}, found one of size {largest}; the file is damaged")
+            raise UserError(
+                f"{file}: '{key}' must hold numbers up to {limit}, found one of size {largest}; the file is damaged"
+            )
     marks = arrays["split"]
     if not np.isin(marks, list(SPLIT_MARKS.values())).all():
         image = int(np.flatnonzero(~np.isin(marks, list(SPLIT_MARKS.values())))[0])
-        raise UserError(f"{file}: 'split' must be 0 (train), 1 (val) or 2 (test), found {marks[image]} at image {image} (from 0)")
+        raise UserError(
+            f"{file}: 'split' must be 0 (train), 1 (val) or 2 (test), found {marks[image]} at image {image} (from 0)"
+        )
     return _annotations(arrays, file), marks.astype(np.int8)
 
 
@@ -194,8 +214,10 @@ def _annotations(arrays: dict[str, np.ndarray], file: Path) -> Annotations:
     boxes, labels = arrays[f"boxes_{BOX_SCALE}"], arrays["labels"]
     relationships, predicates = arrays["relationships"], arrays["predicates"]
     attributes = arrays.get("attributes")
-    for key, rows, expected in (("labels", len(labels), len(boxes)), ("predicates", len(predicates), len(relationships)),
-                                ("attributes", len(boxes) if attributes is None else len(attributes), len(boxes))):  # fmt: skip
+    for key, rows, expected in (("labels", len(labels), len(boxes)), ("predicates", len(predicates),
+    len(relationships)),
+                                ("attributes", len(boxes) if attributes is None else len(attributes),
+                                len(boxes))):  # fmt: skip
         if rows != expected:
             raise UserError(f"{file}: '{key}' has {rows} rows, expected {expected}")
     box_first, box_count = _ranges(arrays, "box", images, len(boxes), file)
@@ -206,8 +228,8 @@ def _annotations(arrays: dict[str, np.ndarray], file: Path) -> Annotations:
     if outside.any():
         row = int(rel_rows[np.flatnonzero(outside)[0]])
         raise UserError(
-            f"{file}: relationship {row} joins boxes {relationships[row].tolist()}, which are not among its image's boxes, and "
-            f"{int(outside.sum()) - 1} more such; the file is damaged"
+            f"{file}: relationship {row} joins boxes {relationships[row].tolist()}, which are not among its image's"
+            f" boxes, and {int(outside.sum()) - 1} more such; the file is damaged"
         )
     return Annotations(
         boxes=decode_boxes(_rows(boxes, box_rows)),
@@ -225,21 +247,24 @@ def _rows(array: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return array if whole else array[rows]
 
 
-def _ranges(arrays: dict[str, np.ndarray], what: str, images: int, rows: int, file: Path) -> tuple[np.ndarray, np.ndarray]:
+def _ranges(
+    arrays: dict[str, np.ndarray], what: str, images: int, rows: int, file: Path
+) -> tuple[np.ndarray, np.ndarray]:
     """First row and number of rows (I,) of each image, from the inclusive ranges of the file, where -1 is none."""
     first = arrays[f"img_to_first_{what}"].astype(np.int64)
     last = arrays[f"img_to_last_{what}"].astype(np.int64)
     if len(first) != images or len(last) != images:
         raise UserError(
-            f"{file}: img_to_first_{what} and img_to_last_{what} must have {images} rows as 'split' has, found {len(first)} and {len(last)}"
+            f"{file}: img_to_first_{what} and img_to_last_{what} must have {images} rows as 'split' has, found"
+            f" {len(first)} and {len(last)}"
         )
     none = (first == -1) & (last == -1)
     bad = ~none & ((first < 0) | (last < first) | (last >= rows))
     if bad.any():
         image = int(np.flatnonzero(bad)[0])
         raise UserError(
-            f"{file}: image {image} (counted from 0) has {what} rows {first[image]} to {last[image]}, but there are {rows} rows; "
-            f"{int(bad.sum()) - 1} more such; the file is damaged"
+            f"{file}: image {image} (counted from 0) has {what} rows {first[image]} to {last[image]}, but there are"
+            f" {rows} rows; {int(bad.sum()) - 1} more such; the file is damaged"
         )
     return np.where(none, 0, first), np.where(none, 0, last - first + 1)
 

@@ -16,10 +16,12 @@ from maskrcnn_benchmark.utils.untrusted import WHOLE, fields, number_table, read
 
 def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource:
     """
-    The annotations of a catalog entry of kind "vrd": a list of relations by image file, boxes [ymin, ymax, xmin, xmax], ids from 0.
+    The annotations of a catalog entry of kind "vrd": a list of relations by image file, boxes [ymin, ymax, xmin, xmax],
+    ids from 0.
 
-    Boxes are repeated relation by relation: an object is its box and class. The files do not say how large an image is: it is read from
-    the image, and an image that is missing, which cannot be used anyway, is taken to be as large as its boxes reach.
+    Boxes are repeated relation by relation: an object is its box and class. The files do not say how large an image is:
+    it is read from the image, and an image that is missing, which cannot be used anyway, is taken to be as large as its
+    boxes reach.
 
     Raises:
         UserError: entries that are not of that form.
@@ -31,15 +33,21 @@ def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource:
         check_file_name(name, str(file))
         path = entry.files["images"] / name
         width, height = _extent(boxes) if statistics_only or not path.is_file() else image_size(path)
-        records.append(ImageRecord(name, width, height, boxes, labels, triplets, TEST if entry.split == "test" else TRAIN))
-    objects, predicates = (vocabulary(read_json(entry.files[what], list), str(entry.files[what])) for what in ("objects", "predicates"))
+        records.append(
+            ImageRecord(name, width, height, boxes, labels, triplets, TEST if entry.split == "test" else TRAIN)
+        )
+    objects, predicates = (
+        vocabulary(read_json(entry.files[what], list), str(entry.files[what])) for what in ("objects", "predicates")
+    )
     return source_from_records(file, records, objects=objects, predicates=predicates, first_id=0)
 
 
 def _objects(relations: Any, where: str) -> tuple[list[tuple[float, ...]], list[int], list[tuple[int, int, int]]]:
     """Distinct boxes xyxy with their classes, and relations between their rows."""
     if not isinstance(relations, list):
-        raise UserError(f"{where}: needs a list of relations with predicate, subject and object, found {shown(relations)}")
+        raise UserError(
+            f"{where}: needs a list of relations with predicate, subject and object, found {shown(relations)}"
+        )
     rows: dict[tuple[tuple[float, ...], int], int] = {}
     triplets = []
     for position, relation in enumerate(relations):
@@ -48,7 +56,9 @@ def _objects(relations: Any, where: str) -> tuple[list[tuple[float, ...]], list[
         found = []
         for what, end in zip(("subject", "object"), ends, strict=True):
             label, box = fields(end, f"{place}, {what}", category=WHOLE, bbox=list)
-            y1, y2, x1, x2 = number_table([box], 4, whole=False, where=lambda _, at=f"{place}, {what}": f"{at}: 'bbox'")[0].tolist()
+            y1, y2, x1, x2 = number_table(
+                [box], 4, whole=False, where=lambda _, at=f"{place}, {what}": f"{at}: 'bbox'"
+            )[0].tolist()
             found.append(rows.setdefault(((x1, y1, x2, y2), label), len(rows)))
         triplets.append((*found, predicate))
     return [box for box, _ in rows], [label for _, label in rows], triplets

@@ -1,4 +1,6 @@
-"""Adds people with what they wear, hold or carry, and animals, to a scene, together with the relations this makes true."""
+"""
+Adds people with what they wear, hold or carry, and animals, to a scene, together with the relations this makes true.
+"""
 
 import math
 from dataclasses import dataclass
@@ -24,13 +26,16 @@ KINDS = {
     "horse": ("", "", "grazing"),
 }
 PATTERNS = {"person": 0.35, "bag": 0.35, "horse": 0.3, "dog": 0.3, "bird": 0.3, "house": 0.7}
-MARKS = {"standing": ("standing",), "bending": ("standing",), "kicking": ("standing",), "pushing": ("walking",), "walking": ("walking",),
+MARKS = {"standing": ("standing",), "bending": ("standing",), "kicking": ("standing",), "pushing": ("walking",),
+"walking": ("walking",),
          "sitting": ("sitting",), "riding": ("sitting",), "cycling": ("sitting",), "lying": ("lying",)}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Spot:
-    """Where a group stands: pixels of its middle on the ground, pixels a metre, and the side it faces (1 right, -1 left)."""
+    """
+    Where a group stands: pixels of its middle on the ground, pixels a metre, and the side it faces (1 right, -1 left).
+    """
 
     x: float
     y: float
@@ -49,7 +54,12 @@ def add_thing(scene: Scene, rng: np.random.Generator, name: str, at: Point, spot
     if "colors" not in looks:
         looks["colors"] = objects.colors_for(name, rng)
     if "pattern" not in looks and rng.random() < PATTERNS.get(name, 0):
-        patterns = {"person": "striped", "bag": "striped", "bird": "striped", "house": str(rng.choice(("bricks", "striped")))}
+        patterns = {
+            "person": "striped",
+            "bag": "striped",
+            "bird": "striped",
+            "house": str(rng.choice(("bricks", "striped"))),
+        }
         looks["pattern"] = patterns.get(name, "spotted")
     if name == "dog" and "marks" not in looks:
         looks["marks"] = (looks["kind"],)
@@ -88,7 +98,8 @@ def add_vehicle(scene: Scene, rng: np.random.Generator, name: str, at: Point, sp
 
 
 def add_person(
-    scene: Scene, rng: np.random.Generator, at: Point, spot: Spot, legs: str, arms: str, *, flip: int | None = None, draw: str = "whole",
+    scene: Scene, rng: np.random.Generator, at: Point, spot: Spot, legs: str, arms: str, *, flip: int | None = None,
+    draw: str = "whole",
     dressed: bool = True,
 ) -> int:  # fmt: skip
     """Adds a person in a pose, perhaps with a hat and a backpack on (poses.py names the poses)."""
@@ -122,7 +133,15 @@ def wear_hat(scene: Scene, rng: np.random.Generator, person: int, spot: Spot) ->
 
 HELD = {"bag": 0.3, "cup": 0.2, "ball": 0.12, "umbrella": 0.2, "hat": 0.06, "kite": 0.06, "bird": 0.06}
 CARRIED = {"bag": 0.34, "ball": 0.2, "dog": 0.16, "umbrella": 0.1, "kite": 0.06, "hat": 0.07, "bird": 0.07}
-HOLDING_ARMS = {"bag": "low", "cup": "front", "ball": "front", "umbrella": "front", "hat": "low", "kite": "high", "bird": "reach"}
+HOLDING_ARMS = {
+    "bag": "low",
+    "cup": "front",
+    "ball": "front",
+    "umbrella": "front",
+    "hat": "low",
+    "kite": "high",
+    "bird": "reach",
+}
 
 
 def holder(scene: Scene, rng: np.random.Generator, at: Point, spot: Spot, legs: str, item: str) -> int:
@@ -131,16 +150,24 @@ def holder(scene: Scene, rng: np.random.Generator, at: Point, spot: Spot, legs: 
     thing = scene.things[person]
     hand_x, hand_y = thing.body.near_hand
     if item == "bag":
-        held = add_thing(scene, rng, "bag", thing.at((hand_x, hand_y - 0.57)), spot, kind=str(rng.choice(("handbag", "case"))))
+        held = add_thing(
+            scene, rng, "bag", thing.at((hand_x, hand_y - 0.57)), spot, kind=str(rng.choice(("handbag", "case")))
+        )
     elif item == "umbrella":
-        held = add_thing(scene, rng, "umbrella", thing.at((hand_x - 0.02, hand_y - belongings.UMBRELLA_GRIP)), spot, kind="open")
+        held = add_thing(
+            scene, rng, "umbrella", thing.at((hand_x - 0.02, hand_y - belongings.UMBRELLA_GRIP)), spot, kind="open"
+        )
     elif item == "kite":
-        x = float(np.clip(spot.x + spot.flip * rng.uniform(0.5, 1.2) * spot.unit, 0.08 * scene.width, 0.92 * scene.width))
+        x = float(
+            np.clip(spot.x + spot.flip * rng.uniform(0.5, 1.2) * spot.unit, 0.08 * scene.width, 0.92 * scene.width)
+        )
         y = rng.uniform(0.03, 0.12) * scene.height + spot.unit
         held = add_thing(scene, rng, "kite", (x, y), spot, angle=rng.uniform(-0.5, 0.5), aloft=True)
         scene.cord(thing.at((hand_x, hand_y)), scene.things[held].at((0, 0.6)), 0.08, "white")
     elif item == "bird":
-        held = add_thing(scene, rng, "bird", thing.at((hand_x + 0.02, hand_y + 0.05)), spot, kind="perched", flip=-thing.flip)
+        held = add_thing(
+            scene, rng, "bird", thing.at((hand_x + 0.02, hand_y + 0.05)), spot, kind="perched", flip=-thing.flip
+        )
         scene.relate(held, "standing on", person)
     else:
         offset = {"cup": (0.05, -0.1), "ball": (0.08, 0.02), "hat": (0.12, -0.08)}[item]
@@ -156,7 +183,8 @@ def carrier(scene: Scene, rng: np.random.Generator, at: Point, spot: Spot, legs:
     body = thing.body
     looks = {}
     drop, ahead = {
-        "bag": (0.2, 0.3), "ball": (0.22, 0.3), "dog": (0.16, 0.26), "hat": (0.1, 0.3), "kite": (0.55, 0.32), "bird": (0.18, 0.28),
+        "bag": (0.2, 0.3), "ball": (0.22, 0.3), "dog": (0.16, 0.26), "hat": (0.1, 0.3), "kite": (0.55, 0.32),
+        "bird": (0.18, 0.28),
         "umbrella": (0.3, -0.2),
     }[item]  # fmt: skip
     if item == "dog":

@@ -1,4 +1,7 @@
-"""What annotators make of a scene: the geometry they notice, what they leave out, and the coarse word they put for a fine one."""
+"""
+What annotators make of a scene: the geometry they notice, what they leave out, and the coarse word they put for a fine
+one.
+"""
 
 from dataclasses import dataclass
 
@@ -11,7 +14,16 @@ from maskrcnn_benchmark.data.scenes.vocabulary import COARSE
 MIN_VISIBLE, MIN_AREA, MIN_SIDE = 0.25, 24, 5
 
 # Share of the true relations that gets annotated.
-KEPT = {"part of": 0.58, "has": 0.6, "near": 0.28, "left of": 0.36, "behind": 0.5, "in front of": 0.5, "above": 0.6, "under": 0.7}
+KEPT = {
+    "part of": 0.58,
+    "has": 0.6,
+    "near": 0.28,
+    "left of": 0.36,
+    "behind": 0.5,
+    "in front of": 0.5,
+    "above": 0.6,
+    "under": 0.7,
+}
 KEPT_OTHER = 0.88
 KEPT_WORN = 0.3  # "hat on person", beside "person wearing hat"
 ATTACHED = ("wheel", "window", "hat", "cup")  # not worth a word about where they are
@@ -20,8 +32,8 @@ ATTACHED = ("wheel", "window", "hat", "cup")  # not worth a word about where the
 @dataclass(frozen=True)
 class Annotation:
     """
-    things: indices of the scene's things that are annotated, in the order of the data set's boxes. relations: every true relation as
-    (subject row, object row, true predicate, annotated predicate, or "" where annotators left it out).
+    things: indices of the scene's things that are annotated, in the order of the data set's boxes. relations: every
+    true relation as (subject row, object row, true predicate, annotated predicate, or "" where annotators left it out).
     """
 
     things: list[int]
@@ -29,7 +41,10 @@ class Annotation:
 
 
 def annotate(scene: Scene, picture: Picture, rng: np.random.Generator) -> Annotation:
-    """Draws an annotation. Objects that hardly show get neither box nor relation; an ordered pair has at most one true predicate."""
+    """
+    Draws an annotation. Objects that hardly show get neither box nor relation; an ordered pair has at most one true
+    predicate.
+    """
     sides = picture.boxes[:, 2:] - picture.boxes[:, :2]
     shown = (picture.visible >= MIN_VISIBLE) & (picture.area >= MIN_AREA) & (sides >= MIN_SIDE).all(1)
     things = [int(index) for index in np.flatnonzero(shown)]
@@ -52,8 +67,9 @@ def geometric_relations(scene: Scene, picture: Picture, things: list[int], known
     """
     Where things are, for pairs of which nothing finer is true.
 
-    above: aloft, over it. behind, in front of: overlapping at clearly different depth; the nearer is the subject of "in front of" if it is
-    the smaller one, else the farther that of "behind". left of: side by side at like depth. near: close by in another way.
+    above: aloft, over it. behind, in front of: overlapping at clearly different depth; the nearer is the subject of "in
+    front of" if it is the smaller one, else the farther that of "behind". left of: side by side at like depth. near:
+    close by in another way.
     """
     related = {frozenset((subject, target)) for subject, _, target in known}
     found: list[Relation] = []

@@ -65,7 +65,9 @@ class Canvas:
         patch[chosen & (inside > 127)] = color
 
     def light(self, index: int, slope_x: float, slope_y: float) -> None:
-        """Brightens an object towards the light: a linear ramp over its bounding box of the given slopes (fractions)."""
+        """
+        Brightens an object towards the light: a linear ramp over its bounding box of the given slopes (fractions).
+        """
         x, y, width, height = cv2.boundingRect(self.masks[index])
         if width < 2 or height < 2:
             return
@@ -83,7 +85,10 @@ class Pen:
     """Draws in metres: x to where the object faces, y up from its point of contact."""
 
     def __init__(self, canvas: Canvas, x: float, y: float, unit: float, flip: int = 1, angle: float = 0.0):
-        """x, y: the contact point in pixels; unit: pixels a metre; flip: 1 faces right, -1 left; angle: radians, turns upwards."""
+        """
+        x, y: the contact point in pixels; unit: pixels a metre; flip: 1 faces right, -1 left; angle: radians, turns
+        upwards.
+        """
         self.canvas, self.unit, self.flip = canvas, unit, flip
         self.origin = np.array((x, y))
         self.turn = (math.cos(angle), math.sin(angle))
@@ -112,12 +117,23 @@ class Pen:
         """Fills a rectangle."""
         self.polygon([(left, bottom), (right, bottom), (right, top), (left, top)], color, outline)
 
-    def oval(self, x: float, y: float, radius_x: float, radius_y: float, color: Color, angle: float = 0.0, outline: bool = True) -> None:
+    def oval(
+        self,
+        x: float,
+        y: float,
+        radius_x: float,
+        radius_y: float,
+        color: Color,
+        angle: float = 0.0,
+        outline: bool = True,
+    ) -> None:
         """Fills an ellipse."""
         self.polygon(ring(x, y, radius_x, radius_y, angle), color, outline)
 
 
-def ring(x: float, y: float, radius_x: float, radius_y: float | None = None, angle: float = 0.0, steps: int = 22) -> list[Point]:
+def ring(
+    x: float, y: float, radius_x: float, radius_y: float | None = None, angle: float = 0.0, steps: int = 22
+) -> list[Point]:
     """Points of an ellipse around (x, y), turned by an angle in radians."""
     radius_y = radius_x if radius_y is None else radius_y
     turns = np.linspace(0, 2 * math.pi, steps, endpoint=False)

@@ -12,7 +12,10 @@ HAIRS = ((45, 35, 30), (95, 60, 35), (200, 160, 80), (150, 145, 140))
 
 
 def person(pen: Pen, thing: Thing, stage: str = "whole") -> None:
-    """A person in the pose of thing.body: far limbs, torso, head, near limbs. Stage "body" leaves out the near arm, "arm" draws only it."""
+    """
+    A person in the pose of thing.body: far limbs, torso, head, near limbs. Stage "body" leaves out the near arm, "arm"
+    draws only it.
+    """
     body, rng = thing.body, thing.rng()
     skin, hair = SKINS[rng.integers(len(SKINS))], HAIRS[rng.integers(len(HAIRS))]
     shirt, trousers = thing.shade(0), thing.shade(1)
@@ -82,7 +85,17 @@ def horse(pen: Pen, thing: Thing) -> None:
         pen.line([(x, 0.75), (x + reach + 0.05, 0.38), (x + reach, 0.04)], coat, 0.15)
         pen.line([(x + reach, 0.05), (x + reach + 0.06, 0.05)], (40, 32, 30), 0.1)
     pen.line([(-0.68, 0.98), (-0.88, 0.82), (-0.9, 0.4)], dark, 0.13)
-    trunk = [(-0.72, 0.78), (-0.7, 1.02), (-0.45, 1.13), (0.0, 1.07), (0.4, 1.14), (0.62, 1.0), (0.66, 0.8), (0.45, 0.66), (-0.4, 0.64)]
+    trunk = [
+        (-0.72, 0.78),
+        (-0.7, 1.02),
+        (-0.45, 1.13),
+        (0.0, 1.07),
+        (0.4, 1.14),
+        (0.62, 1.0),
+        (0.66, 0.8),
+        (0.45, 0.66),
+        (-0.4, 0.64),
+    ]
     pen.polygon(trunk, coat)
     if thing.pattern:
         pen.pattern(trunk, thing.shade(1), "spotted", 0.3, 0.5)
@@ -94,7 +107,9 @@ def horse(pen: Pen, thing: Thing) -> None:
     pen.line([(0.28, 1.12), (0.55, 1.2 if thing.kind != "grazing" else 1.0), neck], dark, 0.11)
     pen.line([head, jaw], shade(coat, 0.6), 0.24)
     pen.line([head, jaw], coat, 0.21)
-    pen.polygon([(head[0] - 0.1, head[1] + 0.06), (head[0] - 0.08, head[1] + 0.27), (head[0] + 0.03, head[1] + 0.1)], dark)
+    pen.polygon(
+        [(head[0] - 0.1, head[1] + 0.06), (head[0] - 0.08, head[1] + 0.27), (head[0] + 0.03, head[1] + 0.1)], dark
+    )
     pen.oval(0.6 * head[0] + 0.4 * jaw[0], 0.6 * head[1] + 0.4 * jaw[1] + 0.03, 0.03, 0.03, (20, 20, 20))
 
 
@@ -116,7 +131,16 @@ def dog(pen: Pen, thing: Thing) -> None:
         legs = [[(0.26, 0.1), (0.4, 0.05), (0.56, 0.05)], [(-0.3, 0.12), (-0.16, 0.05), (-0.06, 0.05)]]
         tail = [(-0.42, 0.1), (-0.62, 0.05), (-0.72, 0.1)]
     else:
-        trunk = [(-0.42, 0.3), (-0.42, 0.48), (-0.2, 0.54), (0.24, 0.55), (0.36, 0.46), (0.32, 0.28), (0.1, 0.27), (-0.2, 0.3)]
+        trunk = [
+            (-0.42, 0.3),
+            (-0.42, 0.48),
+            (-0.2, 0.54),
+            (0.24, 0.55),
+            (0.36, 0.46),
+            (0.32, 0.28),
+            (0.1, 0.27),
+            (-0.2, 0.3),
+        ]
         head = (0.46, 0.64)
         feet = ((-0.3, -0.05), (0.22, 0.05), (-0.36, 0.02), (0.28, -0.02))
         legs = [[(x, 0.35), (x + 0.02, 0.18), (x + reach, 0.04)] for x, reach in feet]
@@ -156,7 +180,10 @@ def bird(pen: Pen, thing: Thing) -> None:
     else:
         pen.polygon([at(-0.1, 0.05), at(-0.3, 0.5), at(-0.08, 0.42), at(0.12, 0.08)], shade(wing, 0.7))
     pen.polygon([at(-0.2, 0.08), at(-0.5, 0.1), at(-0.48, -0.04), at(-0.18, -0.06)], wing)
-    pen.polygon([at(x, y) for x, y in ((-0.26, 0.02), (-0.1, 0.15), (0.12, 0.15), (0.24, 0.02), (0.1, -0.12), (-0.12, -0.12))], coat)
+    pen.polygon(
+        [at(x, y) for x, y in ((-0.26, 0.02), (-0.1, 0.15), (0.12, 0.15), (0.24, 0.02), (0.1, -0.12), (-0.12, -0.12))],
+        coat,
+    )
     pen.oval(*at(0.26, 0.14), 0.115, 0.115, coat)
     pen.polygon([at(0.35, 0.18), at(0.52, 0.12), at(0.35, 0.07)], (240, 160, 40))
     pen.oval(*at(0.3, 0.18), 0.025, 0.025, (10, 10, 10))
@@ -165,7 +192,9 @@ def bird(pen: Pen, thing: Thing) -> None:
     else:
         pen.polygon([at(-0.26, 0.0), at(-0.02, 0.12), at(0.12, 0.04), at(-0.04, -0.07)], wing)
     if thing.pattern:
-        pen.pattern([at(-0.1, 0.1), at(0.16, 0.1), at(0.1, -0.1), at(-0.1, -0.1)], COLORS["black"], "striped", 0.07, 0.3)
+        pen.pattern(
+            [at(-0.1, 0.1), at(0.16, 0.1), at(0.1, -0.1), at(-0.1, -0.1)], COLORS["black"], "striped", 0.07, 0.3
+        )
 
 
 DRAW = {"horse": horse, "dog": dog, "bird": bird}

@@ -6,7 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from maskrcnn_benchmark.data.scenes import creatures, objects
-from maskrcnn_benchmark.data.scenes.actors import CARRIED, HELD, Spot, add_person, add_thing, add_vehicle, carrier, choose, holder
+from maskrcnn_benchmark.data.scenes.actors import (
+    CARRIED,
+    HELD,
+    Spot,
+    add_person,
+    add_thing,
+    add_vehicle,
+    carrier,
+    choose,
+    holder,
+)
 from maskrcnn_benchmark.data.scenes.canvas import Point
 from maskrcnn_benchmark.data.scenes.scene import Scene
 
@@ -42,7 +52,11 @@ ON_WORD = {"sitting": "sitting on", "standing": "standing on", "lying": "lying o
 def perch(scene: Scene, rng: Random, spot: Spot) -> None:
     """A bench, chair, table, car or boat with a person, dog or bird on it, things beside them and beneath."""
     name = choose(rng, {"bench": 0.34, "chair": 0.2, "table": 0.16, "car": 0.15, "boat": 0.15})
-    support = add_vehicle(scene, rng, "car", spot.at(0), spot) if name == "car" else add_thing(scene, rng, name, spot.at(0), spot)
+    support = (
+        add_vehicle(scene, rng, "car", spot.at(0), spot)
+        if name == "car"
+        else add_thing(scene, rng, name, spot.at(0), spot)
+    )
     occupant = choose(rng, {"person": 0.62, "dog": 0.26, "bird": 0.12})
     if occupant == "person":
         _person_on(scene, rng, spot, support, choose(rng, SEAT_POSES[name]))
@@ -56,7 +70,10 @@ def perch(scene: Scene, rng: Random, spot: Spot) -> None:
         _put_on(scene, rng, spot, support, 0.45)
         _put_under(scene, rng, spot, support, 0.25)
     if rng.random() < 0.3:
-        side = float(rng.choice((-1.0, 1.0))) * {"bench": 1.25, "chair": 0.85, "table": 1.2, "car": 1.5, "boat": 1.55}[name]
+        side = (
+            float(rng.choice((-1.0, 1.0)))
+            * {"bench": 1.25, "chair": 0.85, "table": 1.2, "car": 1.5, "boat": 1.55}[name]
+        )
         someone(scene, rng, spot.at(side, -0.05), spot, "standing")
 
 
@@ -79,7 +96,9 @@ def _person_on(scene: Scene, rng: Random, spot: Spot, support: int, pose: str) -
     if thing.name == "car" and pose == "sitting":
         at = thing.at(objects.CAR_HOOD[thing.kind])
     if pose == "lying":
-        person = add_person(scene, rng, at, spot, "lying", str(rng.choice(("rest", "lap"))), flip=int(rng.choice((-1, 1))))
+        person = add_person(
+            scene, rng, at, spot, "lying", str(rng.choice(("rest", "lap"))), flip=int(rng.choice((-1, 1)))
+        )
     else:
         person = someone(scene, rng, at, spot, pose)
     scene.relate(person, ON_WORD[pose], support)
@@ -139,7 +158,9 @@ def _lead(scene: Scene, rng: Random, spot: Spot) -> None:
 def _feed(scene: Scene, rng: Random, spot: Spot) -> None:
     name = choose(rng, {"horse": 0.4, "dog": 0.35, "bird": 0.25})
     low = name != "horse"
-    person = add_person(scene, rng, spot.at(-0.55), spot, "bending" if low else "standing", "reach" if not low else "low")
+    person = add_person(
+        scene, rng, spot.at(-0.55), spot, "bending" if low else "standing", "reach" if not low else "low"
+    )
     thing = scene.things[person]
     hand = thing.body.near_hand
     if name == "horse":
@@ -193,7 +214,13 @@ def parked(scene: Scene, rng: Random, spot: Spot) -> None:
     vehicle = add_vehicle(scene, rng, name, spot.at(0), spot)
     manner = choose(rng, {"alone": 0.55, "beside": 0.25, "lean": 0.2})
     if manner == "beside" or (manner == "lean" and name == "bicycle"):
-        someone(scene, rng, spot.at(float(rng.choice((-1.0, 1.0))) * (1.5 if name == "car" else 1.1), -0.05), spot, "standing")
+        someone(
+            scene,
+            rng,
+            spot.at(float(rng.choice((-1.0, 1.0))) * (1.5 if name == "car" else 1.1), -0.05),
+            spot,
+            "standing",
+        )
     elif manner == "lean":
         _lean(scene, rng, spot, vehicle, abs(objects.CAR_REAR[scene.things[vehicle].kind]))
 
@@ -305,7 +332,10 @@ def sky(scene: Scene, rng: Random, spot: Spot) -> None:
 
 @dataclass(frozen=True)
 class Group:
-    """A kind of group: how to build it, how often, half its width in metres, and how near it stands (0 horizon, 1 front edge)."""
+    """
+    A kind of group: how to build it, how often, half its width in metres, and how near it stands (0 horizon, 1 front
+    edge).
+    """
 
     build: Callable[[Scene, Random, Spot], None]
     weight: float

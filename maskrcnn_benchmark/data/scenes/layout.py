@@ -11,7 +11,10 @@ from maskrcnn_benchmark.data.scenes.scene import Scene
 
 @dataclass(frozen=True)
 class Setting:
-    """Everything of a picture that is no object: the ground's kind, the horizon (pixels), light direction, brightness, tint, blur."""
+    """
+    Everything of a picture that is no object: the ground's kind, the horizon (pixels), light direction, brightness,
+    tint, blur.
+    """
 
     ground: str
     horizon: int
@@ -64,7 +67,12 @@ def _setting(rng: np.random.Generator, height: int) -> Setting:
 
 
 def _place(
-    rng: np.random.Generator, scene: Scene, setting: Setting, group: Group, placed: list[tuple[float, float, float]], scale: float
+    rng: np.random.Generator,
+    scene: Scene,
+    setting: Setting,
+    group: Group,
+    placed: list[tuple[float, float, float]],
+    scale: float,
 ) -> Spot:
     """The least crowded of a few random spots; it is entered in `placed` as (left, right, nearness)."""
     first, last = setting.horizon + 0.06 * scene.height, 0.965 * scene.height

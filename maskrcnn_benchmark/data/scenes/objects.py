@@ -1,4 +1,7 @@
-"""Drawing of things that stand in the open: car, bicycle, furniture, tree, house, boat and their parts. Metres, y up, facing +x."""
+"""
+Drawing of things that stand in the open: car, bicycle, furniture, tree, house, boat and their parts. Metres, y up,
+facing +x.
+"""
 
 import math
 
@@ -11,7 +14,8 @@ from maskrcnn_benchmark.data.scenes.vocabulary import COLORS
 GLASS, RUBBER, STEEL = (165, 205, 225), (38, 38, 42), (120, 124, 130)
 
 CAR_SHAPES = {
-    "sedan": ([(-1.2, 0.2), (-1.22, 0.56), (-0.85, 0.66), (-0.5, 1.02), (0.35, 1.02), (0.72, 0.66), (1.18, 0.56), (1.22, 0.2)],
+    "sedan": ([(-1.2, 0.2), (-1.22, 0.56), (-0.85, 0.66), (-0.5, 1.02), (0.35, 1.02), (0.72, 0.66), (1.18, 0.56),
+    (1.22, 0.2)],
               [(-0.72, 0.66), (-0.44, 0.95), (0.3, 0.95), (0.58, 0.66)]),
     "van": ([(-1.2, 0.2), (-1.2, 1.2), (-1.1, 1.3), (0.6, 1.3), (0.95, 0.78), (1.2, 0.7), (1.22, 0.2)],
             [(-0.95, 0.78), (-0.95, 1.18), (0.52, 1.18), (0.8, 0.78)]),
@@ -138,14 +142,20 @@ def tree(pen: Pen, thing: Thing) -> None:
     for _ in range(11):
         angle, reach = rng.uniform(0, 2 * math.pi), rng.uniform(0.2, 0.55)
         x, y = 1.15 * reach * math.cos(angle), 2.15 + 0.85 * reach * math.sin(angle)
-        pen.oval(x, y, rng.uniform(0.34, 0.5), rng.uniform(0.3, 0.42), shade(leaves, 0.75 + 0.25 * (y - 1.6)), outline=False)
+        pen.oval(
+            x, y, rng.uniform(0.34, 0.5), rng.uniform(0.3, 0.42), shade(leaves, 0.75 + 0.25 * (y - 1.6)), outline=False
+        )
     for _ in range(26):
         angle, reach = rng.uniform(0, 2 * math.pi), 0.8 * math.sqrt(rng.uniform())
         x, y = reach * math.cos(angle), 2.15 + 0.8 * reach * math.sin(angle)
         pen.oval(x, y, 0.09, 0.06, shade(leaves, rng.uniform(0.7, 1.25)), rng.uniform(0, 3), outline=False)
 
 
-HOUSE_SIZES = {"cottage": (1.25, 1.35, 0.85), "tall": (1.0, 2.0, 0.75), "wide": (1.7, 1.3, 0.6)}  # half width, wall, roof
+HOUSE_SIZES = {
+    "cottage": (1.25, 1.35, 0.85),
+    "tall": (1.0, 2.0, 0.75),
+    "wide": (1.7, 1.3, 0.6),
+}  # half width, wall, roof
 
 
 def house(pen: Pen, thing: Thing) -> None:
@@ -198,7 +208,10 @@ def colors_for(name: str, rng: np.random.Generator) -> tuple[str, str]:
         "dog": (("brown", "tan", "black", "white", "orange", "gray"), ("black", "white", "brown")),
         "bench": (("brown", "tan", "green", "red", "blue"), ("gray",)),
         "table": (("brown", "tan", "white", "gray", "orange"), ("red", "blue", "white", "green")),
-        "house": (("white", "tan", "yellow", "red", "gray", "blue", "orange"), ("red", "brown", "gray", "black", "purple")),
+        "house": (
+            ("white", "tan", "yellow", "red", "gray", "blue", "orange"),
+            ("red", "brown", "gray", "black", "purple"),
+        ),
         "window": (("white", "brown", "white"), ("blue", "gray", "yellow")),
         "wheel": (("black",), ("gray",)),
     }
@@ -209,6 +222,7 @@ def colors_for(name: str, rng: np.random.Generator) -> tuple[str, str]:
 
 
 DRAW = {
-    "car": car, "wheel": wheel, "bicycle": bicycle, "table": table, "chair": chair, "bench": bench, "tree": tree, "house": house,
+    "car": car, "wheel": wheel, "bicycle": bicycle, "table": table, "chair": chair, "bench": bench, "tree": tree,
+    "house": house,
     "window": window, "boat": boat,
 }  # fmt: skip

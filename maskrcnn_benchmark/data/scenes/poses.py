@@ -9,7 +9,8 @@ from maskrcnn_benchmark.data.scenes.canvas import Point
 
 THIGH, SHIN, TORSO, UPPER_ARM, FOREARM, HEAD = 0.38, 0.40, 0.56, 0.27, 0.27, 0.19
 
-# Degrees from hanging straight down, forward positive: near thigh, near shin, far thigh, far shin; then the torso's lean forward.
+# Degrees from hanging straight down, forward positive: near thigh, near shin, far thigh, far shin; then the torso's
+# lean forward.
 LEGS = {
     "standing": (4, 0, -6, -4, 0),
     "walking": (26, 10, -22, -34, 3),
@@ -40,7 +41,10 @@ ARMS = {
 
 @dataclass(frozen=True)
 class Body:
-    """Joints in metres, y up, facing +x. `up` is the direction of the head (unit vector), `contact` names what touches the support."""
+    """
+    Joints in metres, y up, facing +x. `up` is the direction of the head (unit vector), `contact` names what touches the
+    support.
+    """
 
     pelvis: Point
     neck: Point
@@ -74,8 +78,8 @@ def pose_body(rng: np.random.Generator, legs: str, arms: str, jitter: float = 4.
         rng: for a few degrees of variation.
         legs, arms: keys of LEGS and ARMS.
     Returns:
-        Joints with the lowest foot at y = 0; sitting and riding, the seat at (0, 0); lying, the back at y = 0, the body's middle at x = 0
-        and the head at -x.
+        Joints with the lowest foot at y = 0; sitting and riding, the seat at (0, 0); lying, the back at y = 0, the
+        body's middle at x = 0 and the head at -x.
     """
     thigh_near, shin_near, thigh_far, shin_far, lean = (angle + rng.normal(0, jitter / 2) for angle in LEGS[legs])
     arm_angles = [angle + rng.normal(0, jitter) for angle in ARMS[arms]]

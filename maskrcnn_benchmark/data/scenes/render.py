@@ -1,4 +1,7 @@
-"""Draws a scene: background, shadows, objects from far to near, light. Gives the picture and what is visible of each object."""
+"""
+Draws a scene: background, shadows, objects from far to near, light. Gives the picture and what is visible of each
+object.
+"""
 
 from dataclasses import dataclass
 
@@ -18,8 +21,9 @@ GROUND_COLORS = {"grass": (112, 156, 84), "pavement": (158, 156, 152), "sand": (
 @dataclass(frozen=True)
 class Picture:
     """
-    image: (height, width, 3) uint8 RGB. boxes: (n, 4) float xyxy of the visible pixels of each thing and its parts, the last pixel
-    included; zero where nothing is visible. visible: (n,) share of its drawn pixels that nothing covers. area: (n,) pixels seen.
+    image: (height, width, 3) uint8 RGB. boxes: (n, 4) float xyxy of the visible pixels of each thing and its parts, the
+    last pixel included; zero where nothing is visible. visible: (n,) share of its drawn pixels that nothing covers.
+    area: (n,) pixels seen.
     """
 
     image: np.ndarray
@@ -75,7 +79,9 @@ def _background(scene: Scene, setting: Setting, rng: np.random.Generator) -> np.
     return image
 
 
-def _ground_details(image: np.ndarray, scene: Scene, setting: Setting, rng: np.random.Generator, base: np.ndarray) -> None:
+def _ground_details(
+    image: np.ndarray, scene: Scene, setting: Setting, rng: np.random.Generator, base: np.ndarray
+) -> None:
     """Clutter that is no object: tufts, stones, cracks, flowers, a path or a strip of water."""
     width, height, horizon = scene.width, scene.height, setting.horizon
     if rng.random() < 0.35:
@@ -102,8 +108,10 @@ def _ground_details(image: np.ndarray, scene: Scene, setting: Setting, rng: np.r
             cv2.circle(image, (int(rng.uniform(0, width)), int(y)), size, petals, -1, cv2.LINE_AA)
 
 
-SHADOW_HALF = {"horse": 0.8, "dog": 0.45, "bird": 0.2, "car": 1.2, "bicycle": 0.8, "table": 0.75, "chair": 0.32, "bench": 0.85, "tree": 0.8,
-               "house": 1.3, "boat": 1.1, "person": 0.3, "ball": 0.22, "bag": 0.3, "cup": 0.15, "hat": 0.3, "umbrella": 0.3}  # fmt: skip
+SHADOW_HALF = {"horse": 0.8, "dog": 0.45, "bird": 0.2, "car": 1.2, "bicycle": 0.8, "table": 0.75, "chair": 0.32,
+"bench": 0.85, "tree": 0.8,
+               "house": 1.3, "boat": 1.1, "person": 0.3, "ball": 0.22, "bag": 0.3, "cup": 0.15, "hat": 0.3,
+               "umbrella": 0.3}  # fmt: skip
 
 
 def _shadows(image: np.ndarray, scene: Scene, setting: Setting) -> None:

@@ -14,7 +14,10 @@ Relation = tuple[int, str, int]
 
 @dataclass
 class Thing:
-    """One object. x, y: the point of contact in pixels; unit: pixels a metre; depth: its ground line in pixels, larger is nearer."""
+    """
+    One object. x, y: the point of contact in pixels; unit: pixels a metre; depth: its ground line in pixels, larger is
+    nearer.
+    """
 
     name: str
     x: float
@@ -59,7 +62,10 @@ class Thing:
 
 @dataclass
 class Cord:
-    """A thin line that belongs to no object (leash, string), between two pixel positions, hanging by a share of its length."""
+    """
+    A thin line that belongs to no object (leash, string), between two pixel positions, hanging by a share of its
+    length.
+    """
 
     start: Point
     end: Point
@@ -78,7 +84,9 @@ class Scene:
     strokes: list[tuple[int, str] | Cord] = field(default_factory=list)
     group: int = 0
 
-    def add(self, rng: np.random.Generator, name: str, at: Point, unit: float, depth: float, *, draw: str = "whole", **looks) -> int:
+    def add(
+        self, rng: np.random.Generator, name: str, at: Point, unit: float, depth: float, *, draw: str = "whole", **looks
+    ) -> int:
         """Adds a thing (colours drawn where not given) and, if `draw`, its stroke; returns its index."""
         if name not in OBJECTS:
             raise ValueError(f"scene: '{name}' is not a class of the demo data set")

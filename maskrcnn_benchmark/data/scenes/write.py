@@ -59,8 +59,9 @@ def make_image(seed: int, split: str, index: int) -> tuple[np.ndarray, dict[str,
     Draws one image of the data set; it depends on the three arguments alone.
 
     Returns:
-        The picture (height, width, 3) uint8 RGB, its record for write_vg_layout (without the id), and every true relation (r, 4) int16:
-        subject row, object row, true predicate, annotated predicate (0 where annotators left it out).
+        The picture (height, width, 3) uint8 RGB, its record for write_vg_layout (without the id), and every true
+        relation (r, 4) int16: subject row, object row, true predicate, annotated predicate (0 where annotators left it
+            out).
     """
     rng = numpy_generator(seed, SPLITS[split], index)
     scene, setting = sample_scene(rng)
@@ -68,7 +69,9 @@ def make_image(seed: int, split: str, index: int) -> tuple[np.ndarray, dict[str,
     annotation = annotate(scene, picture, rng)
     things = [scene.things[thing] for thing in annotation.things]
     ids = {name: position for position, name in enumerate(("", *PREDICATES))}
-    truth = np.array([(s, o, ids[true], ids[word]) for s, o, true, word in annotation.relations], np.int16).reshape(-1, 4)
+    truth = np.array([(s, o, ids[true], ids[word]) for s, o, true, word in annotation.relations], np.int16).reshape(
+        -1, 4
+    )
     record = {
         "width": scene.width,
         "height": scene.height,
@@ -98,7 +101,11 @@ def write_scenes(folder: str | Path, sizes: Sizes, *, seed: int = 0, workers: in
         return False
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RECIPE).unlink(missing_ok=True)
-    plan = [(split, index) for split, count in (("val", sizes.val), ("train", sizes.train), ("test", sizes.test)) for index in range(count)]
+    plan = [
+        (split, index)
+        for split, count in (("val", sizes.val), ("train", sizes.train), ("test", sizes.test))
+        for index in range(count)
+    ]
     records, truths = [], []
     with _new_folder(folder / IMAGE_DIR) as images:
         jobs = [(position, split, index) for position, (split, index) in enumerate(plan, start=1)]
@@ -117,8 +124,8 @@ def read_truth(folder: str | Path) -> dict[int, np.ndarray]:
     What is true of each image, annotated or not.
 
     Returns:
-        image_id -> (r, 4): subject row, object row (rows of the image's boxes), true predicate, annotated predicate (0 = left out);
-        predicates count from 1 as in the data set's dictionaries.
+        image_id -> (r, 4): subject row, object row (rows of the image's boxes), true predicate, annotated predicate (0
+        = left out); predicates count from 1 as in the data set's dictionaries.
     """
     path = Path(folder) / TRUTH
     if not path.is_file():
@@ -133,7 +140,9 @@ def _write_image(images: Path, seed: int, job: tuple[int, str, int]) -> tuple[di
     cv2.setNumThreads(1)
     image_id, split, index = job
     picture, record, truth = make_image(seed, split, index)
-    encoded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
+    encoded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[
+        1
+    ]
     (images / f"{image_id}.jpg").write_bytes(encoded.tobytes())
     return {**record, "image_id": image_id}, truth
 
@@ -167,7 +176,12 @@ def _new_folder(path: Path) -> Iterator[Path]:
 
 def _write_truth(path: Path, image_ids: list[int], truths: list[np.ndarray]) -> None:
     starts = np.cumsum([0, *(len(truth) for truth in truths[:-1])])
-    arrays = {"image_id": np.array(image_ids), "starts": starts, "relations": np.concatenate(truths), "predicates": np.array(PREDICATES)}
+    arrays = {
+        "image_id": np.array(image_ids),
+        "starts": starts,
+        "relations": np.concatenate(truths),
+        "predicates": np.array(PREDICATES),
+    }
     with atomic_path(path) as temporary:
         np.savez_compressed(temporary, **arrays)
 

@@ -28,7 +28,14 @@ Run = tuple[Work, Model, int]
 
 
 def compare(
-    scale: Scale, output: Path, page: Path, *, device: str, jobs: int = 1, overrides: Sequence[str] = (), configs: Path = CONFIGS
+    scale: Scale,
+    output: Path,
+    page: Path,
+    *,
+    device: str,
+    jobs: int = 1,
+    overrides: Sequence[str] = (),
+    configs: Path = CONFIGS,
 ) -> None:
     """
     Does what is left to do of a benchmark, and writes its page after each seed.
@@ -48,7 +55,9 @@ def compare(
     trainings: list[Run] = [(Workshop.compare, model, seed) for seed in scale.seeds for model in models]
     if scale.sgdet_iterations:
         trainings += [(Workshop.compare_sgdet, model, scale.seeds[0]) for model in workshop.sgdet_models(models)]
-    tests: list[Run] = [(Workshop.test_with_noise, models[-1], scale.seeds[0])] if scale.noise_seeds else []  # of what was trained then
+    tests: list[Run] = (
+        [(Workshop.test_with_noise, models[-1], scale.seeds[0])] if scale.noise_seeds else []
+    )  # of what was trained then
     runs = chain(_in_processes(workshop, trainings, jobs), _in_processes(workshop, tests, jobs))
     for (work, model, seed), folder in zip(trainings + tests, runs, strict=True):
         logger.info(f"{folder}: done")
@@ -60,14 +69,16 @@ def compare(
         if work is Workshop.compare and model != models[-1]:
             continue  # until a seed is whole
         minutes = (time.monotonic() - started) / 60 if fresh else None
-        write_page(page, scale, results, sgdet, noisy, iterations=scale.head_iterations, batch=HEAD_BATCH, minutes=minutes)
+        write_page(
+            page, scale, results, sgdet, noisy, iterations=scale.head_iterations, batch=HEAD_BATCH, minutes=minutes
+        )
         logger.info(f"{page}: written")
 
 
 def _in_processes(workshop: Workshop, plan: Sequence[Run], jobs: int) -> Iterator[Path]:
     """
-    The folders of the plan's runs, in its order. `jobs` processes of one thread each share them: layers as small as the demo's gain little
-    from a second thread. What they log is in their folders.
+    The folders of the plan's runs, in its order. `jobs` processes of one thread each share them: layers as small as the
+    demo's gain little from a second thread. What they log is in their folders.
     """
     if jobs == 1:
         yield from (work(workshop, model, seed) for work, model, seed in plan)

@@ -21,15 +21,16 @@ What the parts of SPLN are worth, on the rendered data set `scenes`. Made by `ma
 
 {setting}
 
-All models share one backbone and one pair of feature extractors, those of a PE-Net trained beforehand, frozen: what differs is the
-predictor alone, which starts at random with each seed. They are trained alike, {iterations} updates of {batch} images each, on cached
-features (`DATALOADER.FEATURE_CACHE`). Reweighting is `MODEL.USE_REWEIGHT PENET`, its curriculum over the first half of the training, with
-`REWEIGHT_BETA` {beta}: at the default, made for all of Visual Genome, background pairs would hardly count on so few images. Visual
-prototypes are mean union features of that PE-Net; conceptual ones come from a sentence encoder on the descriptions that ship for `scenes`.
-Rates, schedules, `REWEIGHT_BETA` and `VAE_WEIGHT` were chosen on the validation images, not on the test images.
+All models share one backbone and one pair of feature extractors, those of a PE-Net trained beforehand, frozen: what
+differs is the predictor alone, which starts at random with each seed. They are trained alike, {iterations} updates of
+{batch} images each, on cached features (`DATALOADER.FEATURE_CACHE`). Reweighting is `MODEL.USE_REWEIGHT PENET`, its
+curriculum over the first half of the training, with `REWEIGHT_BETA` {beta}: at the default, made for all of Visual
+Genome, background pairs would hardly count on so few images. Visual prototypes are mean union features of that
+PE-Net; conceptual ones come from a sentence encoder on the descriptions that ship for `scenes`. Rates, schedules,
+`REWEIGHT_BETA` and `VAE_WEIGHT` were chosen on the validation images, not on the test images.
 
-`SPLN` has both prototype files, reweighting and `VAE_WEIGHT` {vae_weight}; each other line of its name says what differs. `VAE_WEIGHT 1`
-and gates that stay as they start are what the released code has (docs/spln.md).
+`SPLN` has both prototype files, reweighting and `VAE_WEIGHT` {vae_weight}; each other line of its name says what
+differs. `VAE_WEIGHT 1` and gates that stay as they start are what the released code has (docs/spln.md).
 """
 
 
@@ -56,7 +57,11 @@ def write_page(
     """
     some = next(iter(next(iter(results.values())).values())).metrics
     setting = _setting(scale, some, minutes)
-    parts = [INTRODUCTION.format(setting=setting, iterations=iterations, batch=batch, beta=REWEIGHT_BETA, vae_weight=VAE_WEIGHT)]
+    parts = [
+        INTRODUCTION.format(
+            setting=setting, iterations=iterations, batch=batch, beta=REWEIGHT_BETA, vae_weight=VAE_WEIGHT
+        )
+    ]
     parts += ["## PredCls", _table(results, some), _caption(scale)]
     parts += [f"![R@50 and mR@50 of the models]({path.stem}.svg)", "## SPLN beside the others", _intervals(results)]
     if noisy:
@@ -70,7 +75,11 @@ def write_page(
 
 def _setting(scale: Scale, metrics: Mapping, minutes: float | None) -> str:
     took = "" if minutes is None else f", {minutes:.0f} minutes in all"
-    kind = "" if scale.name == "full" else " This is the quick version (`ABLATION_FLAGS=--quick`), too small to decide anything."
+    kind = (
+        ""
+        if scale.name == "full"
+        else " This is the quick version (`ABLATION_FLAGS=--quick`), too small to decide anything."
+    )
     sizes = f"{scale.sizes.train:,} training images, {metrics['images']:,} test images with relations"
     return f"{time.strftime('%Y-%m-%d')}: {sizes}, {len(scale.seeds)} seed(s) a model{took}.{kind}"
 
@@ -100,15 +109,20 @@ def _table(results: Results, frequency: Mapping | None) -> str:
 
 def _caption(scale: Scale) -> str:
     spread = "Mean ± standard deviation over the seeds; " if len(scale.seeds) > 1 else ""
-    return f"{spread}bold is the best mean of a column. With graph constraint, without rel_nms; F is the harmonic mean of R and mR."
+    return (
+        f"{spread}bold is the best mean of a column. With graph constraint, without rel_nms; F is the harmonic mean of"
+        " R and mR."
+    )
 
 
 def _intervals(results: Results) -> str:
     """The last model, SPLN whole, against each other one, seed by seed."""
     *others, whole = results
     lines = [
-        f"How far {whole.name} is ahead of another model of the same seed, with the 95 % interval of a paired bootstrap over the test "
-        "images (1,000 draws). An interval without 0 is more than chance of the images.\n",
+        (
+            f"How far {whole.name} is ahead of another model of the same seed, with the 95 % interval of a paired"
+            " bootstrap over the test images (1,000 draws). An interval without 0 is more than chance of the images.\n"
+        ),
         "| ahead of | seed | " + " | ".join(f"{name}@{k}" for name, k in COMPARED) + " |",
         "|---" * (len(COMPARED) + 2) + "|",
     ]
@@ -117,7 +131,9 @@ def _intervals(results: Results) -> str:
             cells = []
             for name, k in COMPARED:
                 found = paired_bootstrap(results[whole][seed].evaluator, run.evaluator, metric=name, k=k)
-                cells.append(f"{100 * found['difference']:+.1f} ({100 * found['low']:+.1f} … {100 * found['high']:+.1f})")
+                cells.append(
+                    f"{100 * found['difference']:+.1f} ({100 * found['low']:+.1f} … {100 * found['high']:+.1f})"
+                )
             lines.append(f"| {model.name} | {seed} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -127,14 +143,21 @@ def _noise(results: Results, noisy: Sequence[Mapping]) -> str:
     *_, runs = results.values()
     without = next(iter(runs.values())).metrics
     lines = [
-        f"The released code draws from its VAEs at test, too. {len(noisy)} tests of one trained SPLN with `VAE_NOISE_AT_TEST True`, beside "
-        "the one test without:\n",
+        (
+            f"The released code draws from its VAEs at test, too. {len(noisy)} tests of one trained SPLN with"
+            " `VAE_NOISE_AT_TEST True`, beside the one test without:\n"
+        ),
         "| figure | without noise | lowest | highest | spread (standard deviation) |",
         "|---|---|---|---|---|",
     ]
     for name, k in [("R", "50"), ("R", "100"), ("mR", "50"), ("mR", "100")]:
         values = np.array([100 * metrics[name][k] for metrics in noisy])
-        cells = [f"{100 * without[name][k]:.2f}", f"{values.min():.2f}", f"{values.max():.2f}", f"{values.std(ddof=1):.2f}"]
+        cells = [
+            f"{100 * without[name][k]:.2f}",
+            f"{values.min():.2f}",
+            f"{values.max():.2f}",
+            f"{values.std(ddof=1):.2f}",
+        ]
         lines.append(f"| {name}@{k} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -148,9 +171,17 @@ def _plot(path: Path, results: Results, frequency: Mapping) -> None:
 
     plt.rcParams["svg.hashsalt"] = "ablation"
     figure, axes = plt.subplots(figsize=(7.5, 5))
-    axes.scatter(100 * frequency["freq"]["R"]["50"], 100 * frequency["freq"]["mR"]["50"], color="gray", marker="s", label="FREQ")
+    axes.scatter(
+        100 * frequency["freq"]["R"]["50"], 100 * frequency["freq"]["mR"]["50"], color="gray", marker="s", label="FREQ"
+    )
     for model, marker in zip(results, _markers(results), strict=True):
-        axes.scatter(_values(results[model], "R", "50"), _values(results[model], "mR", "50"), marker=marker, label=model.name, alpha=0.8)
+        axes.scatter(
+            _values(results[model], "R", "50"),
+            _values(results[model], "mR", "50"),
+            marker=marker,
+            label=model.name,
+            alpha=0.8,
+        )
     _f_lines(axes)
     axes.set_xlabel("R@50, %")
     axes.set_ylabel("mR@50, %")
@@ -176,4 +207,3 @@ def _f_lines(axes) -> None:
         axes.plot(recall, mean_recall, color="lightgray", linestyle=":", linewidth=0.8, zorder=0)
     axes.set_xlim(left, right)
     axes.set_ylim(low, high)
-

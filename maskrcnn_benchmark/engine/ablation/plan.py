@@ -17,7 +17,8 @@ class Scale:
     Attributes:
         name: "full" or "quick". data: folder of the data set in DATA_DIR. sizes: its images.
         seeds: values of SEED; each model is trained once with each.
-        detector_iterations: of Faster R-CNN; 0: no detector, so backbone and pyramid learn along with the extractors, and no SGDet.
+        detector_iterations: of Faster R-CNN; 0: no detector, so backbone and pyramid learn along with the extractors,
+            and no SGDet.
         extractor_iterations: of the PE-Net whose extractors all models share.
         head_iterations, sgdet_iterations: of each compared model.
         noise_seeds: with which SPLN is tested once more, noise left on.
@@ -46,7 +47,13 @@ FULL = Scale(
     noise_seeds=(1, 2, 3, 4, 5),
 )
 QUICK = Scale(
-    name="quick", data="scenes_small", sizes=SMALL, seeds=(1,), detector_iterations=0, extractor_iterations=200, head_iterations=600
+    name="quick",
+    data="scenes_small",
+    sizes=SMALL,
+    seeds=(1,),
+    detector_iterations=0,
+    extractor_iterations=200,
+    head_iterations=600,
 )
 SCALES = {scale.name: scale for scale in (FULL, QUICK)}
 
@@ -68,8 +75,8 @@ PENET_KEYS = (f"{HEAD}PREDICTOR", "PrototypeEmbeddingNetwork", f"{HEAD}VIS_PRO_P
 PENET = Model("PE-Net", PENET_KEYS)
 # Factor of the VAEs' losses in the demo and in every SPLN here but one.
 VAE_WEIGHT = 0.01
-# 1 / (1 - beta) is as far below the examples of the most frequent predicate as the default's is on Visual Genome, so that background pairs
-# keep about the weight that they have there.
+# 1 / (1 - beta) is as far below the examples of the most frequent predicate as the default's is on Visual Genome, so
+# that background pairs keep about the weight that they have there.
 REWEIGHT_BETA = 0.999
 
 
@@ -79,12 +86,15 @@ def compared_models(scale: Scale, visual: Path, conceptual: Path, *, width: int,
 
     Args:
         scale: the curriculum of the weights takes half its iterations, as published (30,000 of 60,000).
-        visual, conceptual: prototype files. width: F of union features and visual prototypes. concept_width: of the conceptual ones.
+        visual, conceptual: prototype files. width: F of union features and visual prototypes. concept_width: of the
+            conceptual ones.
     """
     reweight = ("MODEL.USE_REWEIGHT", "PENET", "MODEL.REWEIGHT_BETA", str(REWEIGHT_BETA))
     reweight += ("MODEL.REWEIGHT_CURRICULUM", str(scale.head_iterations // 2))
     network = (f"{HEAD}PREDICTOR", "PrototypeEmbeddingNetwork", *_prefixed("VAE_WEIGHT", VAE_WEIGHT))
-    visual_term = _prefixed("VIS_PRO_PATH", visual, "VIS_PRO_DIM", width, "VIS_VAE_INPUT_DIM", width, "VIS_VAE_LATENT_DIM", width // 4)
+    visual_term = _prefixed(
+        "VIS_PRO_PATH", visual, "VIS_PRO_DIM", width, "VIS_VAE_INPUT_DIM", width, "VIS_VAE_LATENT_DIM", width // 4
+    )
     conceptual_term = _prefixed("CON_PRO_TYPE", "LLAMA", "CON_PRO_LLAMA_PATH", conceptual, "CON_PRO_DIM", concept_width)
     conceptual_term += _prefixed("CON_VAE_INPUT_DIM", concept_width, "CON_VAE_LATENT_DIM", concept_width // 4)
     whole = (*network, *visual_term, *conceptual_term, *reweight)
@@ -108,7 +118,10 @@ def _prefixed(*words: object) -> tuple[str, ...]:
 
 
 def schedule(iterations: int, *, batch: int, rate: float, warmup: int) -> Keys:
-    """Keys of a training: `rate` an image (SOLVER.BASE_LR), a tenth of it from two thirds on, a hundredth from nine tenths on."""
+    """
+    Keys of a training: `rate` an image (SOLVER.BASE_LR), a tenth of it from two thirds on, a hundredth from nine tenths
+    on.
+    """
     steps = f"({max(iterations * 2 // 3, 1)}, {max(iterations * 9 // 10, 1)})"
     keys = ["SOLVER.MAX_ITER", iterations, "SOLVER.STEPS", steps, "SOLVER.IMS_PER_BATCH", batch, "SOLVER.BASE_LR", rate]
     return [str(word) for word in [*keys, "SOLVER.WARMUP_ITERS", min(warmup, iterations // 4)]]

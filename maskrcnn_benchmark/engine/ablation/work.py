@@ -1,8 +1,9 @@
 """
 The trainings of the quality benchmark.
 
-A detector and, on it, a PE-Net are trained once; the PE-Net's extractors serve all models, frozen, through a cache of their features.
-Each model then starts from random weights of its own and is trained and evaluated without an image. What is finished is not done again.
+A detector and, on it, a PE-Net are trained once; the PE-Net's extractors serve all models, frozen, through a cache of
+their features. Each model then starts from random weights of its own and is trained and evaluated without an image.
+What is finished is not done again.
 """
 
 import json
@@ -19,11 +20,22 @@ from maskrcnn_benchmark.config import Config, load_config
 from maskrcnn_benchmark.config.paths_catalog import data_dir
 from maskrcnn_benchmark.data.build import load_dataset_meta
 from maskrcnn_benchmark.data.scenes.write import write_scenes
-from maskrcnn_benchmark.engine.ablation.plan import HEAD, PENET, PENET_KEYS, Keys, Model, Scale, compared_models, schedule
+from maskrcnn_benchmark.engine.ablation.plan import (
+    HEAD,
+    PENET,
+    PENET_KEYS,
+    Keys,
+    Model,
+    Scale,
+    compared_models,
+    schedule,
+)
 from maskrcnn_benchmark.engine.commands import run_test, run_training
 from maskrcnn_benchmark.engine.inference import SCORES_FILE
 from maskrcnn_benchmark.evaluation import SceneGraphEvaluator
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.extract_concepts import extract_conceptual_prototypes
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.extract_concepts import (
+    extract_conceptual_prototypes,
+)
 from maskrcnn_benchmark.utils.files import atomic_path, write_json
 from maskrcnn_benchmark.utils.log import get_logger, setup_logging
 from maskrcnn_benchmark.utils.weight_files import read_weights
@@ -57,7 +69,13 @@ class Workshop:
     """
 
     def __init__(self, scale: Scale, output: Path, *, configs: Path, device: str, overrides: Sequence[str] = ()):
-        self.scale, self.output, self.configs, self.device, self.overrides = scale, output, configs, device, list(overrides)
+        self.scale, self.output, self.configs, self.device, self.overrides = (
+            scale,
+            output,
+            configs,
+            device,
+            list(overrides),
+        )
 
     # -- what all models share ----------------------------------------------------------------------------------------
 
@@ -70,7 +88,12 @@ class Workshop:
         if scale.detector_iterations:
             keys = schedule(scale.detector_iterations, batch=8, rate=0.0025, warmup=100)
             self.run("detector", "detector.yaml", keys, test=False)
-            backbone = ["MODEL.FREEZE_DETECTOR", "True", "MODEL.PRETRAINED_DETECTOR_CKPT", str(self.output / "detector/model_final.pth")]
+            backbone = [
+                "MODEL.FREEZE_DETECTOR",
+                "True",
+                "MODEL.PRETRAINED_DETECTOR_CKPT",
+                str(self.output / "detector/model_final.pth"),
+            ]
         keys = schedule(scale.extractor_iterations, batch=8, rate=0.0025, warmup=100)
         self.run("extractors", "predcls.yaml", [*keys, *backbone, *PENET_KEYS], test=False)
         self._write_shared_weights()
@@ -80,7 +103,9 @@ class Workshop:
         if not conceptual.exists():
             extract_conceptual_prototypes("SENTENCE", "packaged", load_dataset_meta(cfg), conceptual)
         concept_width = torch.load(conceptual, weights_only=True)["prototypes"].size(1)
-        return compared_models(scale, visual, conceptual, width=cfg.MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM, concept_width=concept_width)
+        return compared_models(
+            scale, visual, conceptual, width=cfg.MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM, concept_width=concept_width
+        )
 
     def _write_shared_weights(self) -> None:
         """The extractors' run without its predictor: every model starts from a predictor of its own."""
@@ -89,7 +114,9 @@ class Workshop:
             return
         weights = read_weights(trained)
         with atomic_path(self.shared_weights) as temporary:
-            torch.save({"model": {name: value for name, value in weights.items() if not name.startswith(PREDICTOR)}}, temporary)
+            torch.save(
+                {"model": {name: value for name, value in weights.items() if not name.startswith(PREDICTOR)}}, temporary
+            )
 
     @property
     def shared_weights(self) -> Path:
@@ -114,7 +141,14 @@ class Workshop:
 
     def compare_sgdet(self, model: Model, seed: int) -> Path:
         """The same with nothing given."""
-        keys = [*self._head_keys(self.scale.sgdet_iterations), *model.keys, "SEED", str(seed), "MODEL.ROI_HEADS.DETECTIONS_PER_IMG", "20"]
+        keys = [
+            *self._head_keys(self.scale.sgdet_iterations),
+            *model.keys,
+            "SEED",
+            str(seed),
+            "MODEL.ROI_HEADS.DETECTIONS_PER_IMG",
+            "20",
+        ]
         return self.run(f"{model.folder}/sgdet-{seed}", "sgdet.yaml", keys)
 
     def sgdet_models(self, models: Sequence[Model]) -> list[Model]:
@@ -122,19 +156,37 @@ class Workshop:
         return [PENET, models[-1]]
 
     def test_with_noise(self, model: Model, seed: int) -> Path:
-        """Tests a trained SPLN that draws from its VAEs at test, too, as released: once with each of the scale's noise_seeds."""
-        weights, folder = self.output / f"{model.folder}/{seed}/model_final.pth", self.output / f"{model.folder}/{seed}-noise"
+        """
+        Tests a trained SPLN that draws from its VAEs at test, too, as released: once with each of the scale's
+        noise_seeds.
+        """
+        weights, folder = (
+            self.output / f"{model.folder}/{seed}/model_final.pth",
+            self.output / f"{model.folder}/{seed}-noise",
+        )
         for noise in self.scale.noise_seeds:
             metrics = self._metrics(folder / str(noise))
             if metrics.exists() and metrics.stat().st_mtime_ns >= weights.stat().st_mtime_ns:
                 continue
-            keys = [*self._head_keys(1), *model.keys, "MODEL.WEIGHT", str(weights), HEAD + "VAE_NOISE_AT_TEST", "True", "SEED", str(noise)]
+            keys = [
+                *self._head_keys(1),
+                *model.keys,
+                "MODEL.WEIGHT",
+                str(weights),
+                HEAD + "VAE_NOISE_AT_TEST",
+                "True",
+                "SEED",
+                str(noise),
+            ]
             run_test(self.config("predcls.yaml", [*keys, "OUTPUT_DIR", str(folder / str(noise))]), weight_named=True)
         return folder
 
     def noisy_metrics(self, folder: Path) -> list[dict[str, Any]]:
         """metrics.json's dict of each test with noise."""
-        return [json.loads(self._metrics(folder / str(noise)).read_text(encoding="utf-8")) for noise in self.scale.noise_seeds]
+        return [
+            json.loads(self._metrics(folder / str(noise)).read_text(encoding="utf-8"))
+            for noise in self.scale.noise_seeds
+        ]
 
     def _metrics(self, folder: Path) -> Path:
         return folder / "inference" / f"{self.scale.data}_test" / "metrics.json"
@@ -151,11 +203,25 @@ class Workshop:
     # -- one run ------------------------------------------------------------------------------------------------------
 
     def config(self, file: str, keys: Sequence[str]) -> Config:
-        """The config of a run: the demo's file, the benchmark's data set, no validation, then these keys and the overrides."""
+        """
+        The config of a run: the demo's file, the benchmark's data set, no validation, then these keys and the
+        overrides.
+        """
         data = [
-            word for split in ("train", "val", "test") for word in (f"DATASETS.{split.upper()}", f"('{self.scale.data}_{split}',)")
+            word
+            for split in ("train", "val", "test")
+            for word in (f"DATASETS.{split.upper()}", f"('{self.scale.data}_{split}',)")
         ]
-        quiet = ["SOLVER.TO_VAL", "False", "SOLVER.CHECKPOINT_PERIOD", "200", "SOLVER.LOG_PERIOD", "50", "MODEL.DEVICE", self.device]
+        quiet = [
+            "SOLVER.TO_VAL",
+            "False",
+            "SOLVER.CHECKPOINT_PERIOD",
+            "200",
+            "SOLVER.LOG_PERIOD",
+            "50",
+            "MODEL.DEVICE",
+            self.device,
+        ]
         return load_config(self.configs / file, [*data, *quiet, *keys, *self.overrides])
 
     def run(self, name: str, file: str, keys: Sequence[str], *, test: bool = True, product: Path | None = None) -> Path:
@@ -170,7 +236,10 @@ class Workshop:
         """
         folder = self.output / name
         cfg = self.config(file, [*keys, "OUTPUT_DIR", str(folder)])
-        made_from = {"config": cfg.dump(), "weights": [_stamp(path) for path in (cfg.MODEL.WEIGHT, cfg.MODEL.PRETRAINED_DETECTOR_CKPT)]}
+        made_from = {
+            "config": cfg.dump(),
+            "weights": [_stamp(path) for path in (cfg.MODEL.WEIGHT, cfg.MODEL.PRETRAINED_DETECTOR_CKPT)],
+        }
         record = folder / "made_from.json"
         known = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
         if known.get("what") != made_from:

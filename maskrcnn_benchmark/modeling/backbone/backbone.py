@@ -29,7 +29,8 @@ class Backbone(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """
-        (B, 3, H, W) network input -> the maps, finest first: P2 … P6 with an FPN of four levels, else the body's one map.
+        (B, 3, H, W) network input -> the maps, finest first: P2 … P6 with an FPN of four levels, else the body's one
+        map.
 
         Where no gradient is asked for, the maps come from a folded copy of the backbone: equal up to rounding, faster.
         """
@@ -46,4 +47,9 @@ class Backbone(nn.Module):
 def fpn_from_config(cfg, in_channels: Sequence[int]) -> FPN:
     """The FPN of MODEL.FPN, MODEL.RESNETS.BACKBONE_OUT_CHANNELS wide."""
     norm = group_norm_from_config(cfg) if cfg.MODEL.FPN.USE_GN else None
-    return FPN(in_channels=in_channels, out_channels=cfg.MODEL.RESNETS.BACKBONE_OUT_CHANNELS, norm=norm, relu=cfg.MODEL.FPN.USE_RELU)
+    return FPN(
+        in_channels=in_channels,
+        out_channels=cfg.MODEL.RESNETS.BACKBONE_OUT_CHANNELS,
+        norm=norm,
+        relu=cfg.MODEL.FPN.USE_RELU,
+    )

@@ -9,7 +9,14 @@ Norm = Callable[[int], nn.Module]
 
 
 def conv2d(
-    in_channels: int, out_channels: int, kernel: int, *, stride: int = 1, dilation: int = 1, groups: int = 1, bias: bool = False
+    in_channels: int,
+    out_channels: int,
+    kernel: int,
+    *,
+    stride: int = 1,
+    dilation: int = 1,
+    groups: int = 1,
+    bias: bool = False,
 ) -> nn.Conv2d:
     """A convolution that keeps the size at stride 1; weights Kaiming uniform (a = 1), bias 0."""
     layer = nn.Conv2d(in_channels, out_channels, kernel, stride, dilation * (kernel // 2), dilation, groups, bias)
@@ -31,8 +38,8 @@ def linear(in_features: int, out_features: int, norm: Norm | None = None) -> nn.
 
 class DeformableConv(nn.Module):
     """
-    A 3×3 convolution whose nine taps move by offsets that another convolution predicts (arXiv 1703.06211); modulated, each tap is also
-    weighted by a predicted number in (0, 1) (arXiv 1811.11168).
+    A 3×3 convolution whose nine taps move by offsets that another convolution predicts (arXiv 1703.06211); modulated,
+    each tap is also weighted by a predicted number in (0, 1) (arXiv 1811.11168).
     """
 
     def __init__(
@@ -49,7 +56,9 @@ class DeformableConv(nn.Module):
         super().__init__()
         taps = 9 * deformable_groups
         self.num_offsets, self.modulated = 2 * taps, modulated
-        self.offset = conv2d(in_channels, (3 if modulated else 2) * taps, 3, stride=stride, dilation=dilation, bias=True)
+        self.offset = conv2d(
+            in_channels, (3 if modulated else 2) * taps, 3, stride=stride, dilation=dilation, bias=True
+        )
         self.conv = DeformConv2d(in_channels, out_channels, 3, stride, dilation, dilation, groups, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -61,7 +70,10 @@ class DeformableConv(nn.Module):
 
 
 def group_norm_from_config(cfg) -> Norm:
-    """MODEL.GROUP_NORM as a function from a number of channels to a GroupNorm; DIM_PER_GP, if positive, decides the number of groups."""
+    """
+    MODEL.GROUP_NORM as a function from a number of channels to a GroupNorm; DIM_PER_GP, if positive, decides the number
+    of groups.
+    """
     node = cfg.MODEL.GROUP_NORM
 
     def norm(channels: int) -> nn.GroupNorm:

@@ -1,7 +1,9 @@
 """
-A frozen backbone made fast: norms folded into the convolution before them, activations and sums fused into it, weights packed for the library.
+A frozen backbone made fast: norms folded into the convolution before them, activations and sums fused into it, weights
+packed for the library.
 
-What comes out is equal up to rounding. It is derived from the live module and holds values of its own: see `frozen.py` for when it is made.
+What comes out is equal up to rounding. It is derived from the live module and holds values of its own: see `frozen.py`
+for when it is made.
 """
 
 import copy
@@ -26,7 +28,9 @@ class _Tracer(fx.Tracer):
     traced_func_name = "maps"
 
     def is_leaf_module(self, module: nn.Module, name: str) -> bool:
-        return isinstance(module, (nn.Conv2d, FrozenBatchNorm2d, _BatchNorm, DeformableConv)) or super().is_leaf_module(module, name)
+        return isinstance(module, (nn.Conv2d, FrozenBatchNorm2d, _BatchNorm, DeformableConv)) or super().is_leaf_module(
+            module, name
+        )
 
 
 @dataclass
@@ -41,9 +45,14 @@ class _Fusion:
 
 
 class FoldedConv(nn.Module):
-    """A convolution with bias, perhaps a tensor added to what it gives, perhaps an activation, in one call where the library has one."""
+    """
+    A convolution with bias, perhaps a tensor added to what it gives, perhaps an activation, in one call where the
+    library has one.
+    """
 
-    def __init__(self, conv: nn.Conv2d, weight: Tensor, bias: Tensor | None, activation: nn.Module | None, dtype: torch.dtype):
+    def __init__(
+        self, conv: nn.Conv2d, weight: Tensor, bias: Tensor | None, activation: nn.Module | None, dtype: torch.dtype
+    ):
         """
         Args:
             conv: its geometry is taken, its values are not.
@@ -58,7 +67,9 @@ class FoldedConv(nn.Module):
             "bias": nn.Parameter(bias.to(dtype), requires_grad=False) if bias is not None else None,
         }
         self.activation = activation
-        self.geometry = [list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups] if _is_plain(conv) else None
+        self.geometry = (
+            [list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups] if _is_plain(conv) else None
+        )
         self.fused = FUSED_ACTIVATIONS.get(type(activation), (None, [])) if activation is not None else ("none", [])
         self.in_library = self.geometry is not None and self.fused[0] is not None and _library_takes(weight, dtype)
 
@@ -72,7 +83,9 @@ class FoldedConv(nn.Module):
         if added is None:
             return torch.ops.mkldnn._convolution_pointwise(x, weight, bias, *self.geometry, name, numbers, "")
         unary = None if name == "none" else name
-        return torch.ops.mkldnn._convolution_pointwise.binary(x, added, weight, bias, *self.geometry, "add", 1.0, unary, numbers, "")
+        return torch.ops.mkldnn._convolution_pointwise.binary(
+            x, added, weight, bias, *self.geometry, "add", 1.0, unary, numbers, ""
+        )
 
 
 def _is_plain(conv: nn.Conv2d) -> bool:
@@ -80,7 +93,11 @@ def _is_plain(conv: nn.Conv2d) -> bool:
 
 
 def _library_takes(weight: Tensor, dtype: torch.dtype) -> bool:
-    if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, "_convolution_pointwise"):
+    if (
+        weight.device.type != "cpu"
+        or not torch.backends.mkldnn.is_available()
+        or not hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+    ):
         return False
     return dtype == torch.float32 or (dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
@@ -142,7 +159,9 @@ def _find_fusion(conv: fx.Node, modules: dict[str, nn.Module]) -> _Fusion:
     return found
 
 
-def _replace(folded: fx.GraphModule, found: _Fusion, modules: dict[str, nn.Module], name: str, dtype: torch.dtype) -> None:
+def _replace(
+    folded: fx.GraphModule, found: _Fusion, modules: dict[str, nn.Module], name: str, dtype: torch.dtype
+) -> None:
     conv = modules[found.conv.target]
     weight, bias = conv.weight.detach().float(), conv.bias.detach().float() if conv.bias is not None else None
     if found.norm is not None:
@@ -151,11 +170,15 @@ def _replace(folded: fx.GraphModule, found: _Fusion, modules: dict[str, nn.Modul
         bias = shift if bias is None else bias * scale + shift
     folded.add_submodule(name, FoldedConv(conv, weight, bias, found.activation, dtype))
     with folded.graph.inserting_before(found.last):
-        node = folded.graph.call_module(name, (found.conv.args[0],) if found.added is None else (found.conv.args[0], found.added))
+        node = folded.graph.call_module(
+            name, (found.conv.args[0],) if found.added is None else (found.conv.args[0], found.added)
+        )
     found.last.replace_all_uses_with(node)
     dead = found.last
     while dead is not None and not dead.users and dead is not node:
-        before = next((n for n in dead.all_input_nodes if n is not found.added), None) if dead is not found.conv else None
+        before = (
+            next((n for n in dead.all_input_nodes if n is not found.added), None) if dead is not found.conv else None
+        )
         folded.graph.erase_node(dead)
         dead = before
 

@@ -1,4 +1,6 @@
-"""When a backbone runs as its folded copy: made at first use, and made anew whenever the values behind it have changed."""
+"""
+When a backbone runs as its folded copy: made at first use, and made anew whenever the values behind it have changed.
+"""
 
 import torch
 from torch import Tensor, fx, nn
@@ -11,7 +13,8 @@ logger = get_logger(__name__)
 
 class FoldedBackbone:
     """
-    A backbone's folded copy, out of sight: no module of it is registered, so names and values of the backbone's state dict stay what they are.
+    A backbone's folded copy, out of sight: no module of it is registered, so names and values of the backbone's state
+    dict stay what they are.
 
     Copies of a model, and models that are pickled, start without one.
     """
@@ -45,7 +48,9 @@ class FoldedBackbone:
             try:
                 self._folded = fold_backbone(backbone, dtype)
             except (fx.proxy.TraceError, TypeError, ValueError, RuntimeError, AssertionError) as error:
-                logger.info(f"the backbone runs as it is written, without folded norms: torch.fx cannot follow it ({error})")
+                logger.info(
+                    f"the backbone runs as it is written, without folded norms: torch.fx cannot follow it ({error})"
+                )
         return self._folded
 
 
@@ -77,8 +82,8 @@ def bit_sums(tensors: list[Tensor]) -> Tensor:
     """
     A number a tensor on the CPU that any changed bit changes: its memory read as integers, added up.
 
-    It finds what went past torch's count of changes, such as writes through `.data` or numpy; those on a GPU are not looked for, since
-    the answer would have to be waited for in every step.
+    It finds what went past torch's count of changes, such as writes through `.data` or numpy; those on a GPU are not
+    looked for, since the answer would have to be waited for in every step.
     """
     sums = [_flat_integers(tensor).sum() for tensor in tensors if tensor.device.type == "cpu" and tensor.numel()]
     return torch.stack(sums) if sums else torch.zeros(0, dtype=torch.int64)
@@ -87,10 +92,16 @@ def bit_sums(tensors: list[Tensor]) -> Tensor:
 def _flat_integers(tensor: Tensor) -> Tensor:
     tensor = tensor.detach()
     dense = (
-        tensor.is_contiguous() or tensor.is_contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor.is_contiguous()
+        tensor.is_contiguous() or tensor.is_contiguous(memory_format=torch.channels_last)
+        if tensor.dim() == 4
+        else tensor.is_contiguous()
     )
     flat = tensor.as_strided((tensor.numel(),), (1,)) if dense else tensor.flatten()
     if not flat.is_floating_point():
         return flat
-    wide = flat.numel() * flat.itemsize % 8 == 0 and flat.data_ptr() % 8 == 0 and flat.storage_offset() * flat.itemsize % 8 == 0
+    wide = (
+        flat.numel() * flat.itemsize % 8 == 0
+        and flat.data_ptr() % 8 == 0
+        and flat.storage_offset() * flat.itemsize % 8 == 0
+    )
     return flat.view(torch.int64 if wide else {2: torch.int16, 4: torch.int32, 8: torch.int64}[flat.itemsize])

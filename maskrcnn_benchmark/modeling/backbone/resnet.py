@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from maskrcnn_benchmark.layers import FrozenBatchNorm2d
-from maskrcnn_benchmark.modeling.backbone.conv import DeformableConv, Norm, conv2d, group_norm_from_config
 from maskrcnn_benchmark.modeling.backbone.backbone import Backbone, fpn_from_config
+from maskrcnn_benchmark.modeling.backbone.conv import DeformableConv, Norm, conv2d, group_norm_from_config
 from maskrcnn_benchmark.modeling.registry import BACKBONES
 from maskrcnn_benchmark.utils.errors import UserError
 
@@ -52,7 +52,13 @@ class Bottleneck(nn.Module):
         self.bn1 = norm(width)
         if deformable_groups:
             self.conv2 = DeformableConv(
-                width, width, stride=second, dilation=dilation, groups=groups, deformable_groups=deformable_groups, modulated=modulated
+                width,
+                width,
+                stride=second,
+                dilation=dilation,
+                groups=groups,
+                deformable_groups=deformable_groups,
+                modulated=modulated,
             )
         else:
             self.conv2 = conv2d(width, width, 3, stride=second, dilation=dilation, groups=groups)
@@ -117,17 +123,24 @@ class StageSettings:
         Args:
             norm: makes the norm after a convolution.
             bottleneck: blocks of three convolutions; otherwise of two.
-            groups, width_per_group: their product is the width of layer1's 3×3 convolutions; it doubles each stage. Bottlenecks only.
-            res2_out_channels: width that layer1 returns (a quarter of it with basic blocks, as ResNet-18 has); it doubles each stage.
-            stride_in_1x1: whether a stage's stride sits on the 1×1 convolution (MSRA's weights) or the 3×3 (torchvision's, ResNeXt).
+            groups, width_per_group: their product is the width of layer1's 3×3 convolutions; it doubles each stage.
+                Bottlenecks only.
+            res2_out_channels: width that layer1 returns (a quarter of it with basic blocks, as ResNet-18 has); it
+                doubles each stage.
+            stride_in_1x1: whether a stage's stride sits on the 1×1 convolution (MSRA's weights) or the 3×3
+                (torchvision's, ResNeXt).
             deformable, deformable_groups, modulated: which stages have deformable 3×3 convolutions, and of which kind.
         """
         if (groups > 1 or any(deformable)) and not bottleneck:
             raise UserError(
-                "MODEL.RESNETS: NUM_GROUPS and STAGE_WITH_DCN need R-50 or deeper; the blocks of R-18 and R-34 have no such convolution"
+                "MODEL.RESNETS: NUM_GROUPS and STAGE_WITH_DCN need R-50 or deeper; the blocks of R-18 and R-34 have no"
+                " such convolution"
             )
         self.norm, self.bottleneck, self.groups, self.stride_in_1x1 = norm, bottleneck, groups, stride_in_1x1
-        self.width, self.first_out = groups * width_per_group, res2_out_channels if bottleneck else res2_out_channels // 4
+        self.width, self.first_out = (
+            groups * width_per_group,
+            res2_out_channels if bottleneck else res2_out_channels // 4,
+        )
         self.deformable, self.deformable_groups, self.modulated = tuple(deformable), deformable_groups, modulated
 
     @classmethod

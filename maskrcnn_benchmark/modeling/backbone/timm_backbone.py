@@ -16,16 +16,16 @@ STRIDES = (4, 8, 16, 32)
 
 class TimmBackbone(nn.Module):
     """
-    The feature maps of strides 4, 8, 16 and 32 of a timm network. Its batch norms are frozen: they keep their statistics, scale and shift
-    in training, too, since a batch of one or two images says little about them.
+    The feature maps of strides 4, 8, 16 and 32 of a timm network. Its batch norms are frozen: they keep their
+    statistics, scale and shift in training, too, since a batch of one or two images says little about them.
     """
 
     def __init__(self, *, name: str, frozen: int = 0, strides: Sequence[int] = STRIDES):
         """
         Args:
             name: timm's name of the network.
-            frozen: what computes the map of stride 2^frozen and all before it gets no gradient (2 freezes as much as in a ResNet: all up to
-                stride 4); 0 freezes nothing but the norms.
+            frozen: what computes the map of stride 2^frozen and all before it gets no gradient (2 freezes as much as in
+                a ResNet: all up to stride 4); 0 freezes nothing but the norms.
             strides: of the maps returned.
         Raises:
             UserError: timm is not installed, has no such network, or the network has no map of one of the strides.
@@ -62,16 +62,24 @@ def _create(name: str, strides: Sequence[int]):
     try:
         backbone = timm.create_model(name, features_only=True, pretrained=False)
     except (RuntimeError, AttributeError, ValueError) as error:
-        raise UserError(f"MODEL.BACKBONE.CONV_BODY: timm makes no feature maps of a network '{name}' ({error})") from error
+        raise UserError(
+            f"MODEL.BACKBONE.CONV_BODY: timm makes no feature maps of a network '{name}' ({error})"
+        ) from error
     info = backbone.feature_info
     missing = sorted(set(strides) - set(info.reduction()))
     if missing:
-        raise UserError(f"MODEL.BACKBONE.CONV_BODY: {name} of timm has maps of strides {info.reduction()}; an FPN needs {missing} too")
+        raise UserError(
+            f"MODEL.BACKBONE.CONV_BODY: {name} of timm has maps of strides {info.reduction()}; an FPN needs"
+            f" {missing} too"
+        )
     return backbone, info
 
 
 def _freeze_up_to(backbone: nn.Module, info, stride: int) -> None:
-    """No gradient for what computes the map of this stride, and for all that is registered before it (timm registers in order of work)."""
+    """
+    No gradient for what computes the map of this stride, and for all that is registered before it (timm registers in
+    order of work).
+    """
     reductions = info.reduction()
     depth = max((i for i, reduction in enumerate(reductions) if 1 < reduction <= stride), default=None)
     if depth is None:
@@ -81,7 +89,10 @@ def _freeze_up_to(backbone: nn.Module, info, stride: int) -> None:
     names = [name for name, _ in backbone.named_modules()]
     ends = [i for i, name in enumerate(names) if any(name == part or name.startswith(part + ".") for part in spellings)]
     if not ends:
-        raise UserError(f"MODEL.BACKBONE.FREEZE_CONV_BODY_AT: this backbone of timm has no module '{last}' to freeze up to; set the key to 0")
+        raise UserError(
+            f"MODEL.BACKBONE.FREEZE_CONV_BODY_AT: this backbone of timm has no module '{last}' to freeze up to; set the"
+            " key to 0"
+        )
     for _, module in list(backbone.named_modules())[: max(ends) + 1]:
         for parameter in module.parameters(recurse=False):
             parameter.requires_grad_(False)

@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
-from maskrcnn_benchmark.modeling.backbone.conv import conv2d
 from maskrcnn_benchmark.modeling.backbone.backbone import Backbone
+from maskrcnn_benchmark.modeling.backbone.conv import conv2d
 from maskrcnn_benchmark.modeling.registry import BACKBONES
 
 # Widths of the convolutions; 0 is a 2×2 max pooling. torchvision's vgg16 features without the last pooling.

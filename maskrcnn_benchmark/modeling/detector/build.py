@@ -24,7 +24,8 @@ def build_detection_model(cfg, meta: DatasetMeta | None = None) -> nn.Module:
 
     Args:
         cfg: the whole configuration.
-        meta: facts of the training data; None takes them from the training data set that cfg names. A detector needs none.
+        meta: facts of the training data; None takes them from the training data set that cfg names. A detector needs
+            none.
     Returns:
         A GeneralizedRCNN: `model(images, targets)`.
     Raises:
@@ -63,18 +64,33 @@ def build_detection_model(cfg, meta: DatasetMeta | None = None) -> nn.Module:
 
 
 def check_class_counts(cfg, meta: DatasetMeta | None) -> None:
-    """UserError where the keys of cfg and the data set differ in the number of classes, predicates or (ATTRIBUTE_ON) attributes."""
+    """
+    UserError where the keys of cfg and the data set differ in the number of classes, predicates or (ATTRIBUTE_ON)
+    attributes.
+    """
     if meta is None:
         return
     model = cfg.MODEL
     counts = [("ROI_BOX_HEAD.NUM_CLASSES", model.ROI_BOX_HEAD.NUM_CLASSES, meta.num_objects, "object classes")]
     if model.RELATION_ON:
-        counts.append(("ROI_RELATION_HEAD.NUM_CLASSES", model.ROI_RELATION_HEAD.NUM_CLASSES, meta.num_predicates, "predicates"))
+        counts.append(
+            ("ROI_RELATION_HEAD.NUM_CLASSES", model.ROI_RELATION_HEAD.NUM_CLASSES, meta.num_predicates, "predicates")
+        )
     if model.ATTRIBUTE_ON:
-        counts.append(("ROI_ATTRIBUTE_HEAD.NUM_ATTRIBUTES", model.ROI_ATTRIBUTE_HEAD.NUM_ATTRIBUTES, meta.num_attributes, "attributes"))
+        counts.append(
+            (
+                "ROI_ATTRIBUTE_HEAD.NUM_ATTRIBUTES",
+                model.ROI_ATTRIBUTE_HEAD.NUM_ATTRIBUTES,
+                meta.num_attributes,
+                "attributes",
+            )
+        )
     for key, configured, known, what in counts:
         if configured != known:
-            raise UserError(f"MODEL.{key} is {configured}, but the data set has {known} {what}, background counted: set the key to {known}")
+            raise UserError(
+                f"MODEL.{key} is {configured}, but the data set has {known} {what}, background counted: set the key to"
+                f" {known}"
+            )
 
 
 def _proposal_file(cfg, task: Task | None) -> ProposalFile | None:
@@ -82,13 +98,22 @@ def _proposal_file(cfg, task: Task | None) -> ProposalFile | None:
     if not path:
         return None
     if task is not Task.SGDET:
-        warn_once(logger, f"DATASETS.PROPOSALS {path} is not read: only SGDet takes boxes from a file, this is {task or 'a detector'}")
+        warn_once(
+            logger,
+            f"DATASETS.PROPOSALS {path} is not read: only SGDet takes boxes from a file, this is"
+            f" {task or 'a detector'}",
+        )
         return None
-    return ProposalFile.open(Path(path), num_classes=cfg.MODEL.ROI_BOX_HEAD.NUM_CLASSES, match_iou=cfg.MODEL.ROI_HEADS.FG_IOU_THRESHOLD)
+    return ProposalFile.open(
+        Path(path), num_classes=cfg.MODEL.ROI_BOX_HEAD.NUM_CLASSES, match_iou=cfg.MODEL.ROI_HEADS.FG_IOU_THRESHOLD
+    )
 
 
 def _compile(model: GeneralizedRCNN) -> None:
-    """torch.compile of backbone and relation predictor at their first use, for images and numbers of pairs of any size; names stay."""
+    """
+    torch.compile of backbone and relation predictor at their first use, for images and numbers of pairs of any size;
+    names stay.
+    """
     model.backbone.folds = False  # the compiler fuses on its own
     model.backbone.compile(dynamic=True)
     if hasattr(model.roi_heads, "relation"):
@@ -96,7 +121,12 @@ def _compile(model: GeneralizedRCNN) -> None:
 
 
 def _freeze_detector(model: GeneralizedRCNN, *, with_backbone: bool) -> None:
-    parts = [model.rpn, model.roi_heads.box, getattr(model.roi_heads, "attribute", None), model.backbone if with_backbone else None]
+    parts = [
+        model.rpn,
+        model.roi_heads.box,
+        getattr(model.roi_heads, "attribute", None),
+        model.backbone if with_backbone else None,
+    ]
     for part in parts:
         if part is not None:
             part.requires_grad_(False)

@@ -49,11 +49,17 @@ class GeneralizedRCNN(nn.Module):
 
     @property
     def needs_targets(self) -> bool:
-        """Whether evaluation needs targets, too: for their boxes (PredCls, SGCls), or for the `image_id` that a file of proposals knows."""
+        """
+        Whether evaluation needs targets, too: for their boxes (PredCls, SGCls), or for the `image_id` that a file of
+        proposals knows.
+        """
         return self.proposals is not None or (self.task is not None and self.task.uses_gt_boxes)
 
     def set_iteration(self, iteration: int) -> None:
-        """Says which training iteration, from 1, the next forward belongs to; the relation head's class weights may depend on it."""
+        """
+        Says which training iteration, from 1, the next forward belongs to; the relation head's class weights may depend
+        on it.
+        """
         if self.task is not None:
             self.roi_heads.relation.set_iteration(iteration)
 
@@ -62,16 +68,23 @@ class GeneralizedRCNN(nn.Module):
     ) -> dict[str, Tensor] | list[BoxList]:
         """
         Args:
-            images: (3, h, w) tensors or an ImageList; float is network input, uint8 is RGB of the size to be used. Or a RegionFeatures
-                an image, which leaves the relation predictor alone to run.
+            images: (3, h, w) tensors or an ImageList; float is network input, uint8 is RGB of the size to be used. Or a
+                RegionFeatures an image, which leaves the relation predictor alone to run.
             targets: annotations in the frame of their image; needed in training and where `needs_targets` says so.
         Returns:
-            In training the weighted losses, whose sum is minimised; in evaluation a BoxList an image, in the frame of the unpadded input.
+            In training the weighted losses, whose sum is minimised; in evaluation a BoxList an image, in the frame of
+            the unpadded input.
         Raises:
             ValueError: targets are missing, too few or too many, or in another frame.
         """
         if targets is None and (self.training or self.needs_targets):
-            what = "training" if self.training else f"{str(self.task)} with given boxes" if self.proposals is None else "DATASETS.PROPOSALS"
+            what = (
+                "training"
+                if self.training
+                else f"{str(self.task)} with given boxes"
+                if self.proposals is None
+                else "DATASETS.PROPOSALS"
+            )
             raise ValueError(f"{what} needs targets: call model(images, targets)")
         if not isinstance(images, ImageList) and all(isinstance(image, RegionFeatures) for image in images):
             return self._relate(images, targets)
@@ -86,7 +99,9 @@ class GeneralizedRCNN(nn.Module):
             self.logged = dict(getattr(getattr(self.roi_heads, "relation", None), "logged", {}))
         return losses if self.training else results
 
-    def _relate(self, images: Sequence[RegionFeatures], targets: Sequence[BoxList] | None) -> dict[str, Tensor] | list[BoxList]:
+    def _relate(
+        self, images: Sequence[RegionFeatures], targets: Sequence[BoxList] | None
+    ) -> dict[str, Tensor] | list[BoxList]:
         """The relation head on features made before."""
         entities = [image.entities for image in images]
         if self.task.uses_gt_boxes:
@@ -101,7 +116,9 @@ class GeneralizedRCNN(nn.Module):
     def propose(
         self, images: ImageList, features: Sequence[Tensor], targets: Sequence[BoxList] | None
     ) -> tuple[list[BoxList], dict[str, Tensor]]:
-        """Boxes for the heads: given ones, a file's, or the RPN's, which is run in no other case; and the RPN's losses."""
+        """
+        Boxes for the heads: given ones, a file's, or the RPN's, which is run in no other case; and the RPN's losses.
+        """
         if self.task is not None and self.task.uses_gt_boxes:
             return given_boxes(targets), {}
         if self.proposals is not None:

@@ -28,7 +28,12 @@ class InputNormalizer(nn.Module):
     def from_config(cls, cfg) -> "InputNormalizer":
         """Reads INPUT and DATALOADER.SIZE_DIVISIBILITY."""
         node = cfg.INPUT
-        return cls(mean=node.PIXEL_MEAN, std=node.PIXEL_STD, bgr255=node.TO_BGR255, size_divisibility=cfg.DATALOADER.SIZE_DIVISIBILITY)
+        return cls(
+            mean=node.PIXEL_MEAN,
+            std=node.PIXEL_STD,
+            bgr255=node.TO_BGR255,
+            size_divisibility=cfg.DATALOADER.SIZE_DIVISIBILITY,
+        )
 
     def forward(self, images: ImageList | Sequence[Tensor]) -> ImageList:
         """
@@ -76,6 +81,7 @@ def check_targets(targets: Sequence[BoxList] | None, images: ImageList) -> list[
     for i, (target, size) in enumerate(zip(targets, images.image_sizes, strict=True)):
         if tuple(target.size) != tuple(size):
             raise ValueError(
-                f"target {i} is in a frame of (width, height) {tuple(target.size)}, its image is {tuple(size)}: resize it with the image"
+                f"target {i} is in a frame of (width, height) {tuple(target.size)}, its image is {tuple(size)}: resize"
+                " it with the image"
             )
     return [target.to(images.tensors.device) for target in targets]

@@ -19,7 +19,12 @@ class ROIHeads(nn.Module):
     """`box`, and where they are on `attribute` and `relation`."""
 
     def __init__(
-        self, *, box: ROIBoxHead, attribute: ROIAttributeHead | None = None, relation: nn.Module | None = None, task: Task | None = None
+        self,
+        *,
+        box: ROIBoxHead,
+        attribute: ROIAttributeHead | None = None,
+        relation: nn.Module | None = None,
+        task: Task | None = None,
     ):
         """
         Args:
@@ -34,11 +39,15 @@ class ROIHeads(nn.Module):
             self.relation = relation
 
     @classmethod
-    def from_config(cls, cfg, meta: DatasetMeta | None, in_channels: int, num_classes: int, num_attributes: int) -> "ROIHeads":
+    def from_config(
+        cls, cfg, meta: DatasetMeta | None, in_channels: int, num_classes: int, num_attributes: int
+    ) -> "ROIHeads":
         """Reads MODEL.ATTRIBUTE_ON and RELATION_ON; meta is needed with relations."""
         return cls(
             box=ROIBoxHead.from_config(cfg, in_channels, num_classes),
-            attribute=ROIAttributeHead.from_config(cfg, in_channels, num_attributes) if cfg.MODEL.ATTRIBUTE_ON else None,
+            attribute=(
+                ROIAttributeHead.from_config(cfg, in_channels, num_attributes) if cfg.MODEL.ATTRIBUTE_ON else None
+            ),
             relation=build_roi_relation_head(cfg, meta, in_channels) if cfg.MODEL.RELATION_ON else None,
             task=Task.from_cfg(cfg) if cfg.MODEL.RELATION_ON else None,
         )
@@ -49,8 +58,8 @@ class ROIHeads(nn.Module):
         """
         Args:
             features: (B, C, H_l, W_l) a level.
-            proposals: boxes an image; given boxes with their labels in PredCls and SGCls; entities that are complete, with
-                `predict_logits`, where they come from a file.
+            proposals: boxes an image; given boxes with their labels in PredCls and SGCls; entities that are complete,
+                with `predict_logits`, where they come from a file.
             targets: annotated boxes, needed in training.
         Returns:
             In training the boxes worked on and the losses; else results and no loss.
@@ -64,7 +73,9 @@ class ROIHeads(nn.Module):
         boxes, attribute_losses = self.attribute(features, boxes, generator)
         return boxes, {**losses, **attribute_losses}
 
-    def entities(self, features: Sequence[Tensor], proposals: Sequence[BoxList], targets: Sequence[BoxList] | None) -> list[BoxList]:
+    def entities(
+        self, features: Sequence[Tensor], proposals: Sequence[BoxList], targets: Sequence[BoxList] | None
+    ) -> list[BoxList]:
         """What the relation head works on; PredCls, and boxes that bring logits of their own, need no box head."""
         if self.task is Task.PREDCLS or all(boxes.has_field("predict_logits") for boxes in proposals):
             return list(proposals)
@@ -74,4 +85,7 @@ class ROIHeads(nn.Module):
 def given_boxes(targets: Sequence[BoxList]) -> list[BoxList]:
     """Annotated boxes as the proposals of PredCls and SGCls, with what their images are known by."""
     boxes = [target.convert("xyxy") for target in targets]
-    return [image_boxes.copy_with_fields([name for name in ENTITY_FIELDS if image_boxes.has_field(name)]) for image_boxes in boxes]
+    return [
+        image_boxes.copy_with_fields([name for name in ENTITY_FIELDS if image_boxes.has_field(name)])
+        for image_boxes in boxes
+    ]

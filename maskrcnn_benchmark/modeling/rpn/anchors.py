@@ -1,4 +1,7 @@
-"""Anchors: the boxes that the region proposal network starts from (arXiv 1506.01497), to the pixel as published weights expect them."""
+"""
+Anchors: the boxes that the region proposal network starts from (arXiv 1506.01497), to the pixel as published weights
+expect them.
+"""
 
 from collections.abc import Sequence
 
@@ -13,8 +16,8 @@ def cell_anchors(stride: int, sizes: Sequence[float], ratios: Sequence[float]) -
     """
     Anchors of the first cell of a level.
 
-    A ratio r shapes the cell's square: width round(√(s²/r)), height round(width · r), halves to even; a size S scales that by S/s about the
-    cell's centre (s − 1)/2.
+    A ratio r shapes the cell's square: width round(√(s²/r)), height round(width · r), halves to even; a size S scales
+    that by S/s about the cell's centre (s − 1)/2.
 
     Args:
         stride: s, pixels a cell.
@@ -49,7 +52,9 @@ class CellAnchors(nn.Module):
 class AnchorGenerator(nn.Module):
     """All anchors of a pyramid of feature maps."""
 
-    def __init__(self, *, sizes: Sequence[Sequence[float]], strides: Sequence[int], ratios: Sequence[float], straddle: int = 0):
+    def __init__(
+        self, *, sizes: Sequence[Sequence[float]], strides: Sequence[int], ratios: Sequence[float], straddle: int = 0
+    ):
         """
         Args:
             sizes: for each level, its anchors' sizes in pixels.
@@ -59,7 +64,9 @@ class AnchorGenerator(nn.Module):
         """
         super().__init__()
         self.strides, self.straddle = tuple(strides), straddle
-        self.cell_anchors = CellAnchors([cell_anchors(stride, size, ratios) for stride, size in zip(strides, sizes, strict=True)])
+        self.cell_anchors = CellAnchors(
+            [cell_anchors(stride, size, ratios) for stride, size in zip(strides, sizes, strict=True)]
+        )
 
     @classmethod
     def from_config(cls, cfg) -> "AnchorGenerator":
@@ -67,17 +74,23 @@ class AnchorGenerator(nn.Module):
         node = cfg.MODEL.RPN
         sizes, strides = tuple(node.ANCHOR_SIZES), tuple(node.ANCHOR_STRIDE)
         if node.USE_FPN and len(sizes) != len(strides):
-            raise UserError(f"MODEL.RPN.USE_FPN needs one of ANCHOR_SIZES for each of ANCHOR_STRIDE, found {sizes} and {strides}")
+            raise UserError(
+                f"MODEL.RPN.USE_FPN needs one of ANCHOR_SIZES for each of ANCHOR_STRIDE, found {sizes} and {strides}"
+            )
         if not node.USE_FPN and len(strides) != 1:
             raise UserError(f"MODEL.RPN.USE_FPN False takes a single ANCHOR_STRIDE, found {strides}")
-        per_level = [size if isinstance(size, (tuple, list)) else (size,) for size in sizes] if node.USE_FPN else [sizes]
+        per_level = (
+            [size if isinstance(size, (tuple, list)) else (size,) for size in sizes] if node.USE_FPN else [sizes]
+        )
         return cls(sizes=per_level, strides=strides, ratios=node.ASPECT_RATIOS, straddle=node.STRADDLE_THRESH)
 
     def anchors_per_cell(self) -> int:
         """Number of anchors on a cell; the head is one for all levels. UserError if levels differ."""
         counts = {len(self.cell_anchors[level]) for level in range(len(self.cell_anchors))}
         if len(counts) != 1:
-            raise UserError(f"MODEL.RPN.ANCHOR_SIZES: every level needs as many anchors as the others, found {sorted(counts)}")
+            raise UserError(
+                f"MODEL.RPN.ANCHOR_SIZES: every level needs as many anchors as the others, found {sorted(counts)}"
+            )
         return counts.pop()
 
     def forward(self, sizes: Sequence[tuple[int, int]]) -> list[Tensor]:
@@ -88,7 +101,10 @@ class AnchorGenerator(nn.Module):
             (height · width · A, 4) float32 xyxy a level: rows outer, columns inner, the cell's anchors innermost.
         """
         if len(sizes) != len(self.strides):
-            raise UserError(f"MODEL.RPN.ANCHOR_STRIDE names {len(self.strides)} levels, the backbone gives {len(sizes)} feature maps")
+            raise UserError(
+                f"MODEL.RPN.ANCHOR_STRIDE names {len(self.strides)} levels, the backbone gives {len(sizes)} feature"
+                " maps"
+            )
         return [self._level(level, *size) for level, size in enumerate(sizes)]
 
     def _level(self, level: int, height: int, width: int) -> Tensor:

@@ -10,7 +10,10 @@ from maskrcnn_benchmark.modeling.registry import RPN_HEADS
 
 @RPN_HEADS.register("SingleConvRPNHead")
 class SingleConvRPNHead(nn.Module):
-    """A 3×3 convolution with ReLU, then 1×1 convolutions to objectness and to box offsets. All start normal (0.01), biases 0."""
+    """
+    A 3×3 convolution with ReLU, then 1×1 convolutions to objectness and to box offsets. All start normal (0.01), biases
+    0.
+    """
 
     def __init__(self, in_channels: int, mid_channels: int, num_anchors: int):
         """
@@ -32,7 +35,8 @@ class SingleConvRPNHead(nn.Module):
         Args:
             features: (B, in_channels, H_l, W_l) a level.
         Returns:
-            Objectness logits (B, H_l · W_l · A) and offsets (B, H_l · W_l · A, 4) a level, float32, in the order of the anchors.
+            Objectness logits (B, H_l · W_l · A) and offsets (B, H_l · W_l · A, 4) a level, float32, in the order of the
+            anchors.
         """
         logits, offsets = [], []
         for feature in features:

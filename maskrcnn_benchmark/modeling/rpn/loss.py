@@ -47,12 +47,14 @@ class RPNLoss:
             offsets: (B, n, 4).
             targets: annotated boxes.
         Returns:
-            loss_objectness, mean over the sampled anchors of all processes; loss_rpn_box_reg, smooth L1 of the positive ones over the
-            number of sampled ones.
+            loss_objectness, mean over the sampled anchors of all processes; loss_rpn_box_reg, smooth L1 of the positive
+            ones over the number of sampled ones.
         """
         chosen_logits, chosen_labels, errors, count = [], [], [], 0
         labelled = [self.label_anchors(anchors, own, target) for own, target in zip(inside, targets, strict=True)]
-        drawn = self.sampler.batch([labels for labels, _ in labelled], [self.sampler.generator(target) for target in targets])
+        drawn = self.sampler.batch(
+            [labels for labels, _ in labelled], [self.sampler.generator(target) for target in targets]
+        )
         for image, ((labels, boxes), (positives, negatives)) in enumerate(zip(labelled, drawn, strict=True)):
             sampled = torch.cat([positives, negatives])
             chosen_logits.append(logits[image, sampled])
@@ -60,7 +62,9 @@ class RPNLoss:
             wanted = self.coder.encode(boxes[positives], anchors[positives])
             errors.append(F.smooth_l1_loss(offsets[image, positives], wanted, beta=BETA, reduction="sum"))
             count += len(sampled)
-        objectness = F.binary_cross_entropy_with_logits(torch.cat(chosen_logits), torch.cat(chosen_labels), reduction="sum")
+        objectness = F.binary_cross_entropy_with_logits(
+            torch.cat(chosen_logits), torch.cat(chosen_labels), reduction="sum"
+        )
         return {
             "loss_objectness": mean_over_samples(objectness, count),
             "loss_rpn_box_reg": mean_over_samples(torch.stack(errors).sum(), count),
@@ -68,7 +72,9 @@ class RPNLoss:
 
     @torch.no_grad()
     def label_anchors(self, anchors: Tensor, inside: Tensor, target: BoxList) -> tuple[Tensor, Tensor]:
-        """Labels (n,) 1, 0 or −1 (neither), and the annotated box (n, 4) of each positive anchor; other rows mean nothing."""
+        """
+        Labels (n,) 1, 0 or −1 (neither), and the annotated box (n, 4) of each positive anchor; other rows mean nothing.
+        """
         annotated = target.convert("xyxy").bbox
         matched = match_boxes(box_iou(annotated, anchors), high=self.high, low=self.low, keep_best=True)
         labels = (matched >= 0).to(torch.int64)

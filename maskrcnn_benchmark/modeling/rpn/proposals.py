@@ -51,7 +51,11 @@ class ProposalSelector:
 
     @torch.no_grad()
     def __call__(
-        self, anchors: Sequence[Tensor], logits: Sequence[Tensor], offsets: Sequence[Tensor], image_sizes: Sequence[tuple[int, int]]
+        self,
+        anchors: Sequence[Tensor],
+        logits: Sequence[Tensor],
+        offsets: Sequence[Tensor],
+        image_sizes: Sequence[tuple[int, int]],
     ) -> list[BoxList]:
         """
         Args:
@@ -64,7 +68,9 @@ class ProposalSelector:
         """
         best = [self._best_of_level(*level) for level in zip(anchors, logits, offsets, strict=True)]
         boxes, scores = (torch.cat(parts, dim=1) for parts in zip(*best, strict=True))  # (B, n, 4), (B, n)
-        boxes = torch.stack([clip_boxes(image_boxes, size) for image_boxes, size in zip(boxes, image_sizes, strict=True)])
+        boxes = torch.stack(
+            [clip_boxes(image_boxes, size) for image_boxes, size in zip(boxes, image_sizes, strict=True)]
+        )
         images, levels = len(image_sizes), len(best)
         large = (boxes[..., 2:] - boxes[..., :2] + 1 >= self.min_size).all(dim=2)
         level = group_of_rows([level_scores.size(1) for _, level_scores in best], boxes.device)
@@ -85,7 +91,10 @@ class ProposalSelector:
         return self.coder.decode(offsets.reshape(-1, 1, 4), anchors[index.flatten()]).view_as(offsets), scores
 
     def _choose(self, boxes: Tensor, scores: Tensor, group: Tensor, images: int, levels: int) -> list[Tensor]:
-        """Rows of an image each, best first. group: image · levels + level, or images · levels for a box that does not count."""
+        """
+        Rows of an image each, best first. group: image · levels + level, or images · levels for a box that does not
+        count.
+        """
         if self.nms_threshold > 0:
             kept = batched_nms(boxes, scores, group, self.nms_threshold)
         else:

@@ -46,7 +46,9 @@ class RPN(nn.Module):
         anchors, coder = AnchorGenerator.from_config(cfg), BoxCoder((1.0, 1.0, 1.0, 1.0))
         return cls(
             anchor_generator=anchors,
-            head=RPN_HEADS[cfg.MODEL.RPN.RPN_HEAD](in_channels, cfg.MODEL.RPN.RPN_MID_CHANNEL, anchors.anchors_per_cell()),
+            head=RPN_HEADS[cfg.MODEL.RPN.RPN_HEAD](
+                in_channels, cfg.MODEL.RPN.RPN_MID_CHANNEL, anchors.anchors_per_cell()
+            ),
             train_selector=ProposalSelector.from_config(cfg, coder, training=True),
             test_selector=ProposalSelector.from_config(cfg, coder, training=False),
             loss=None if cfg.MODEL.RELATION_ON else RPNLoss.from_config(cfg, coder),

@@ -39,8 +39,8 @@ NAMES = {"parse_math": False}
 
 def loss_chart(lines: Sequence[Mapping[str, Any]]) -> str | None:
     """
-    Every loss over the iterations on a logarithmic scale, the sum thick; None if there is no line. Lines of metrics.jsonl. A loss of 0 is
-    not drawn.
+    Every loss over the iterations on a logarithmic scale, the sum thick; None if there is no line. Lines of
+    metrics.jsonl. A loss of 0 is not drawn.
     """
     found = dict.fromkeys(key for line in lines for key in line)
     names = [name for name in found if name not in NOT_LOSSES and not name.startswith(FUSION_WEIGHT)]
@@ -52,7 +52,9 @@ def loss_chart(lines: Sequence[Mapping[str, Any]]) -> str | None:
         for number, name in enumerate(sorted(names, key=lambda name: name != "loss")):
             points = [(line["iteration"], line[name]) for line in lines if isinstance(line.get(name), int | float)]
             turn, place = divmod(number - 1, len(LINES))
-            color, width, dashes = (INK, 1.8, "-") if name == "loss" else (LINES[place], 0.9, DASHES[turn % len(DASHES)])
+            color, width, dashes = (
+                (INK, 1.8, "-") if name == "loss" else (LINES[place], 0.9, DASHES[turn % len(DASHES)])
+            )
             _line(axes, points, name, color, width, dashes=dashes)
         axes.set_xlabel("iteration")
         axes.set_ylabel("loss")
@@ -62,7 +64,11 @@ def loss_chart(lines: Sequence[Mapping[str, Any]]) -> str | None:
 
 def validation_chart(lines: Sequence[Mapping[str, Any]]) -> str | None:
     """R, mR and F (or AP50) of the validations, in percent; None if there is none. Lines of validation.jsonl."""
-    shown = [name for name in ("R@50", "mR@50", "F@50", "R@100", "mR@100", "AP50") if any(line.get(name) is not None for line in lines)]
+    shown = [
+        name
+        for name in ("R@50", "mR@50", "F@50", "R@100", "mR@100", "AP50")
+        if any(line.get(name) is not None for line in lines)
+    ]
     if not shown:
         return None
     with mpl.rc_context(STYLE):
@@ -78,7 +84,10 @@ def validation_chart(lines: Sequence[Mapping[str, Any]]) -> str | None:
 
 
 def predicate_chart(metrics: Mapping[str, Any], k: str = "50") -> str | None:
-    """Recall of every predicate that occurs, a bar each, in order of training frequency where the metrics know it; None without any."""
+    """
+    Recall of every predicate that occurs, a bar each, in order of training frequency where the metrics know it; None
+    without any.
+    """
     groups = metrics.get("choices", {}).get("groups") or {}
     group_of = {name: group for group, names in groups.items() for name in names}
     order = [*group_of, *(name for name in metrics["per_predicate"] if name not in group_of)]
@@ -114,7 +123,10 @@ def annotated_counts(metrics: Mapping[str, Any]) -> dict[str, int]:
 
 
 def confusion_chart(metrics: Mapping[str, Any]) -> str | None:
-    """Annotated predicate by predicted one, each row as shares of the pairs that the prediction holds; None without such a pair."""
+    """
+    Annotated predicate by predicted one, each row as shares of the pairs that the prediction holds; None without such a
+    pair.
+    """
     counts = np.array(metrics.get("confusion") or [[0]], dtype=float)[1:, 1:]
     names = list(metrics["per_predicate"])
     present = np.flatnonzero(counts.sum(axis=1))
@@ -140,7 +152,13 @@ def _axes(width: float, height: float) -> Axes:
 
 
 def _line(
-    axes: Axes, points: Sequence[tuple[float, float]], label: str, color: str, width: float, marker: str | None = None, dashes: str = "-"
+    axes: Axes,
+    points: Sequence[tuple[float, float]],
+    label: str,
+    color: str,
+    width: float,
+    marker: str | None = None,
+    dashes: str = "-",
 ) -> None:
     if points:
         marker = marker or ("o" if len(points) == 1 else None)  # a single point has no line
@@ -156,7 +174,9 @@ def svg_text(figure: Figure) -> str:
     """A figure as an <svg> element, its texts as text where STYLE is in force."""
     text = io.StringIO()
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # it measures by its own font, the browser has others
+        warnings.filterwarnings(
+            "ignore", message="Glyph .* missing from font"
+        )  # it measures by its own font, the browser has others
         figure.savefig(text, format="svg", metadata={"Date": None}, transparent=True)
     return text.getvalue()[text.getvalue().index("<svg") :]
 

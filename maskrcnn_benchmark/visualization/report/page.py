@@ -42,7 +42,9 @@ def write_report(output_dir: str | Path, path: str | Path | None = None, *, pict
     """
     run = RunFiles.read(output_dir)
     path = Path(path) if path is not None else run.folder / "report.html"
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     page = template.render(
         title=run.folder.resolve().name,
@@ -59,7 +61,11 @@ def write_report(output_dir: str | Path, path: str | Path | None = None, *, pict
 
 def _settings(run: RunFiles) -> dict[str, str]:
     values = {label: run.setting(key) for label, key in SHOWN_SETTINGS.items()}
-    return {label: ", ".join(map(str, v)) if isinstance(v, list | tuple) else str(v) for label, v in values.items() if v not in (None, "")}
+    return {
+        label: ", ".join(map(str, v)) if isinstance(v, list | tuple) else str(v)
+        for label, v in values.items()
+        if v not in (None, "")
+    }
 
 
 def _evaluation(run: RunFiles, name: str, metrics: Mapping[str, Any], pictures: int) -> dict[str, Any]:
@@ -72,7 +78,13 @@ def _evaluation(run: RunFiles, name: str, metrics: Mapping[str, Any], pictures: 
     rows = []
     for label, figures in figure_rows(metrics):
         if not label.startswith("FREQ"):
-            rows.append((label, [percent(figures.get(k)) for k in ks], [percent(freq[label].get(k)) if label in freq else "" for k in ks]))
+            rows.append(
+                (
+                    label,
+                    [percent(figures.get(k)) for k in ks],
+                    [percent(freq[label].get(k)) if label in freq else "" for k in ks],
+                )
+            )
     return common | {
         "ks": ks,
         "headline": _headline(metrics),
@@ -110,7 +122,11 @@ def _text(value: Any) -> str:
         return "; ".join(f"{key}: {_text(part)}" for key, part in value.items())
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
-    return {None: "none", True: "yes", False: "no"}.get(value, str(value)) if value is None or isinstance(value, bool) else str(value)
+    return (
+        {None: "none", True: "yes", False: "no"}.get(value, str(value))
+        if value is None or isinstance(value, bool)
+        else str(value)
+    )
 
 
 def _markup(svg: str | None) -> Markup | None:

@@ -39,15 +39,22 @@ def run_pictures(folder: Path, dataset: str, limit: int) -> list[Picture]:
         dataset: the catalog name, and the folder under inference/.
         limit: how many at most.
     Returns:
-        None at all, with the reason in the log, where there are neither pictures nor predictions, or the images are missing.
+        None at all, with the reason in the log, where there are neither pictures nor predictions, or the images are
+        missing.
     """
     found = folder.glob("pictures/*")
     ready = sorted(path for path in found if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
     if ready:
-        return [Picture(path.stem.replace("_", " "), _data_url(path.read_bytes(), path.suffix.lower())) for path in ready[:limit]]
+        return [
+            Picture(path.stem.replace("_", " "), _data_url(path.read_bytes(), path.suffix.lower()))
+            for path in ready[:limit]
+        ]
     saved = folder / "inference" / dataset / "predictions"
     if not saved.is_dir():
-        logger.info(f"no pictures: neither {folder / 'pictures'} nor {saved} is there; TEST.SAVE_PREDICTIONS True writes predictions")
+        logger.info(
+            f"no pictures: neither {folder / 'pictures'} nor {saved} is there; TEST.SAVE_PREDICTIONS True writes"
+            " predictions"
+        )
         return []
     try:
         return list(islice(drawn(PredictionFile(saved), Annotations(dataset)), limit))
@@ -71,13 +78,20 @@ def drawn(file: PredictionFile, annotations: Annotations) -> Iterator[Picture]:
         truth = image.groundtruth or {key: value.numpy() for key, value in annotations[image.image_id].items()}
         annotated = annotated_graph(truth, size, objects, predicates)
         graph = predicted_graph(image, size, objects, predicates, max_relations=RELATIONS_A_PICTURE)
-        picture = side_by_side(pixels, graph, marks=agreement(graph, annotated), title=f"image {image.image_id}", height=380)
+        picture = side_by_side(
+            pixels, graph, marks=agreement(graph, annotated), title=f"image {image.image_id}", height=380
+        )
         _, encoded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])
         yield Picture(f"image {image.image_id}", _data_url(encoded.tobytes(), ".jpg"))
 
 
 def predicted_graph(
-    image: SavedImage, size: tuple[int, int], objects: tuple[str, ...], predicates: tuple[str, ...], *, max_relations: int
+    image: SavedImage,
+    size: tuple[int, int],
+    objects: tuple[str, ...],
+    predicates: tuple[str, ...],
+    *,
+    max_relations: int,
 ) -> SceneGraph:
     """The best relations of a saved prediction, one predicate a pair, as a graph over an image of (width, height)."""
     found = image.prediction
@@ -85,10 +99,13 @@ def predicted_graph(
     scores = found["predicate_scores"][np.arange(len(best)), best] * found["scores"][found["pairs"]].prod(axis=1)
     things = [
         SceneObject(tuple(box), objects[label], score)
-        for box, label, score in zip(found["boxes"].tolist(), found["labels"].tolist(), found["scores"].tolist(), strict=True)
+        for box, label, score in zip(
+            found["boxes"].tolist(), found["labels"].tolist(), found["scores"].tolist(), strict=True
+        )
     ]
     relations = [
-        SceneRelation(*found["pairs"][row].tolist(), predicates[best[row]], float(scores[row])) for row in top(scores, max_relations)
+        SceneRelation(*found["pairs"][row].tolist(), predicates[best[row]], float(scores[row]))
+        for row in top(scores, max_relations)
     ]
     return SceneGraph(size, things, relations)
 

@@ -44,7 +44,13 @@ class RunFiles:
         evaluations = {path.parent.name: _json(path) for path in sorted(folder.glob("inference/*/metrics.json"))}
         if not evaluations and (folder / "metrics.json").exists():
             evaluations = {"test": _json(folder / "metrics.json")}
-        run = cls(folder, _yaml(folder / "config.yml"), _lines(folder / "metrics.jsonl"), _lines(folder / "validation.jsonl"), evaluations)
+        run = cls(
+            folder,
+            _yaml(folder / "config.yml"),
+            _lines(folder / "metrics.jsonl"),
+            _lines(folder / "validation.jsonl"),
+            evaluations,
+        )
         if not (run.training or run.evaluations):
             raise UserError(
                 f"report of {folder}: neither metrics.jsonl nor inference/*/metrics.json is there; "
@@ -80,7 +86,9 @@ def _yaml(path: Path) -> dict[str, Any]:
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
-    """The lines of a .jsonl file in order of iteration; one that a kill left half written is left out, with a warning."""
+    """
+    The lines of a .jsonl file in order of iteration; one that a kill left half written is left out, with a warning.
+    """
     if not path.exists():
         return []
     lines = []

@@ -46,7 +46,9 @@ def test_binary_loss_is_the_mean_over_boxes_and_columns():
 
 
 def test_sampling_takes_all_with_attributes_and_a_multiple_without():
-    drawn = {round(float(loss(sample=True)(logits(), IDS, torch.Generator().manual_seed(seed))), 5) for seed in range(40)}
+    drawn = {
+        round(float(loss(sample=True)(logits(), IDS, torch.Generator().manual_seed(seed))), 5) for seed in range(40)
+    }
     pairs = [(a, b) for a in range(2, 6) for b in range(a + 1, 6)]
     assert drawn <= {round(binary([0, 1, a, b]), 5) for a, b in pairs} and len(drawn) > 3
 
@@ -64,7 +66,9 @@ def test_soft_cross_entropy_spreads_over_a_boxs_attributes():
 
 
 def test_only_so_many_ids_of_a_box_are_read():
-    torch.testing.assert_close(loss(max_attributes=1)(logits(), IDS), loss()(logits(), torch.where(torch.arange(3) < 1, IDS, 0)))
+    torch.testing.assert_close(
+        loss(max_attributes=1)(logits(), IDS), loss()(logits(), torch.where(torch.arange(3) < 1, IDS, 0))
+    )
 
 
 def test_no_box_is_legal():

@@ -1,4 +1,7 @@
-"""A backbone without gradient runs as its folded copy: the same maps, of the weights as they are now, under the same names."""
+"""
+A backbone without gradient runs as its folded copy: the same maps, of the weights as they are now, under the same
+names.
+"""
 
 import copy
 import pickle
@@ -24,7 +27,9 @@ def build(name, seed=0, freeze=True):
     if name.startswith("timm/"):
         pytest.importorskip("timm")
     torch.manual_seed(seed)
-    backbone = build_backbone(load_config(None, [*KEYS, "MODEL.BACKBONE.CONV_BODY", name, "MODEL.DEVICE", "cpu"])).eval()
+    backbone = build_backbone(
+        load_config(None, [*KEYS, "MODEL.BACKBONE.CONV_BODY", name, "MODEL.DEVICE", "cpu"])
+    ).eval()
     for key, values in backbone.state_dict().items():
         if key.endswith("running_var"):
             values.uniform_(0.5, 1.5)
@@ -107,7 +112,9 @@ def change_one_value(values):
 
 
 @pytest.mark.parametrize("change", [change_in_place, change_data, change_by_numpy, change_one_value])
-@pytest.mark.parametrize("key", ["body.stem.conv1.weight", "body.layer2.0.bn1.running_mean", "body.layer1.0.bn2.weight"])
+@pytest.mark.parametrize(
+    "key", ["body.stem.conv1.weight", "body.layer2.0.bn1.running_mean", "body.layer1.0.bn2.weight"]
+)
 def test_any_write_is_seen(key, change):
     backbone = build("R-18-FPN")
     before = backbone(image())
@@ -120,7 +127,9 @@ def test_any_write_is_seen(key, change):
 def test_a_parameter_that_is_replaced_is_seen():
     backbone = build("R-18-FPN")
     backbone(image())
-    backbone.fpn.fpn_inner1.weight = torch.nn.Parameter(2 * backbone.fpn.fpn_inner1.weight.detach(), requires_grad=False)
+    backbone.fpn.fpn_inner1.weight = torch.nn.Parameter(
+        2 * backbone.fpn.fpn_inner1.weight.detach(), requires_grad=False
+    )
     assert_close(backbone(image()), backbone.maps(image()))
 
 
@@ -149,7 +158,7 @@ def test_a_copy_of_the_model_has_its_own(duplicate):
     assert_close(backbone(image()), backbone.maps(image()))
 
 
-# -- when it is not used ---------------------------------------------------------------------------------------------------------------
+# -- when it is not used -----------------------------------------------------------------------------------------------
 
 
 def test_gradients_come_from_the_backbone_as_it_is(folds):

@@ -14,7 +14,13 @@ BOXES = [BoxList([[0, 0, 30, 30], [10, 5, 90, 60]], (128, 96)), BoxList([], (128
 
 def build(name, *, half_out=False, all_levels=False, words=()):
     cfg = default_config()
-    keys = {"FEATURE_EXTRACTOR": name, "MLP_HEAD_DIM": 20, "CONV_HEAD_DIM": 6, "NUM_STACKED_CONVS": 2, "POOLER_RESOLUTION": 4}
+    keys = {
+        "FEATURE_EXTRACTOR": name,
+        "MLP_HEAD_DIM": 20,
+        "CONV_HEAD_DIM": 6,
+        "NUM_STACKED_CONVS": 2,
+        "POOLER_RESOLUTION": 4,
+    }
     words = [word for key, value in keys.items() for word in (f"MODEL.ROI_BOX_HEAD.{key}", value)] + list(words)
     cfg.merge_from_list([*words, "MODEL.RESNETS.RES2_OUT_CHANNELS", 16, "MODEL.RESNETS.WIDTH_PER_GROUP", 4])
     return build_box_feature_extractor(cfg, 64, half_out=half_out, all_levels=all_levels)
@@ -34,8 +40,15 @@ def test_every_extractor_gives_a_vector_a_box(name, half_out):
 
 
 def test_names_of_published_heads():
-    assert [name for name, _ in build("FPN2MLPFeatureExtractor").named_parameters()] == ["fc6.weight", "fc6.bias", "fc7.weight", "fc7.bias"]
-    assert all(name.startswith("head.layer4.") for name, _ in build("ResNet50Conv5ROIFeatureExtractor").named_parameters())
+    assert [name for name, _ in build("FPN2MLPFeatureExtractor").named_parameters()] == [
+        "fc6.weight",
+        "fc6.bias",
+        "fc7.weight",
+        "fc7.bias",
+    ]
+    assert all(
+        name.startswith("head.layer4.") for name, _ in build("ResNet50Conv5ROIFeatureExtractor").named_parameters()
+    )
 
 
 def test_half_the_output_is_half_of_fc7_alone():

@@ -13,7 +13,13 @@ CODER = BoxCoder((10, 10, 5, 5))
 
 
 def processor(**changes):
-    settings = {"score_threshold": 0.15, "nms_threshold": 0.4, "per_class": 300, "per_image": 0, "filter_duplicates": False}
+    settings = {
+        "score_threshold": 0.15,
+        "nms_threshold": 0.4,
+        "per_class": 300,
+        "per_image": 0,
+        "filter_duplicates": False,
+    }
     return BoxPostProcessor(coder=CODER, **{**settings, **changes})
 
 
@@ -21,7 +27,11 @@ def inputs(count=40, seed=0, regressions=CLASSES):
     generator = torch.Generator().manual_seed(seed)
     corner = torch.rand(count, 2, generator=generator) * torch.tensor([70.0, 50.0])
     boxes = torch.cat([corner, corner + 15 + torch.rand(count, 2, generator=generator) * 40], dim=1)
-    return torch.randn(count, CLASSES, generator=generator), torch.randn(count, regressions, 4, generator=generator), BoxList(boxes, SIZE)
+    return (
+        torch.randn(count, CLASSES, generator=generator),
+        torch.randn(count, regressions, 4, generator=generator),
+        BoxList(boxes, SIZE),
+    )
 
 
 def survivors(logits, offsets, proposals, setting):
@@ -33,7 +43,10 @@ def survivors(logits, offsets, proposals, setting):
         boxes = boxes[:, -1:].repeat(1, CLASSES, 1)
     left = []
     for label in range(1, CLASSES):
-        rows = sorted((r for r in range(len(scores)) if scores[r, label] > setting.score_threshold), key=lambda r: -scores[r, label])
+        rows = sorted(
+            (r for r in range(len(scores)) if scores[r, label] > setting.score_threshold),
+            key=lambda r: -scores[r, label],
+        )
         kept = []
         for r in rows:
             if all(float(box_iou(boxes[r, label][None], boxes[o, label][None])) <= setting.nms_threshold for o in kept):
@@ -55,7 +68,9 @@ def test_each_class_is_suppressed_for_itself(regressions, per_class):
     expected, scores, boxes = survivors(*given, processor(per_class=per_class))
     assert found_in(result) == {(label, round(float(scores[row, label]), 5)) for row, label in expected}
     assert len(result) == len(expected) > 8
-    for box, label, score in zip(result.bbox, result.get_field("pred_labels").tolist(), result.get_field("pred_scores"), strict=True):
+    for box, label, score in zip(
+        result.bbox, result.get_field("pred_labels").tolist(), result.get_field("pred_scores"), strict=True
+    ):
         row = next(r for r, other in expected if other == label and abs(scores[r, label] - score) < 1e-6)
         torch.testing.assert_close(box, boxes[row, label])
 
@@ -71,7 +86,9 @@ def test_filtering_keeps_a_proposal_once_with_its_best_surviving_class():
             best[row] = label
     rows = sorted(best)
     assert result.get_field("pred_labels").tolist() == [best[row] for row in rows]
-    assert any(best[row] != int(scores[row, 1:].argmax()) + 1 for row in rows), "no case where the best class was suppressed"
+    assert any(best[row] != int(scores[row, 1:].argmax()) + 1 for row in rows), (
+        "no case where the best class was suppressed"
+    )
     torch.testing.assert_close(result.get_field("predict_logits"), given[0][rows])
     torch.testing.assert_close(result.get_field("boxes_per_cls"), boxes[rows])
     torch.testing.assert_close(result.bbox, torch.stack([boxes[row, best[row]] for row in rows]))
@@ -94,7 +111,9 @@ def test_labels_of_proposals_travel_with_them():
 
 def test_images_are_told_apart_and_may_be_empty():
     (logits, offsets, boxes), (more_logits, more_offsets, more) = inputs(seed=1), inputs(seed=2)
-    together = processor()(torch.cat([logits, more_logits]), torch.cat([offsets, more_offsets]), [boxes, BoxList([], SIZE), more])
+    together = processor()(
+        torch.cat([logits, more_logits]), torch.cat([offsets, more_offsets]), [boxes, BoxList([], SIZE), more]
+    )
     alone = processor()(more_logits, more_offsets, [more])[0]
     assert len(together[1]) == 0 and found_in(together[2]) == found_in(alone)
 
@@ -102,4 +121,9 @@ def test_images_are_told_apart_and_may_be_empty():
 def test_no_detection_has_every_field():
     result = processor(score_threshold=1.0)(*inputs()[:2], [inputs()[2]], details=True)[0]
     shapes = {name: tuple(result.get_field(name).shape) for name in result.fields()}
-    assert shapes == {"pred_labels": (0,), "pred_scores": (0,), "predict_logits": (0, CLASSES), "boxes_per_cls": (0, CLASSES, 4)}
+    assert shapes == {
+        "pred_labels": (0,),
+        "pred_scores": (0,),
+        "predict_logits": (0, CLASSES),
+        "boxes_per_cls": (0, CLASSES, 4),
+    }

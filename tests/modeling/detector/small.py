@@ -1,4 +1,6 @@
-"""A detector and relation models of a few thousand parameters in four classes and three predicates, and images for them."""
+"""
+A detector and relation models of a few thousand parameters in four classes and three predicates, and images for them.
+"""
 
 import numpy as np
 import torch
@@ -70,7 +72,10 @@ def config(mode: str, *words):
 def images() -> list[torch.Tensor]:
     """Four images of noise of different sizes."""
     generator = torch.Generator().manual_seed(0)
-    return [30 * torch.randn(3, height, width, generator=generator) for height, width in [(64, 96), (90, 70), (80, 80), (70, 90)]]
+    return [
+        30 * torch.randn(3, height, width, generator=generator)
+        for height, width in [(64, 96), (90, 70), (80, 80), (70, 90)]
+    ]
 
 
 def annotation(size, boxes, labels, relations, image_id=0) -> BoxList:

@@ -40,12 +40,14 @@ def test_four_images_give_what_each_gives_alone_on_the_same_canvas(mode):
             assert alone.size == expected.size and len(alone) > 1
             torch.testing.assert_close(alone.bbox, expected.bbox, rtol=1e-4, atol=1e-4)
             assert alone.get_field("pred_labels").tolist() == expected.get_field("pred_labels").tolist()
-            torch.testing.assert_close(alone.get_field("pred_scores"), expected.get_field("pred_scores"), rtol=1e-4, atol=1e-4)
+            torch.testing.assert_close(
+                alone.get_field("pred_scores"), expected.get_field("pred_scores"), rtol=1e-4, atol=1e-4
+            )
             if mode != "detection":
                 torch.testing.assert_close(relations(alone), relations(expected), rtol=1e-4, atol=1e-4)
 
 
-# -- images with little or nothing in them ---------------------------------------------------------------------------------------------
+# -- images with little or nothing in them -----------------------------------------------------------------------------
 
 APART = [[2, 3, 20, 30], [40, 40, 60, 60]]
 KINDS = {
@@ -55,13 +57,20 @@ KINDS = {
     "no overlap": (APART, [1, 3], [[0, 1, 2]]),
     "ordinary": ([[2, 3, 40, 50], [10, 20, 60, 60], [30, 5, 63, 30]], [1, 2, 3], [[0, 1, 1], [1, 2, 3]]),
 }
-BATCHES = [[kind] for kind in KINDS] + [["no box"] * 4, ["one box"] * 4, ["no box", "one box", "no overlap", "ordinary"]]
+BATCHES = [[kind] for kind in KINDS] + [
+    ["no box"] * 4,
+    ["one box"] * 4,
+    ["no box", "one box", "no overlap", "ordinary"],
+]
 BATCHES += [["ordinary", "no relation", "no box", "no box"]]
 
 
 def batch_of(kinds):
     sizes = [image.shape[-2:] for image in images()[: len(kinds)]]
-    annotated = [annotation((size[1], size[0]), *KINDS[kind], image_id=i) for i, (kind, size) in enumerate(zip(kinds, sizes, strict=True))]
+    annotated = [
+        annotation((size[1], size[0]), *KINDS[kind], image_id=i)
+        for i, (kind, size) in enumerate(zip(kinds, sizes, strict=True))
+    ]
     return images()[: len(kinds)], annotated
 
 
@@ -70,7 +79,11 @@ def settings(overlap, detections):
     return words if detections else [*words, "MODEL.ROI_HEADS.SCORE_THRESH", 1.0]
 
 
-@pytest.fixture(scope="module", params=[(mode, True, True) for mode in MODES] + [("sgdet", False, True), ("sgdet", False, False)], ids=str)
+@pytest.fixture(
+    scope="module",
+    params=[(mode, True, True) for mode in MODES] + [("sgdet", False, True), ("sgdet", False, False)],
+    ids=str,
+)
 def built(request):
     mode, overlap, detections = request.param
     return mode, overlap, detections, build(mode, *settings(overlap, detections))
@@ -107,7 +120,9 @@ def test_a_batch_of_any_images_is_evaluated(kinds, built):
         assert torch.isfinite(scores).all() and (pairs[:, 0] != pairs[:, 1]).all()
         if mode != "sgdet":
             assert result.bbox.tolist() == target.bbox.tolist()
-            assert len(pairs) == {"no box": 0, "one box": 0, "ordinary": 6}.get(kind, 2)  # overlap is asked of detections alone
+            assert len(pairs) == {"no box": 0, "one box": 0, "ordinary": 6}.get(
+                kind, 2
+            )  # overlap is asked of detections alone
         elif not detections:
             assert n == len(pairs) == 0
         else:
@@ -116,7 +131,9 @@ def test_a_batch_of_any_images_is_evaluated(kinds, built):
             assert 0 < len(pairs) <= n * (n - 1) if overlap else len(pairs) == n * (n - 1)
 
 
-@pytest.mark.parametrize("built", [(mode, True, True) for mode in MODES[1:]] + [("sgdet", False, False)], indirect=True, ids=str)
+@pytest.mark.parametrize(
+    "built", [(mode, True, True) for mode in MODES[1:]] + [("sgdet", False, False)], indirect=True, ids=str
+)
 @pytest.mark.parametrize("size", [1, 4])
 def test_figures_of_odd_images_are_numbers_or_absent(size, built):
     mode, _, detections, model = built

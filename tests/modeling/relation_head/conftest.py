@@ -1,4 +1,7 @@
-"""Small data for the relation head: a vocabulary of five classes and six predicates, batches of pairs, a config of small widths."""
+"""
+Small data for the relation head: a vocabulary of five classes and six predicates, batches of pairs, a config of small
+widths.
+"""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -57,7 +60,13 @@ def toy_meta() -> DatasetMeta:
 
 @lru_cache
 def _config(predictor: str, task: Task, keys: tuple):
-    values = {HEAD + "PREDICTOR": predictor, "GLOVE_DIR": "no-such-folder", **WIDTH_KEYS, **TASK_KEYS[task], **dict(keys)}
+    values = {
+        HEAD + "PREDICTOR": predictor,
+        "GLOVE_DIR": "no-such-folder",
+        **WIDTH_KEYS,
+        **TASK_KEYS[task],
+        **dict(keys),
+    }
     return load_config(None, [word for pair in values.items() for word in pair])
 
 
@@ -71,14 +80,21 @@ def toy_cfg() -> Callable:
     return make
 
 
-def toy_pairs(num_pairs: int, num_objects: tuple[int, ...] = (4, 3), *, training: bool = False, seed: int = 0) -> PairBatch:
-    """A batch of random entities with every field filled; the pairs are the first `num_pairs` of all ordered ones, image by image."""
+def toy_pairs(
+    num_pairs: int, num_objects: tuple[int, ...] = (4, 3), *, training: bool = False, seed: int = 0
+) -> PairBatch:
+    """
+    A batch of random entities with every field filled; the pairs are the first `num_pairs` of all ordered ones, image
+    by image.
+    """
     generator = torch.Generator().manual_seed(seed)
     total = sum(num_objects)
     corners = torch.rand(total, 2, generator=generator) * 60
     boxes = torch.cat([corners, corners + 5 + torch.rand(total, 2, generator=generator) * 30], dim=1)
     starts = torch.tensor([0, *num_objects]).cumsum(0)
-    per_image = [(~torch.eye(n, dtype=torch.bool)).nonzero() + start for n, start in zip(num_objects, starts[:-1], strict=True)]
+    per_image = [
+        (~torch.eye(n, dtype=torch.bool)).nonzero() + start for n, start in zip(num_objects, starts[:-1], strict=True)
+    ]
     counts, left = [], num_pairs
     for pairs in per_image:
         counts.append(min(len(pairs), left))

@@ -18,7 +18,9 @@ def test_with_one_row_or_none_the_running_statistics_serve_and_stay(rows):
     assert norm.running_mean.eq(2).all() and norm.num_batches_tracked == 0
 
 
-@pytest.mark.parametrize("ours, theirs, shape", [(BatchNorm1d, nn.BatchNorm1d, (5, 3)), (BatchNorm2d, nn.BatchNorm2d, (1, 3, 4, 4))])
+@pytest.mark.parametrize(
+    "ours, theirs, shape", [(BatchNorm1d, nn.BatchNorm1d, (5, 3)), (BatchNorm2d, nn.BatchNorm2d, (1, 3, 4, 4))]
+)
 def test_otherwise_it_is_torchs(ours, theirs, shape):
     a, b, x = ours(3, momentum=0.01), theirs(3, momentum=0.01), torch.rand(shape)
     torch.testing.assert_close(a(x), b(x))

@@ -4,7 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.features import RelationFeatureExtractor, distinct_unions, union_boxes
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.features import (
+    RelationFeatureExtractor,
+    distinct_unions,
+    union_boxes,
+)
 
 CHANNELS, RESOLUTION = 4, 3
 
@@ -60,7 +64,9 @@ def test_no_pair_is_no_union(counts):
 
 def build(**keywords):
     torch.manual_seed(0)
-    return RelationFeatureExtractor(feature_extractor=Extractor(), channels=CHANNELS, resolution=RESOLUTION, **keywords).eval()
+    return RelationFeatureExtractor(
+        feature_extractor=Extractor(), channels=CHANNELS, resolution=RESOLUTION, **keywords
+    ).eval()
 
 
 def test_features_are_those_of_pairs_one_by_one():

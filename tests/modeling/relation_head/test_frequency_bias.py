@@ -26,7 +26,11 @@ def test_probabilities_weigh_every_row_and_chunks_do_not_matter():
     probabilities = torch.rand(5, 4).softmax(1)
     pairs = torch.tensor([[i, j] for i in range(5) for j in range(5) if i != j])
     want = [
-        sum(probabilities[i, s] * probabilities[j, o] * bias.obj_baseline.weight[s * 4 + o] for s in range(4) for o in range(4))
+        sum(
+            probabilities[i, s] * probabilities[j, o] * bias.obj_baseline.weight[s * 4 + o]
+            for s in range(4)
+            for o in range(4)
+        )
         for i, j in pairs.tolist()
     ]
     torch.testing.assert_close(bias.by_probabilities(probabilities, pairs), torch.stack(want))
@@ -38,7 +42,10 @@ def test_it_starts_from_log_frequencies():
     counts = np.zeros((2, 2, 3))
     counts[1, 1] = [0, 6, 2]
     meta = DatasetMeta(
-        objects=["__background__", "dog"], predicates=["__background__", "on", "near"], fg_matrix=counts, bg_matrix=np.full((2, 2), 1)
+        objects=["__background__", "dog"],
+        predicates=["__background__", "on", "near"],
+        fg_matrix=counts,
+        bg_matrix=np.full((2, 2), 1),
     )
     row = FrequencyBias.from_meta(meta).by_labels(torch.tensor([1]), torch.tensor([[0, 0]]))
     want = np.log(np.array([2, 6, 2]) / 10 + 1e-3)  # background counts one more than its pairs

@@ -22,11 +22,15 @@ NO_GRADIENT = "pos_embed.0.bias"  # 0 but for rounding: a batch norm follows
 
 @pytest.fixture(scope="module")
 def value(shared):
-    """value(name, shape): what a parameter's published name stands for; drawing these takes longer than everything else."""
+    """
+    value(name, shape): what a parameter's published name stands for; drawing these takes longer than everything else.
+    """
     spec = importlib.util.spec_from_file_location("fill", shared / "golden/fill.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return lambda name, shape: torch.from_numpy(np.ascontiguousarray(module.fill_array(PREFIX + name, shape))).reshape(shape)
+    return lambda name, shape: torch.from_numpy(np.ascontiguousarray(module.fill_array(PREFIX + name, shape))).reshape(
+        shape
+    )
 
 
 @pytest.fixture(scope="module")

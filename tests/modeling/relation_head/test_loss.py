@@ -28,7 +28,9 @@ def test_cross_entropy_is_torchs_weighted_or_smoothed():
     weights = torch.tensor([0.5, 1.0, 4.0, 2.0])
     torch.testing.assert_close(cross_entropy(LOGITS, LABELS), F.cross_entropy(LOGITS, LABELS))
     torch.testing.assert_close(cross_entropy(LOGITS, LABELS, weights), F.cross_entropy(LOGITS, LABELS, weights))
-    torch.testing.assert_close(cross_entropy(LOGITS, LABELS, smoothing=0.01), F.cross_entropy(LOGITS, LABELS, label_smoothing=0.01))
+    torch.testing.assert_close(
+        cross_entropy(LOGITS, LABELS, smoothing=0.01), F.cross_entropy(LOGITS, LABELS, label_smoothing=0.01)
+    )
     assert cross_entropy(LOGITS[:0], LABELS[:0]) == 0
 
 
@@ -40,7 +42,9 @@ def test_the_average_of_two_processes_is_the_mean_over_both(monkeypatch):
 
 
 def test_predcls_has_no_label_loss():
-    names = {refine: set(RelationLoss(refine_labels=refine)(LOGITS, LABELS, LOGITS, LABELS)) for refine in (True, False)}
+    names = {
+        refine: set(RelationLoss(refine_labels=refine)(LOGITS, LABELS, LOGITS, LABELS)) for refine in (True, False)
+    }
     assert names == {True: {"loss_rel", "loss_refine_obj"}, False: {"loss_rel"}}
 
 
@@ -84,7 +88,10 @@ def test_the_most_frequent_predicates_lose_their_weight_along_a_line_down_to_the
 
 @pytest.mark.golden
 def test_vg150s_weights_are_the_published_constants(shared):
-    """Of the released code's 51 constants: the smallest, the largest and their sum, to four decimals; 16 predicates are head."""
+    """
+    Of the released code's 51 constants: the smallest, the largest and their sum, to four decimals; 16 predicates are
+    head.
+    """
     tables = json.loads((shared / "data/vg150/VG-SGG-dicts-with-attri.json").read_text())
     names = [tables["idx_to_predicate"][str(i)] for i in range(1, 51)]
     totals = np.array([0, *(tables["predicate_count"][name] for name in names)])
@@ -93,13 +100,17 @@ def test_vg150s_weights_are_the_published_constants(shared):
     assert start.sum().item() == pytest.approx(51, rel=1e-5)
     falling = [name for name, before, after in zip(names, start[1:], late[1:], strict=True) if after < before]
     assert len(falling) == 16 and {"on", "has", "wearing", "of", "in"} <= set(falling)
-    torch.testing.assert_close(late[1:][start[1:] != late[1:]] / start[1:][start[1:] != late[1:]], torch.full((16,), 0.2))
+    torch.testing.assert_close(
+        late[1:][start[1:] != late[1:]] / start[1:][start[1:] != late[1:]], torch.full((16,), 0.2)
+    )
 
 
 def test_a_predicate_without_example_counts_as_one(toy_meta):
     totals = [900, 0, 30, 400, 20]
     meta = replace(toy_meta, predicate_totals=np.array([0, *totals]))
-    torch.testing.assert_close(predicate_weights(config("CLASS_BALANCED"), meta, 1), by_hand([900, 1, 30, 400, 20], 0.99999))
+    torch.testing.assert_close(
+        predicate_weights(config("CLASS_BALANCED"), meta, 1), by_hand([900, 1, 30, 400, 20], 0.99999)
+    )
 
 
 def test_predicates_that_all_lack_examples_weigh_alike(toy_meta):
@@ -115,7 +126,13 @@ def test_a_beta_for_far_more_examples_is_named_with_a_fitting_one(toy_meta, beta
 
 
 def test_the_relation_loss_takes_the_weights_of_its_iteration(toy_meta):
-    meta = replace(toy_meta, predicates=toy_meta.predicates[:4], fg_matrix=None, bg_matrix=None, predicate_totals=np.array([0, 50, 5, 2]))
+    meta = replace(
+        toy_meta,
+        predicates=toy_meta.predicates[:4],
+        fg_matrix=None,
+        bg_matrix=None,
+        predicate_totals=np.array([0, 50, 5, 2]),
+    )
     cfg = config(CURRICULUM=10)
     loss = RelationLoss(weights=configured_weights(cfg, meta), refine_labels=False)
     for iteration, factor in ((1, 0.9), (5, 0.5), (9, 0.2), (20, 0.2)):

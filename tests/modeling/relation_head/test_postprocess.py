@@ -31,7 +31,9 @@ def test_given_boxes_stay_and_relations_are_sorted_by_the_product_of_three_score
 
 
 def test_equal_scores_keep_their_order():
-    (result,) = RelationPostProcessor(task=Task.SGCLS, nms_threshold=0.5)(ENTITIES, RELATIONS[:1].repeat(2, 1), [PAIRS], [proposals()])
+    (result,) = RelationPostProcessor(task=Task.SGCLS, nms_threshold=0.5)(
+        ENTITIES, RELATIONS[:1].repeat(2, 1), [PAIRS], [proposals()]
+    )
     assert result.get_field("rel_pair_idxs").tolist() == PAIRS.tolist()
 
 
@@ -45,6 +47,8 @@ def test_detections_take_the_box_of_their_final_label():
 @pytest.mark.parametrize("task", list(Task))
 def test_images_without_boxes_or_pairs_give_empty_results(task):
     empty = PAIRS[:0]
-    results = RelationPostProcessor(task=task, nms_threshold=0.5)(ENTITIES[:1], RELATIONS[:0], [empty, empty], [proposals(0), proposals(1)])
+    results = RelationPostProcessor(task=task, nms_threshold=0.5)(
+        ENTITIES[:1], RELATIONS[:0], [empty, empty], [proposals(0), proposals(1)]
+    )
     assert [len(r) for r in results] == [0, 1]
     assert [tuple(r.get_field("pred_rel_scores").shape) for r in results] == [(0, 3), (0, 3)]

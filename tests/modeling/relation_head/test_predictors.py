@@ -32,7 +32,9 @@ def test_evaluation_gives_finite_logits_for_every_pair_and_no_loss(name, num_pai
 @pytest.mark.parametrize("task", list(Task))
 @pytest.mark.parametrize("num_objects, num_pairs", [((4, 3), 7), ((1,), 0), ((2,), 1), ((0, 2), 2), ((0,), 0)])
 @pytest.mark.parametrize("name", NAMES)
-def test_training_on_few_or_no_pairs_gives_finite_losses_and_gradients(name, num_objects, num_pairs, task, toy_cfg, toy_meta):
+def test_training_on_few_or_no_pairs_gives_finite_losses_and_gradients(
+    name, num_objects, num_pairs, task, toy_cfg, toy_meta
+):
     model = build(name, toy_cfg, toy_meta, task).train()
     out = model(toy_pairs(num_pairs, num_objects, training=True))
     total = sum(out.losses.values(), out.relation_logits.sum() + out.entity_logits.sum())
@@ -47,8 +49,10 @@ def test_images_of_a_batch_do_not_see_each_other(name, toy_cfg, toy_meta):
     model = build(name, toy_cfg, toy_meta).eval()
     both = toy_pairs(18)  # 12 pairs of the first image, 6 of the second
     alone = type(both)(
-        boxes=both.boxes[:4], image_sizes=both.image_sizes[:1], num_objects=[4], pair_index=both.pair_index[:12], num_pairs=[12],
-        roi_features=both.roi_features[:4], union_features=both.union_features[:12], spatial_features=both.spatial_features[:12],
+        boxes=both.boxes[:4], image_sizes=both.image_sizes[:1], num_objects=[4], pair_index=both.pair_index[:12],
+        num_pairs=[12],
+        roi_features=both.roi_features[:4], union_features=both.union_features[:12],
+        spatial_features=both.spatial_features[:12],
         object_labels=both.object_labels[:4], object_logits=both.object_logits[:4],
         boxes_per_class=both.boxes_per_class[:4],
     )  # fmt: skip

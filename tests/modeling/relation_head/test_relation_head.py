@@ -15,7 +15,14 @@ from maskrcnn_benchmark.structures.relation import RelationOutput
 from maskrcnn_benchmark.utils.errors import UserError
 
 F, OBJECTS, PREDICATES = 4, 3, 5
-SAMPLING = {"seed": 0, "batch_size": 64, "positive_fraction": 0.5, "iou_threshold": 0.5, "per_relation": 4, "require_overlap": False}
+SAMPLING = {
+    "seed": 0,
+    "batch_size": 64,
+    "positive_fraction": 0.5,
+    "iou_threshold": 0.5,
+    "per_relation": 4,
+    "require_overlap": False,
+}
 
 
 class Entities(nn.Module):
@@ -47,7 +54,8 @@ class Predictor(nn.Module):
 def build(task=Task.SGCLS, **keywords):
     torch.manual_seed(0)
     return ROIRelationHead(
-        task=task, box_feature_extractor=Entities(), union_feature_extractor=Unions(), predictor=Predictor(), loss=RelationLoss(),
+        task=task, box_feature_extractor=Entities(), union_feature_extractor=Unions(), predictor=Predictor(),
+        loss=RelationLoss(),
         post_processor=RelationPostProcessor(task=task, nms_threshold=0.5), sampling=SAMPLING, **keywords,
     )  # fmt: skip
 
@@ -85,14 +93,19 @@ def test_evaluation_gives_an_image_its_own_pairs(task):
     assert losses == {}
     for boxes, result in zip(IMAGES, results, strict=True):
         n = len(boxes)
-        assert sorted(map(tuple, result.get_field("rel_pair_idxs").tolist())) == [(i, j) for i in range(n) for j in range(n) if i != j]
+        assert sorted(map(tuple, result.get_field("rel_pair_idxs").tolist())) == [
+            (i, j) for i in range(n) for j in range(n) if i != j
+        ]
         assert result.size == boxes.size
 
 
 def test_detections_apart_are_left_out_on_request():
     far = BoxList(torch.tensor([[0.0, 0, 10, 10], [5, 5, 15, 15], [60, 60, 80, 80]]), (100, 90))
     far.add_field("boxes_per_cls", far.bbox[:, None].repeat(1, OBJECTS, 1))
-    results = {task: build(task, test_requires_overlap=True).eval()(MAPS[:1], [far], None)[0][0] for task in (Task.SGDET, Task.SGCLS)}
+    results = {
+        task: build(task, test_requires_overlap=True).eval()(MAPS[:1], [far], None)[0][0]
+        for task in (Task.SGDET, Task.SGCLS)
+    }
     assert len(results[Task.SGDET].get_field("rel_pair_idxs")) == 2
     assert len(results[Task.SGCLS].get_field("rel_pair_idxs")) == 6
 
@@ -128,7 +141,9 @@ def test_visual_prototypes_are_means_over_annotated_pairs_and_drawn_where_there_
         for s, o, p in boxes.get_field("relation_tuple").tolist():
             sums[p] += boxes.bbox[s].double() - boxes.bbox[o].double()
             counts[p] += 1
-    found, again = (read_prototypes(PrototypeSource(key="", path=str(path), dim_key="", dim=F, tool=""), names) for path in paths)
+    found, again = (
+        read_prototypes(PrototypeSource(key="", path=str(path), dim_key="", dim=F, tool=""), names) for path in paths
+    )
     seen = [1, 2, 4]
     torch.testing.assert_close(found[seen], (sums[seen] / counts[seen, None]).float())
     assert torch.equal(found, again) and 0.1 < found[[0, 3]].std() < 3 and not torch.equal(found[0], found[3])

@@ -57,7 +57,9 @@ def test_without_a_pair_nothing_is_drawn(n):
 
 @pytest.fixture
 def image():
-    """Two annotated boxes; three detections near the first, two near the second, one elsewhere, one with the wrong label."""
+    """
+    Two annotated boxes; three detections near the first, two near the second, one elsewhere, one with the wrong label.
+    """
     target = torch.tensor([[0.0, 0, 40, 40], [50, 50, 90, 90]])
     near = torch.tensor([0.0, 1, 2])[:, None] + target[0]
     also = torch.tensor([0.0, 2])[:, None] + target[1]
@@ -94,14 +96,18 @@ def test_background_leaves_out_unmatched_proposals_and_with_overlap_boxes_apart_
     drawn = sample_detections(**image, batch_size=64, per_relation=100)
     background = as_set(drawn.pairs[drawn.labels == 0])
     assert not any(1 in pair for pair in background)
-    assert (0, 2) in background and (3, 6) not in background and (0, 5) not in background  # overlap; the same box; apart
+    assert (
+        (0, 2) in background and (3, 6) not in background and (0, 5) not in background
+    )  # overlap; the same box; apart
 
 
 def test_combinations_are_drawn_in_proportion_to_the_product_of_overlaps():
     boxes = torch.tensor([[0.0, 0, 99, 99], [0, 0, 99, 59], [200, 0, 299, 99]])
     arguments = {
-        "boxes": boxes, "labels": torch.tensor([1, 1, 2]), "target_boxes": boxes[[0, 2]], "target_labels": torch.tensor([1, 2]),
-        "relations": torch.tensor([[0, 1, 1]]), "batch_size": 8, "positive_fraction": 0.5, "iou_threshold": 0.5, "per_relation": 1,
+        "boxes": boxes, "labels": torch.tensor([1, 1, 2]), "target_boxes": boxes[[0, 2]],
+        "target_labels": torch.tensor([1, 2]),
+        "relations": torch.tensor([[0, 1, 1]]), "batch_size": 8, "positive_fraction": 0.5, "iou_threshold": 0.5,
+        "per_relation": 1,
         "require_overlap": True,
     }  # fmt: skip
     generator = torch.Generator().manual_seed(3)
@@ -125,7 +131,14 @@ def one_image(image_id=None, epoch=0):
     return target
 
 
-SETTINGS = {"seed": 7, "batch_size": 10, "positive_fraction": 0.5, "iou_threshold": 0.5, "per_relation": 4, "require_overlap": False}
+SETTINGS = {
+    "seed": 7,
+    "batch_size": 10,
+    "positive_fraction": 0.5,
+    "iou_threshold": 0.5,
+    "per_relation": 4,
+    "require_overlap": False,
+}
 
 
 def draw(target):

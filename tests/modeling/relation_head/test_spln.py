@@ -48,7 +48,11 @@ def build(toy_cfg, toy_meta):
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 if "_vae." in name:
-                    parameter.mul_(20)  # at widths as small as these the initial weights would leave only rounding errors of the concepts
+                    parameter.mul_(
+                        20
+                        # at widths as small as these the initial weights would leave only rounding errors of the
+                        # concepts
+                    )
         return model
 
     return make
@@ -103,7 +107,9 @@ def in_float64(model, pairs):
 
     def similarity(prototypes):
         unit = [c / c.norm() for c in prototypes]
-        return sum(float(a @ b) for i, a in enumerate(unit) for j, b in enumerate(unit) if i != j) / (len(unit) - 1) ** 2
+        return (
+            sum(float(a @ b) for i, a in enumerate(unit) for j, b in enumerate(unit) if i != j) / (len(unit) - 1) ** 2
+        )
 
     dim, k = model.dim, PREDICATES
     structural = [mlp("project_head", mlp("W_pred", w["rel_embed.weight"][i]).relu()) for i in range(k)]
@@ -157,9 +163,14 @@ def test_a_name_means_penet_without_prototype_files_and_spln_with_either(build, 
     assert type(plain) is PENet and type(whole) is SPLN
     assert set(plain.train()(toy_pairs(7, training=True)).losses) == PENET_LOSSES
     assert set(plain.state_dict()) < set(whole.state_dict())
-    for off, prefix, gate in ((HEAD + "VIS_PRO_PATH", "vis_", "logit_wt2"), (HEAD + "CON_PRO_TYPE", "con_", "logit_wt3")):
+    for off, prefix, gate in (
+        (HEAD + "VIS_PRO_PATH", "vis_", "logit_wt2"),
+        (HEAD + "CON_PRO_TYPE", "con_", "logit_wt3"),
+    ):
         part = build({**files, off: "NONE" if off.endswith("TYPE") else ""})
-        left_out = {name for name in Whole(whole).state_dict() if name.startswith((f"predictor.{prefix}", f"predictor.{gate}"))}
+        left_out = {
+            name for name in Whole(whole).state_dict() if name.startswith((f"predictor.{prefix}", f"predictor.{gate}"))
+        }
         assert set(Whole(part).state_dict()) == set(Whole(whole).state_dict()) - left_out and len(left_out) > 20
         losses = part.train()(toy_pairs(7, training=True)).losses
         assert set(losses) == {name for name in SPLN_LOSSES if not name.startswith(prefix)}
@@ -169,7 +180,9 @@ def test_a_name_means_penet_without_prototype_files_and_spln_with_either(build, 
 def test_gradients_reach_every_parameter_that_takes_part(build, files, task):
     model, pairs = build(files, task).train(), toy_pairs(18, training=True)
     out = model(pairs)
-    (F.cross_entropy(out.relation_logits, pairs.rel_labels) + out.entity_logits.sum() + sum(out.losses.values())).backward()
+    (
+        F.cross_entropy(out.relation_logits, pairs.rel_labels) + out.entity_logits.sum() + sum(out.losses.values())
+    ).backward()
     idle = IDLE + (REFINEMENT if task is Task.PREDCLS else ())
     for name, parameter in model.named_parameters():
         gradient = 0.0 if parameter.grad is None else parameter.grad.abs().max().item()
@@ -178,16 +191,26 @@ def test_gradients_reach_every_parameter_that_takes_part(build, files, task):
 
 def test_a_factor_of_the_vaes_losses_is_all_that_changes_with_its_key(build, files, monkeypatch):
     monkeypatch.setattr(torch, "randn_like", torch.zeros_like)
-    found = [without_dropout(build({**files, HEAD + "VAE_WEIGHT": x})).train()(toy_pairs(7, training=True)) for x in (1.0, 0.25)]
+    found = [
+        without_dropout(build({**files, HEAD + "VAE_WEIGHT": x})).train()(toy_pairs(7, training=True))
+        for x in (1.0, 0.25)
+    ]
     for name in SPLN_LOSSES:
-        assert found[1].losses[name].item() == pytest.approx(found[0].losses[name].item() * (0.25 if "vae" in name else 1.0), rel=1e-6)
+        assert found[1].losses[name].item() == pytest.approx(
+            found[0].losses[name].item() * (0.25 if "vae" in name else 1.0), rel=1e-6
+        )
     assert torch.equal(found[0].relation_logits, found[1].relation_logits)
 
 
 def test_gates_start_uniform_are_trained_and_say_how_much_a_term_counts(build, files):
     model = build(files).train()
     gates = torch.cat([model.logit_wt1, model.logit_wt2, model.logit_wt3])
-    assert 0 <= gates.min() and gates.max() < 1 and gates.std() > 0.1 and all(p.requires_grad for p in (model.logit_wt1, model.logit_wt3))
+    assert (
+        0 <= gates.min()
+        and gates.max() < 1
+        and gates.std() > 0.1
+        and all(p.requires_grad for p in (model.logit_wt1, model.logit_wt3))
+    )
     model(toy_pairs(7, training=True))
     assert model.logged["fusion_visual"].item() == pytest.approx((1 - torch.sigmoid(model.logit_wt2)).mean().item())
     fixed = build({**files, HEAD + "TRAIN_GATES": False})
@@ -229,7 +252,9 @@ def test_a_checkpoint_is_enough_and_the_predictors_own_state_is_the_published_on
     for name in ("vis.pt", "con.pt"):
         (tmp_path / name).unlink()
     again = Whole(build(files)).eval()
-    with pytest.raises(UserError, match=r"VIS_PRO_PATH .*vis.pt: no such file; make it with tools/extract_visual_prototypes.py"):
+    with pytest.raises(
+        UserError, match=r"VIS_PRO_PATH .*vis.pt: no such file; make it with tools/extract_visual_prototypes.py"
+    ):
         require_filled(again)
     report = load_weights(again, tmp_path / "checkpoint.pth")
     assert not report.initial and not report.unused
@@ -245,15 +270,23 @@ def test_penets_weights_start_spln_and_what_they_lack_is_reported(build, files):
     model = Whole(build(files))
     report = load_weights(model, start.state_dict())
     assert model.predictor.W_pred.layers[0].weight.eq(0.5).all() and not report.unused
-    assert {"predictor.pred_classifier.weight", "predictor.vis_vae.encoder.fc1.weight", "predictor.logit_wt1"} <= set(report.initial)
+    assert {"predictor.pred_classifier.weight", "predictor.vis_vae.encoder.fc1.weight", "predictor.logit_wt1"} <= set(
+        report.initial
+    )
 
 
 def test_a_published_file_without_gates_loads_and_they_are_named_as_started_anew(build, files, caplog):
     model = Whole(build(files))
-    published = {name: value for name, value in Whole(build(files)).state_dict().items() if "logit_wt" not in name and "protos" not in name}
+    published = {
+        name: value
+        for name, value in Whole(build(files)).state_dict().items()
+        if "logit_wt" not in name and "protos" not in name
+    }
     load_weights(model, published, name="published.pth")
     warned = [r.getMessage() for r in caplog.records if "started anew" in r.getMessage()]
-    assert len(warned) == 1 and warned[0].startswith("published.pth lacks predictor.logit_wt1 (gate of the structural term), predictor.lo")
+    assert len(warned) == 1 and warned[0].startswith(
+        "published.pth lacks predictor.logit_wt1 (gate of the structural term), predictor.lo"
+    )
     assert "visual term" in warned[0] and "conceptual term" in warned[0] and "protos" not in warned[0]
 
 
@@ -262,10 +295,22 @@ def test_a_published_file_without_gates_loads_and_they_are_named_as_started_anew
     [
         ({HEAD + "CON_PRO_LLAMA_PATH": ""}, "CON_PRO_TYPE is LLAMA, but CON_PRO_LLAMA_PATH is empty; name a file"),
         ({HEAD + "CON_VAE_INPUT_DIM": 12}, "CON_VAE_INPUT_DIM is 12, CON_PRO_DIM is 10.*set both alike"),
-        ({HEAD + "VIS_VAE_INPUT_DIM": 12}, r"VIS_VAE_INPUT_DIM is 12, but .* 16 wide \(MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM\)"),
-        ({HEAD + "PENET_MLP_DIM": 6}, "VIS_VAE_INPUT_DIM is 16, but pairs .* twice PENET_MLP_DIM, 12; set PENET_MLP_DIM to 8"),
-        ({HEAD + "VIS_PRO_DIM": 8}, "vis.pt: prototypes are 16 wide, MODEL.ROI_RELATION_HEAD.VIS_PRO_DIM is 8; set the key, or rerun"),
-        ({HEAD + "CON_PRO_DIM": 8, HEAD + "CON_VAE_INPUT_DIM": 8}, "con.pt: prototypes are 10 wide, .*CON_PRO_DIM is 8"),
+        (
+            {HEAD + "VIS_VAE_INPUT_DIM": 12},
+            r"VIS_VAE_INPUT_DIM is 12, but .* 16 wide \(MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM\)",
+        ),
+        (
+            {HEAD + "PENET_MLP_DIM": 6},
+            "VIS_VAE_INPUT_DIM is 16, but pairs .* twice PENET_MLP_DIM, 12; set PENET_MLP_DIM to 8",
+        ),
+        (
+            {HEAD + "VIS_PRO_DIM": 8},
+            "vis.pt: prototypes are 16 wide, MODEL.ROI_RELATION_HEAD.VIS_PRO_DIM is 8; set the key, or rerun",
+        ),
+        (
+            {HEAD + "CON_PRO_DIM": 8, HEAD + "CON_VAE_INPUT_DIM": 8},
+            "con.pt: prototypes are 10 wide, .*CON_PRO_DIM is 8",
+        ),
     ],
 )
 def test_keys_that_contradict_each_other_or_their_files_are_one_error(build, files, keys, said):

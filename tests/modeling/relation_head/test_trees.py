@@ -5,7 +5,11 @@ import pytest
 import torch
 
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.tree_lstm import TreeDecoder, TreeLSTM
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.trees import binary_children, grow_forest, spanning_parents
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.trees import (
+    binary_children,
+    grow_forest,
+    spanning_parents,
+)
 
 
 def plain_prim(scores):
@@ -62,7 +66,9 @@ def test_a_batch_of_trees_equals_the_trees_one_by_one():
     together = grow_forest(scores, inputs.device)
     alone = [grow_forest([s], inputs.device) for s in scores]
     parts = inputs.split([5, 3])
-    torch.testing.assert_close(lstm(inputs, together), torch.cat([lstm(x, f) for x, f in zip(parts, alone, strict=True)]))
+    torch.testing.assert_close(
+        lstm(inputs, together), torch.cat([lstm(x, f) for x, f in zip(parts, alone, strict=True)])
+    )
     logits, labels = decoder(inputs, together)
     one_by_one = [decoder(x, f) for x, f in zip(parts, alone, strict=True)]
     torch.testing.assert_close(logits, torch.cat([result[0] for result in one_by_one]))

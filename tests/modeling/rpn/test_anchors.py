@@ -17,7 +17,12 @@ def config(*words):
 
 
 def test_p2_of_the_published_configuration():
-    assert cell_anchors(4, (32,), RATIOS).tolist() == [[-30, -6, 33, 9], [-18, -10, 21, 13], [-14, -18, 17, 21], [-6, -22, 9, 25]]
+    assert cell_anchors(4, (32,), RATIOS).tolist() == [
+        [-30, -6, 33, 9],
+        [-18, -10, 21, 13],
+        [-14, -18, 17, 21],
+        [-6, -22, 9, 25],
+    ]
 
 
 def test_the_original_nine_anchors_of_faster_r_cnn():

@@ -14,7 +14,9 @@ SIZES = [(100, 80), (60, 90)]
 
 
 def selector(**changes):
-    return ProposalSelector(**{"coder": CODER, "pre_nms": 25, "post_nms": 12, "total": 15, "nms_threshold": 0.5, "min_size": 6, **changes})
+    return ProposalSelector(
+        **{"coder": CODER, "pre_nms": 25, "post_nms": 12, "total": 15, "nms_threshold": 0.5, "min_size": 6, **changes}
+    )
 
 
 def levels(counts=(40, 30)):
@@ -64,7 +66,9 @@ def test_the_best_of_each_level_then_of_all(image):
     inputs = levels()
     found = selector()(*inputs, SIZES)[image]
     expected = sorted(chosen_plainly(*inputs, image, selector()), key=lambda pair: -pair[0])[:15]
-    torch.testing.assert_close(found.get_field("objectness"), torch.tensor([score for score, _ in expected]), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(
+        found.get_field("objectness"), torch.tensor([score for score, _ in expected]), rtol=1e-5, atol=1e-6
+    )
     torch.testing.assert_close(found.bbox, torch.tensor([box for _, box in expected]), rtol=1e-4, atol=1e-3)
     assert found.size == SIZES[image]
 

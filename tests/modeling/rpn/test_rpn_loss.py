@@ -68,7 +68,9 @@ def test_losses_are_sums_over_the_sampled_anchors_of_the_batch():
             entropy -= math.log(probability if label else 1 - probability)
             count += 1
             if label == 1:
-                goal = BoxCoder((1, 1, 1, 1)).encode(annotated.bbox[best : best + 1].double(), ANCHORS[i : i + 1].double())[0]
+                goal = BoxCoder((1, 1, 1, 1)).encode(
+                    annotated.bbox[best : best + 1].double(), ANCHORS[i : i + 1].double()
+                )[0]
                 for difference in (offsets[image, i].double() - goal).abs().tolist():
                     error += 4.5 * difference**2 if difference < 1 / 9 else difference - 1 / 18
     assert float(found["loss_objectness"]) == pytest.approx(entropy / count, rel=1e-5)
@@ -77,7 +79,9 @@ def test_losses_are_sums_over_the_sampled_anchors_of_the_batch():
 
 def test_an_image_without_a_box_has_negatives_alone():
     logits = torch.zeros(1, len(ANCHORS))
-    found = loss(size=8)(ANCHORS, [GENERATOR.inside(ANCHORS, SIZE)], logits, torch.zeros(1, len(ANCHORS), 4), [target()])
+    found = loss(size=8)(
+        ANCHORS, [GENERATOR.inside(ANCHORS, SIZE)], logits, torch.zeros(1, len(ANCHORS), 4), [target()]
+    )
     assert float(found["loss_objectness"]) == pytest.approx(math.log(2)) and float(found["loss_rpn_box_reg"]) == 0
 
 

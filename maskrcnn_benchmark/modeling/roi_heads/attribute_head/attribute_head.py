@@ -42,7 +42,9 @@ class ROIAttributeHead(nn.Module):
             attributes = torch.cat([image_boxes.get_field("attributes") for image_boxes in boxes])
             return list(boxes), {"loss_attribute": self.loss(logits, attributes, generator)}
         described = []
-        for image_boxes, image_logits in zip(boxes, logits.split([len(image_boxes) for image_boxes in boxes]), strict=True):
+        for image_boxes, image_logits in zip(
+            boxes, logits.split([len(image_boxes) for image_boxes in boxes]), strict=True
+        ):
             described.append(image_boxes.copy_with_fields(image_boxes.fields()))
             described[-1].add_field("attribute_logits", image_logits)
         return described, {}

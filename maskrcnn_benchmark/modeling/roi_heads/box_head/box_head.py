@@ -46,7 +46,9 @@ class ROIBoxHead(nn.Module):
         coder = BoxCoder(cfg.MODEL.ROI_HEADS.BBOX_REG_WEIGHTS)
         return cls(
             feature_extractor=extractor,
-            predictor=predictor(extractor.out_channels, num_classes, 2 if cfg.MODEL.CLS_AGNOSTIC_BBOX_REG else num_classes),
+            predictor=predictor(
+                extractor.out_channels, num_classes, 2 if cfg.MODEL.CLS_AGNOSTIC_BBOX_REG else num_classes
+            ),
             post_processor=BoxPostProcessor.from_config(cfg, coder),
             loss=BoxLoss.from_config(cfg, coder),
             task=Task.from_cfg(cfg) if cfg.MODEL.RELATION_ON else None,
@@ -61,7 +63,8 @@ class ROIBoxHead(nn.Module):
             proposals: boxes an image.
             targets: annotated boxes with `labels`; needed in training.
         Returns:
-            A detector in training: sampled proposals with `labels`, `regression_targets` and perhaps `attributes`; loss_classifier and
+            A detector in training: sampled proposals with `labels`, `regression_targets` and perhaps `attributes`;
+                loss_classifier and
             loss_box_reg. In evaluation: detections with `pred_labels` and `pred_scores`.
             A relation model: see `for_relations`; no losses.
         """
@@ -75,13 +78,16 @@ class ROIBoxHead(nn.Module):
         return self.post_processor(logits, offsets, proposals), {}
 
     @torch.no_grad()
-    def for_relations(self, features: Sequence[Tensor], proposals: Sequence[BoxList], targets: Sequence[BoxList] | None) -> list[BoxList]:
+    def for_relations(
+        self, features: Sequence[Tensor], proposals: Sequence[BoxList], targets: Sequence[BoxList] | None
+    ) -> list[BoxList]:
         """
         The entities of a relation model; the head is not trained here.
 
         Returns:
             SGCls: the proposals, which are the annotated boxes, with `predict_logits` (n, O).
-            SGDet: detections with `pred_labels`, `pred_scores`, `predict_logits` (n, O), `boxes_per_cls` (n, O, 4) and, in training,
+            SGDet: detections with `pred_labels`, `pred_scores`, `predict_logits` (n, O), `boxes_per_cls` (n, O, 4) and,
+                in training,
             `labels`: those of the proposals, before they were regressed.
         """
         if self.task is Task.SGDET and self.training:

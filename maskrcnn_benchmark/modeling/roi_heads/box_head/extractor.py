@@ -37,7 +37,13 @@ class BoxFeatureExtractor(nn.Module, ABC):
 def pooler_from_config(cfg, in_channels: int, all_levels: bool) -> Pooler:
     """The pooler of MODEL.ROI_BOX_HEAD."""
     node = cfg.MODEL.ROI_BOX_HEAD
-    return Pooler(node.POOLER_RESOLUTION, node.POOLER_SCALES, node.POOLER_SAMPLING_RATIO, all_levels=all_levels, in_channels=in_channels)
+    return Pooler(
+        node.POOLER_RESOLUTION,
+        node.POOLER_SCALES,
+        node.POOLER_SAMPLING_RATIO,
+        all_levels=all_levels,
+        in_channels=in_channels,
+    )
 
 
 def _norm_from_config(cfg) -> Norm | None:
@@ -62,7 +68,9 @@ class FPN2MLPFeatureExtractor(BoxFeatureExtractor):
         self.fc7 = linear(hidden, out_channels, norm)
 
     @classmethod
-    def from_config(cls, cfg, in_channels: int, half_out: bool = False, all_levels: bool = False) -> "FPN2MLPFeatureExtractor":
+    def from_config(
+        cls, cfg, in_channels: int, half_out: bool = False, all_levels: bool = False
+    ) -> "FPN2MLPFeatureExtractor":
         """Reads MODEL.ROI_BOX_HEAD; half_out halves fc7."""
         hidden = cfg.MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM
         pooler = pooler_from_config(cfg, in_channels, all_levels)
@@ -98,7 +106,9 @@ class FPNXconv1fcFeatureExtractor(BoxFeatureExtractor):
         self.pooler, self.out_channels = pooler, out_channels
         layers: list[nn.Module] = []
         for i in range(num_convs):
-            layers.append(conv2d(conv_channels if i else in_channels, conv_channels, 3, dilation=dilation, bias=norm is None))
+            layers.append(
+                conv2d(conv_channels if i else in_channels, conv_channels, 3, dilation=dilation, bias=norm is None)
+            )
             nn.init.normal_(layers[-1].weight, std=0.01)
             layers += [norm(conv_channels)] if norm is not None else []
             layers.append(nn.ReLU(inplace=True))
@@ -106,7 +116,9 @@ class FPNXconv1fcFeatureExtractor(BoxFeatureExtractor):
         self.fc6 = linear((conv_channels if num_convs else in_channels) * pooler.resolution**2, out_channels)
 
     @classmethod
-    def from_config(cls, cfg, in_channels: int, half_out: bool = False, all_levels: bool = False) -> "FPNXconv1fcFeatureExtractor":
+    def from_config(
+        cls, cfg, in_channels: int, half_out: bool = False, all_levels: bool = False
+    ) -> "FPNXconv1fcFeatureExtractor":
         """Reads MODEL.ROI_BOX_HEAD; half_out halves fc6."""
         node = cfg.MODEL.ROI_BOX_HEAD
         return cls(
@@ -155,7 +167,9 @@ class ResNet50Conv5ROIFeatureExtractor(BoxFeatureExtractor):
             self.narrow = linear(out_channels, self.out_channels)
 
     @classmethod
-    def from_config(cls, cfg, in_channels: int, half_out: bool = False, all_levels: bool = False) -> "ResNet50Conv5ROIFeatureExtractor":
+    def from_config(
+        cls, cfg, in_channels: int, half_out: bool = False, all_levels: bool = False
+    ) -> "ResNet50Conv5ROIFeatureExtractor":
         """Reads MODEL.RESNETS and the pooler of MODEL.ROI_BOX_HEAD."""
         depth = cfg.MODEL.BACKBONE.CONV_BODY.rpartition("-")[0]
         blocks, bottleneck = DEPTHS.get(depth, DEPTHS["R-50"])
@@ -170,9 +184,12 @@ class ResNet50Conv5ROIFeatureExtractor(BoxFeatureExtractor):
         return F.relu(self.narrow(mean)) if hasattr(self, "narrow") else mean
 
 
-def build_box_feature_extractor(cfg, in_channels: int, *, half_out: bool = False, all_levels: bool = False) -> BoxFeatureExtractor:
+def build_box_feature_extractor(
+    cfg, in_channels: int, *, half_out: bool = False, all_levels: bool = False
+) -> BoxFeatureExtractor:
     """
-    The extractor that MODEL.ROI_BOX_HEAD.FEATURE_EXTRACTOR names; box, attribute and relation heads each have their own.
+    The extractor that MODEL.ROI_BOX_HEAD.FEATURE_EXTRACTOR names; box, attribute and relation heads each have their
+    own.
 
     Args:
         in_channels: width of the backbone's maps.

@@ -41,7 +41,8 @@ class BoxLoss:
         Args:
             coder: encodes the annotated box from the proposal.
             sampler: chooses proposals an image.
-            high, low: IoU from which a proposal is an object, and below which it is background; between, it is not used.
+            high, low: IoU from which a proposal is an object, and below which it is background; between, it is not
+                used.
         """
         self.coder, self.sampler, self.high, self.low = coder, sampler, high, low
 
@@ -59,11 +60,16 @@ class BoxLoss:
             proposals: boxes an image.
             targets: annotated boxes with `labels`, perhaps `attributes` (M, A).
         Returns:
-            Some of the proposals an image, with `labels` (n,), `regression_targets` (n, 4), offsets that mean something where the label is
-            above 0, and `attributes` (n, A), zeros for background, if the target has them.
+            Some of the proposals an image, with `labels` (n,), `regression_targets` (n, 4), offsets that mean something
+            where the label is above 0, and `attributes` (n, A), zeros for background, if the target has them.
         """
-        labelled = [label_proposals(boxes, target, high=self.high, low=self.low) for boxes, target in zip(proposals, targets, strict=True)]
-        drawn = self.sampler.batch([labels for labels, _ in labelled], [self.sampler.generator(target) for target in targets])
+        labelled = [
+            label_proposals(boxes, target, high=self.high, low=self.low)
+            for boxes, target in zip(proposals, targets, strict=True)
+        ]
+        drawn = self.sampler.batch(
+            [labels for labels, _ in labelled], [self.sampler.generator(target) for target in targets]
+        )
         images = zip(proposals, targets, labelled, drawn, strict=True)
         return [self._sampled(boxes, target, *found, torch.cat(rows)) for boxes, target, found, rows in images]
 
@@ -76,7 +82,11 @@ class BoxLoss:
         sampled.add_field("regression_targets", self.coder.encode(goal, sampled.bbox))
         if target.has_field("attributes"):
             attributes = target.get_field("attributes")
-            own = attributes[matched.clamp(min=0)] if len(annotated) else attributes.new_zeros((len(rows), attributes.size(1)))
+            own = (
+                attributes[matched.clamp(min=0)]
+                if len(annotated)
+                else attributes.new_zeros((len(rows), attributes.size(1)))
+            )
             sampled.add_field("attributes", own * (labels > 0)[:, None].to(own.dtype))
         return sampled
 
@@ -87,8 +97,8 @@ class BoxLoss:
             offsets: (n, R, 4), R = O or 2.
             sampled: as `sample` returned them.
         Returns:
-            loss_classifier, the mean cross-entropy over the proposals of all processes; loss_box_reg, smooth L1 of the labelled class's
-            offsets over the number of proposals.
+            loss_classifier, the mean cross-entropy over the proposals of all processes; loss_box_reg, smooth L1 of the
+            labelled class's offsets over the number of proposals.
         """
         labels = torch.cat([boxes.get_field("labels") for boxes in sampled])
         goals = torch.cat([boxes.get_field("regression_targets") for boxes in sampled])

@@ -47,7 +47,9 @@ class BoxPostProcessor:
         )
 
     @torch.no_grad()
-    def __call__(self, logits: Tensor, offsets: Tensor, proposals: Sequence[BoxList], *, details: bool = False) -> list[BoxList]:
+    def __call__(
+        self, logits: Tensor, offsets: Tensor, proposals: Sequence[BoxList], *, details: bool = False
+    ) -> list[BoxList]:
         """
         Args:
             logits: (sum n_i, O), background first.
@@ -55,13 +57,16 @@ class BoxPostProcessor:
             proposals: n_i boxes an image.
             details: adds what a relation head needs.
         Returns:
-            Detections an image with `pred_labels` (n,) and `pred_scores` (n,); with details also `predict_logits` (n, O), `boxes_per_cls`
-            (n, O, 4) and, if the proposals have them, `labels`. In the order of the proposals with filter_duplicates, else class by class.
+            Detections an image with `pred_labels` (n,) and `pred_scores` (n,); with details also `predict_logits` (n,
+            O), `boxes_per_cls` (n, O, 4) and, if the proposals have them, `labels`. In the order of the proposals with
+            filter_duplicates, else class by class.
         """
         sizes = [len(boxes) for boxes in proposals]
         scores = logits.softmax(dim=1)
         boxes = self.coder.decode(offsets, torch.cat([boxes.bbox for boxes in proposals]))
-        boxes = torch.cat([clip_boxes(own, image.size) for own, image in zip(boxes.split(sizes), proposals, strict=True)])
+        boxes = torch.cat(
+            [clip_boxes(own, image.size) for own, image in zip(boxes.split(sizes), proposals, strict=True)]
+        )
         if boxes.size(1) != logits.size(1):  # one regression for all classes
             boxes = boxes[:, -1:].expand(-1, logits.size(1), -1)
         image = group_of_rows(sizes, scores.device)
@@ -82,8 +87,8 @@ class BoxPostProcessor:
 
     def _survivors(self, scores: Tensor, boxes: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
         """
-        Proposals' rows and classes (k,), (k,) that are likely enough and that suppression within image and class leaves, image by image,
-        class by class; rows ascending.
+        Proposals' rows and classes (k,), (k,) that are likely enough and that suppression within image and class
+        leaves, image by image, class by class; rows ascending.
         """
         likely = scores > self.score_threshold
         likely[:, 0] = False

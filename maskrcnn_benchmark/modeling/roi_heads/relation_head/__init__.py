@@ -1,4 +1,7 @@
-"""The relation head: which pairs, what they look like, and what relates them. Importing it registers extractors and predictors."""
+"""
+The relation head: which pairs, what they look like, and what relates them. Importing it registers extractors and
+predictors.
+"""
 
 from maskrcnn_benchmark.modeling.roi_heads.relation_head import features, predictors
 

@@ -10,8 +10,9 @@ class _SteadyBatchNorm:
     """
     What is common to the classes below.
 
-    In training the statistics are those of all processes' rows together (torch's SyncBatchNorm refuses CPU tensors). With at most one
-    value a channel, where a variance means nothing and torch stops, the running statistics serve and stay as they are.
+    In training the statistics are those of all processes' rows together (torch's SyncBatchNorm refuses CPU tensors).
+    With at most one value a channel, where a variance means nothing and torch stops, the running statistics serve and
+    stay as they are.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -23,7 +24,10 @@ class _SteadyBatchNorm:
         return self._forward_over_processes(x, values)
 
     def _forward_over_processes(self, x: Tensor, values: int) -> Tensor:
-        """Two passes (mean, then squared distances from it), each one reduction; every process takes part, with or without rows."""
+        """
+        Two passes (mean, then squared distances from it), each one reduction; every process takes part, with or without
+        rows.
+        """
         count = all_reduce_sum(torch.tensor(float(values), device=x.device))
         dims = [d for d in range(x.dim()) if d != 1]
         mean = all_reduce_sum_autograd(x.float().sum(dims)) / count.clamp(min=1)

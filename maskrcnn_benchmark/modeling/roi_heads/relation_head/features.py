@@ -1,8 +1,9 @@
 """
 What the relation head sees of the entities and of the pairs' union boxes.
 
-Entities use a box feature extractor of their own (built as `roi_heads.relation.box_feature_extractor`); this file holds the unions'.
-Names: P pairs, U distinct unions, C channels of the feature maps, r pooling resolution, F width of a feature.
+Entities use a box feature extractor of their own (built as `roi_heads.relation.box_feature_extractor`); this file holds
+the unions'. Names: P pairs, U distinct unions, C channels of the feature maps, r pooling resolution, F width of a
+feature.
 """
 
 from collections.abc import Sequence
@@ -86,7 +87,9 @@ class RelationFeatureExtractor(nn.Module):
         self.att_feature_extractor = att_feature_extractor
         self.mask_resolution = 4 * resolution - 1
         self.rect_conv = MaskEmbedding(channels)
-        self.out_channels = feature_extractor.out_channels + (att_feature_extractor.out_channels if att_feature_extractor else 0)
+        self.out_channels = feature_extractor.out_channels + (
+            att_feature_extractor.out_channels if att_feature_extractor else 0
+        )
         self.spatial_fc = None
         if separate_spatial:
             hidden = self.out_channels // 2
@@ -107,7 +110,9 @@ class RelationFeatureExtractor(nn.Module):
         attributes = cfg.MODEL.ATTRIBUTE_ON
 
         def extractor() -> nn.Module:
-            return build_box_feature_extractor(cfg, in_channels, half_out=attributes, all_levels=head.POOLING_ALL_LEVELS)
+            return build_box_feature_extractor(
+                cfg, in_channels, half_out=attributes, all_levels=head.POOLING_ALL_LEVELS
+            )
 
         return cls(
             feature_extractor=extractor(),
@@ -144,4 +149,6 @@ class RelationFeatureExtractor(nn.Module):
 
 def build_relation_feature_extractor(cfg, in_channels: int) -> nn.Module:
     """The union feature extractor that FEATURE_EXTRACTOR names."""
-    return registry.ROI_RELATION_FEATURE_EXTRACTORS[cfg.MODEL.ROI_RELATION_HEAD.FEATURE_EXTRACTOR].from_config(cfg, in_channels)
+    return registry.ROI_RELATION_FEATURE_EXTRACTORS[cfg.MODEL.ROI_RELATION_HEAD.FEATURE_EXTRACTOR].from_config(
+        cfg, in_channels
+    )

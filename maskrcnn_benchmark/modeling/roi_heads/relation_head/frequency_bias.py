@@ -23,7 +23,9 @@ class FrequencyBias(nn.Module):
             if table is None:
                 self.obj_baseline.weight.zero_()
             else:
-                self.obj_baseline.weight.copy_(torch.as_tensor(table).reshape(num_objects * num_objects, num_predicates))
+                self.obj_baseline.weight.copy_(
+                    torch.as_tensor(table).reshape(num_objects * num_objects, num_predicates)
+                )
 
     @classmethod
     def from_meta(cls, meta: DatasetMeta) -> FrequencyBias:
@@ -37,10 +39,11 @@ class FrequencyBias(nn.Module):
         return self.obj_baseline(subject * self.num_objects + object_)
 
     def by_probabilities(self, probabilities: Tensor, pair_index: Tensor, chunk: int = 1024) -> Tensor:
-        """The expected row under independent label distributions.
+        """
+        The expected row under independent label distributions.
 
-        The sum over the subject's classes is taken once an entity; the sum over the object's, chunk by chunk, so that nothing of
-        size (P, O, O) exists.
+        The sum over the subject's classes is taken once an entity; the sum over the object's, chunk by chunk, so that
+        nothing of size (P, O, O) exists.
 
         Args:
             probabilities: (N, O); pair_index: (P, 2).
@@ -50,5 +53,8 @@ class FrequencyBias(nn.Module):
         num_objects, num_predicates = self.num_objects, self.obj_baseline.embedding_dim
         table = self.obj_baseline.weight.view(num_objects, num_objects * num_predicates)
         by_subject = (probabilities @ table).view(-1, num_objects, num_predicates)  # (N, O, K)
-        rows = [torch.bmm(probabilities[part[:, 1]].unsqueeze(1), by_subject[part[:, 0]]).squeeze(1) for part in pair_index.split(chunk)]
+        rows = [
+            torch.bmm(probabilities[part[:, 1]].unsqueeze(1), by_subject[part[:, 0]]).squeeze(1)
+            for part in pair_index.split(chunk)
+        ]
         return torch.cat(rows) if rows else by_subject.new_zeros(0, num_predicates)

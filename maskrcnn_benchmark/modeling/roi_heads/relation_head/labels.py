@@ -21,7 +21,9 @@ GIVEN_LABEL_LOGIT = 1000.0
 def entity_sizes(image_sizes: Sequence[tuple[int, int]], num_objects: Sequence[int], like: Tensor) -> Tensor:
     """(width, height) in pixels of each entity's unpadded image, (N, 2), on the device and in the type of `like`."""
     sizes = torch.tensor(image_sizes, dtype=like.dtype).reshape(-1, 2)
-    return sizes.repeat_interleave(torch.tensor(num_objects, dtype=torch.long), dim=0).to(like.device, non_blocking=True)
+    return sizes.repeat_interleave(torch.tensor(num_objects, dtype=torch.long), dim=0).to(
+        like.device, non_blocking=True
+    )
 
 
 def box_positions(boxes: Tensor, sizes: Tensor) -> Tensor:
@@ -42,7 +44,9 @@ def box_positions(boxes: Tensor, sizes: Tensor) -> Tensor:
 
 def position_embedding() -> nn.Sequential:
     """(N, 9) positions -> (N, 128); published as `pos_embed` with parameters at 0, 1 and 2."""
-    return nn.Sequential(nn.Linear(9, 32), BatchNorm1d(32, momentum=0.001), nn.Linear(32, POSITION_DIM), nn.ReLU(inplace=True))
+    return nn.Sequential(
+        nn.Linear(9, 32), BatchNorm1d(32, momentum=0.001), nn.Linear(32, POSITION_DIM), nn.ReLU(inplace=True)
+    )
 
 
 def label_vectors(table: nn.Embedding, pairs: PairBatch, task: Task) -> Tensor:

@@ -18,8 +18,8 @@ def mean_over_processes(values: Tensor, weights: Tensor | None = None) -> Tensor
     """
     Weighted mean of this process's values (n,) over the values of all processes; 0 where there are none at all.
 
-    Each process returns its own sum · processes / total weight. The average over the processes, which is what gradient averaging takes,
-    is the mean over all values.
+    Each process returns its own sum · processes / total weight. The average over the processes, which is what gradient
+    averaging takes, is the mean over all values.
     """
     total = values.sum() if weights is None else (values * weights).sum()
     weight = values.new_full((), float(len(values))) if weights is None else weights.sum()
@@ -27,7 +27,9 @@ def mean_over_processes(values: Tensor, weights: Tensor | None = None) -> Tensor
     return total * world_size() / torch.where(weight > 0, weight, torch.ones_like(weight))
 
 
-def cross_entropy(logits: Tensor, labels: Tensor, class_weights: Tensor | None = None, smoothing: float = 0.0) -> Tensor:
+def cross_entropy(
+    logits: Tensor, labels: Tensor, class_weights: Tensor | None = None, smoothing: float = 0.0
+) -> Tensor:
     """
     Cross-entropy in float32, averaged over the rows of all processes.
 
@@ -47,7 +49,8 @@ class PredicateWeights(nn.Module):
     def __init__(self, start: Tensor, falling: Tensor | None = None, *, iterations: int = 1, floor: float = 0.0):
         """
         Args:
-            start: (K,), before anything falls. falling: (K,) bool, the predicates that lose their weight; None: none do.
+            start: (K,), before anything falls. falling: (K,) bool, the predicates that lose their weight; None: none
+                do.
             iterations: in which their factor would fall from 1 to 0 along a line. floor: at which it stops.
         """
         super().__init__()
@@ -61,7 +64,11 @@ class PredicateWeights(nn.Module):
 
     def at(self, iteration: int) -> Tensor:
         """(K,) weights in an iteration, from 1."""
-        return self.start if self.falling is None else torch.where(self.falling, self.start * self.factor(iteration), self.start)
+        return (
+            self.start
+            if self.falling is None
+            else torch.where(self.falling, self.start * self.factor(iteration), self.start)
+        )
 
 
 def effective_number_weights(counts: np.ndarray, beta: float) -> Tensor:
@@ -69,8 +76,8 @@ def effective_number_weights(counts: np.ndarray, beta: float) -> Tensor:
     Weights by the effective number of examples, (1 − β) / (1 − βⁿ) (Cui et al., CVPR 2019), scaled to the sum K.
 
     Args:
-        counts: (K,) examples n of each predicate; a predicate without any counts as one, the background (its entry is not read) as
-            infinitely many.
+        counts: (K,) examples n of each predicate; a predicate without any counts as one, the background (its entry is
+            not read) as infinitely many.
         beta: β.
     Returns:
         (K,) float32.
@@ -82,7 +89,10 @@ def effective_number_weights(counts: np.ndarray, beta: float) -> Tensor:
 
 
 def most_frequent(counts: np.ndarray, share: float) -> Tensor:
-    """(K,) bool: the `share` of the K − 1 foreground predicates, rounded, that have the most examples; the first of equals."""
+    """
+    (K,) bool: the `share` of the K − 1 foreground predicates, rounded, that have the most examples; the first of
+    equals.
+    """
     counts = np.asarray(counts, dtype=np.float64)[1:]
     order = np.argsort(-counts, kind="stable")[: round(share * len(counts))]
     found = torch.zeros(len(counts) + 1, dtype=torch.bool)
@@ -92,11 +102,13 @@ def most_frequent(counts: np.ndarray, share: float) -> Tensor:
 
 def configured_weights(cfg: Config, meta: DatasetMeta) -> PredicateWeights | None:
     """
-    The weights that MODEL.USE_REWEIGHT and MODEL.REWEIGHT_* ask for, as SPLN's released code computes them: CLASS_BALANCED by the examples
-    of each predicate, PENET with the curriculum on top (the weights of the most frequent ones fall). None for NONE.
+    The weights that MODEL.USE_REWEIGHT and MODEL.REWEIGHT_* ask for, as SPLN's released code computes them:
+    CLASS_BALANCED by the examples of each predicate, PENET with the curriculum on top (the weights of the most frequent
+    ones fall). None for NONE.
 
     Args:
-        meta: examples are the totals that the data set's dictionary states (VG150's; all of Visual Genome), else the training counts.
+        meta: examples are the totals that the data set's dictionary states (VG150's; all of Visual Genome), else the
+            training counts.
     Raises:
         UserError: neither totals nor statistics.
     """
@@ -106,16 +118,18 @@ def configured_weights(cfg: Config, meta: DatasetMeta) -> PredicateWeights | Non
     counts = meta.predicate_counts() if meta.predicate_totals is None else meta.predicate_totals
     if counts is None:
         raise UserError(
-            f"MODEL.USE_REWEIGHT {model.USE_REWEIGHT} needs the training statistics of these {meta.num_predicates - 1} predicates, and "
-            "there are none; set MODEL.USE_REWEIGHT NONE or name the training data set in DATASETS.TRAIN"
+            f"MODEL.USE_REWEIGHT {model.USE_REWEIGHT} needs the training statistics of these {meta.num_predicates - 1}"
+            " predicates, and there are none; set MODEL.USE_REWEIGHT NONE or name the training data set in"
+            " DATASETS.TRAIN"
         )
     start = effective_number_weights(counts, model.REWEIGHT_BETA)
     if start[0] < 0.1 * start[1:].min():
         most = max(int(counts[1:].max()), 1)
         warn_once(
             logger,
-            f"MODEL.REWEIGHT_BETA {model.REWEIGHT_BETA} is for more examples than there are: the most frequent predicate has {most}, and "
-            f"background pairs weigh {start[0] / start[1:].min():.3f} of one of its; 1 - 1 / examples would be {1 - 1 / most:.5f}",
+            f"MODEL.REWEIGHT_BETA {model.REWEIGHT_BETA} is for more examples than there are: the most frequent"
+            f" predicate has {most}, and background pairs weigh {start[0] / start[1:].min():.3f} of one of its; 1 - 1 /"
+            f" examples would be {1 - 1 / most:.5f}",
         )
     if model.USE_REWEIGHT == "CLASS_BALANCED":
         return PredicateWeights(start)
@@ -124,13 +138,18 @@ def configured_weights(cfg: Config, meta: DatasetMeta) -> PredicateWeights | Non
 
 
 def predicate_weights(cfg: Config, meta: DatasetMeta, iteration: int) -> Tensor | None:
-    """(K,) weights of `loss_rel` in a training iteration, from 1; None without reweighting. Errors: `configured_weights`."""
+    """
+    (K,) weights of `loss_rel` in a training iteration, from 1; None without reweighting. Errors: `configured_weights`.
+    """
     weights = configured_weights(cfg, meta)
     return None if weights is None else weights.at(iteration)
 
 
 class RelationLoss(nn.Module):
-    """`loss_rel` over the sampled pairs, background included, and `loss_refine_obj` over all entities, which PredCls leaves out."""
+    """
+    `loss_rel` over the sampled pairs, background included, and `loss_refine_obj` over all entities, which PredCls
+    leaves out.
+    """
 
     def __init__(self, *, weights: PredicateWeights | None = None, smoothing: float = 0.0, refine_labels: bool = True):
         """
@@ -147,10 +166,14 @@ class RelationLoss(nn.Module):
         self.logged: dict[str, Tensor] = {}
 
     def set_iteration(self, iteration: int) -> None:
-        """Says which training iteration, from 1, the next losses belong to: weights may fall in the course of a training."""
+        """
+        Says which training iteration, from 1, the next losses belong to: weights may fall in the course of a training.
+        """
         self.iteration = iteration
 
-    def forward(self, relation_logits: Tensor, rel_labels: Tensor, entity_logits: Tensor, object_labels: Tensor) -> dict[str, Tensor]:
+    def forward(
+        self, relation_logits: Tensor, rel_labels: Tensor, entity_logits: Tensor, object_labels: Tensor
+    ) -> dict[str, Tensor]:
         """(P, K), (P,), (N, O), (N,) -> the losses by name. `logged` then says how far a curriculum has come."""
         class_weights = None if self.weights is None else self.weights.at(self.iteration)
         if self.weights is not None and self.weights.falling is not None:

@@ -39,8 +39,10 @@ class RelationPostProcessor(nn.Module):
             proposals: the entities of each image; in SGDet with field `boxes_per_cls` (n, O, 4).
             terms: (P, K) by name, what the relation logits are made of.
         Returns:
-            A BoxList an image: pred_labels (n,), pred_scores (n,), rel_pair_idxs (p, 2), pred_rel_scores (p, K) with background,
-            pred_rel_labels (p,), the last three by descending product of predicate, subject and object score. With terms also
+            A BoxList an image: pred_labels (n,), pred_scores (n,), rel_pair_idxs (p, 2), pred_rel_scores (p, K) with
+                background,
+            pred_rel_labels (p,), the last three by descending product of predicate, subject and object score. With
+            terms also
             pred_rel_terms: by name (p,) the term of the predicate in pred_rel_labels, in the same order.
         """
         entities = entity_logits.float().softmax(dim=1).split([len(p) for p in proposals])

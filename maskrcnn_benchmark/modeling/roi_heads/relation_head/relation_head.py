@@ -14,7 +14,12 @@ from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import entity_si
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.loss import RelationLoss, configured_weights
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.postprocess import RelationPostProcessor
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.extract import UnionMeans
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.sampling import SampledPairs, all_pairs, overlapping_pairs, sample_training_pairs
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.sampling import (
+    SampledPairs,
+    all_pairs,
+    overlapping_pairs,
+    sample_training_pairs,
+)
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 from maskrcnn_benchmark.structures.boxlist_ops import on_cpu
 from maskrcnn_benchmark.structures.region_features import RegionFeatures
@@ -28,10 +33,12 @@ class ROIRelationHead(nn.Module):
     """
     Pairs up the entities of each image and predicts what relates them.
 
-    Between sampling and post-processing everything is one flat `PairBatch` for all images together: N entities, P pairs.
+    Between sampling and post-processing everything is one flat `PairBatch` for all images together: N entities, P
+    pairs.
 
     Attributes:
-        shows_terms: results have `pred_rel_terms`, the terms of each relation's score (RelationPostProcessor); off unless asked for.
+        shows_terms: results have `pred_rel_terms`, the terms of each relation's score (RelationPostProcessor); off
+            unless asked for.
     """
 
     def __init__(
@@ -51,8 +58,8 @@ class ROIRelationHead(nn.Module):
         """
         Args:
             task: what is given.
-            box_feature_extractor: entities' features, `forward(features, proposals) -> (N, F)`; att_feature_extractor: more columns of
-                them (ATTRIBUTE_ON).
+            box_feature_extractor: entities' features, `forward(features, proposals) -> (N, F)`; att_feature_extractor:
+                more columns of them (ATTRIBUTE_ON).
             union_feature_extractor: pairs' features.
             predictor: `forward(PairBatch) -> RelationOutput`.
             loss: a RelationLoss. post_processor: a RelationPostProcessor.
@@ -94,16 +101,20 @@ class ROIRelationHead(nn.Module):
         self.loss.set_iteration(iteration)
 
     def forward(
-        self, features: Sequence[Tensor] | Sequence[RegionFeatures], proposals: list[BoxList], targets: list[BoxList] | None = None
+        self,
+        features: Sequence[Tensor] | Sequence[RegionFeatures],
+        proposals: list[BoxList],
+        targets: list[BoxList] | None = None,
     ) -> tuple[list[BoxList], dict[str, Tensor]]:
         """
         Args:
-            features: feature maps of the batch, a level each; or a RegionFeatures an image, which the extractors then leave to be.
+            features: feature maps of the batch, a level each; or a RegionFeatures an image, which the extractors then
+                leave to be.
             proposals: the entities of each image, with the fields that the box head adds in relation mode.
             targets: annotations of each image; needed in training.
         Returns:
-            In training the proposals and the losses by name; else the results and no loss. While union features are collected, the
-            proposals and nothing else.
+            In training the proposals and the losses by name; else the results and no loss. While union features are
+            collected, the proposals and nothing else.
         """
         if self._union_means is not None:
             self._collect(self._union_means, features, proposals, targets)
@@ -131,9 +142,14 @@ class ROIRelationHead(nn.Module):
         return [SampledPairs(pairs=all_pairs(len(p))) for p in proposals]
 
     def describe(
-        self, features: Sequence[Tensor] | Sequence[RegionFeatures], proposals: Sequence[BoxList], sampled: Sequence[SampledPairs]
+        self,
+        features: Sequence[Tensor] | Sequence[RegionFeatures],
+        proposals: Sequence[BoxList],
+        sampled: Sequence[SampledPairs],
     ) -> PairBatch:
-        """Gathers what a predictor may use: boxes, pairs, features and what is known of the labels, for the whole batch."""
+        """
+        Gathers what a predictor may use: boxes, pairs, features and what is known of the labels, for the whole batch.
+        """
         device = features[0].device
         boxes = torch.cat([p.bbox for p in proposals]).to(device)
         counts = [len(p) for p in proposals]
@@ -164,17 +180,24 @@ class ROIRelationHead(nn.Module):
 
     def entity_features(self, features: Sequence[Tensor], proposals: Sequence[BoxList]) -> Tensor:
         """
-        (N, F) features of the entities' boxes, attribute features included; those that the entities bring along (`features`, from a file
-        of proposals) take their place.
+        (N, F) features of the entities' boxes, attribute features included; those that the entities bring along
+        (`features`, from a file of proposals) take their place.
 
         Raises:
             UserError: features of a file are not as wide as the head's own.
         """
         given = _field(proposals, "features")
         if given is not None:
-            width = sum(part.out_channels for part in (self.box_feature_extractor, self.att_feature_extractor) if part is not None)
+            width = sum(
+                part.out_channels
+                for part in (self.box_feature_extractor, self.att_feature_extractor)
+                if part is not None
+            )
             if given.size(1) != width:
-                raise UserError(f"DATASETS.PROPOSALS: features are {given.size(1)} wide, the relation head's {width}; leave the array out")
+                raise UserError(
+                    f"DATASETS.PROPOSALS: features are {given.size(1)} wide, the relation head's {width}; leave the"
+                    " array out"
+                )
             return given
         roi_features = self.box_feature_extractor(features, proposals)
         if self.att_feature_extractor is None:
@@ -182,12 +205,17 @@ class ROIRelationHead(nn.Module):
         return torch.cat([roi_features, self.att_feature_extractor(features, proposals)], dim=1)
 
     def collect_unions(self, num_predicates: int) -> UnionMeans:
-        """From now on forward predicts nothing and adds the union features of annotated pairs to what is returned here; K predicates."""
+        """
+        From now on forward predicts nothing and adds the union features of annotated pairs to what is returned here; K
+        predicates.
+        """
         self._union_means = UnionMeans(num_predicates, self.union_feature_extractor.out_channels)
         return self._union_means
 
     @torch.no_grad()
-    def _collect(self, means: UnionMeans, features: Sequence[Tensor], proposals: Sequence[BoxList], targets: Sequence[BoxList]) -> None:
+    def _collect(
+        self, means: UnionMeans, features: Sequence[Tensor], proposals: Sequence[BoxList], targets: Sequence[BoxList]
+    ) -> None:
         relations = [t.get_field("relation_tuple").long().reshape(-1, 3) for t in targets]
         if isinstance(features[0], RegionFeatures):
             unions = [image.of_pairs(r[:, :2])["union_features"] for image, r in zip(features, relations, strict=True)]
@@ -196,7 +224,9 @@ class ROIRelationHead(nn.Module):
         counts = [len(p) for p in proposals]
         starts = torch.tensor([0, *counts]).cumsum(0).tolist()
         boxes = torch.cat([p.bbox for p in proposals])
-        pair_index = torch.cat([r[:, :2] + start for r, start in zip(relations, starts[:-1], strict=True)]).to(boxes.device)
+        pair_index = torch.cat([r[:, :2] + start for r, start in zip(relations, starts[:-1], strict=True)]).to(
+            boxes.device
+        )
         sizes = entity_sizes([tuple(p.size) for p in proposals], counts, boxes)
         unions, _ = self.union_feature_extractor(features, boxes, sizes, counts, pair_index)
         means.add(unions, torch.cat(relations)[:, 2])
@@ -205,7 +235,9 @@ class ROIRelationHead(nn.Module):
 def _made_before(features: Sequence[RegionFeatures], sampled: Sequence[SampledPairs]) -> dict[str, Tensor | None]:
     """roi_features and the pairs' features of a batch whose features exist already."""
     pairs = [image.of_pairs(s.pairs) for image, s in zip(features, sampled, strict=True)]
-    joined = {name: None if pairs[0][name] is None else torch.cat([image[name] for image in pairs]) for name in pairs[0]}
+    joined = {
+        name: None if pairs[0][name] is None else torch.cat([image[name] for image in pairs]) for name in pairs[0]
+    }
     return {"roi_features": torch.cat([image.of_entities() for image in features]), **joined}
 
 
@@ -221,7 +253,8 @@ def build_roi_relation_head(cfg, meta: DatasetMeta, in_channels: int) -> ROIRela
     The relation head of a config.
 
     Args:
-        cfg: reads MODEL.ROI_RELATION_HEAD, MODEL.USE_REWEIGHT, MODEL.REWEIGHT_*, MODEL.ROI_HEADS.FG_IOU_THRESHOLD, TEST.RELATION, SEED.
+        cfg: reads MODEL.ROI_RELATION_HEAD, MODEL.USE_REWEIGHT, MODEL.REWEIGHT_*, MODEL.ROI_HEADS.FG_IOU_THRESHOLD,
+            TEST.RELATION, SEED.
         meta: names and statistics of the training data.
         in_channels: C of the feature maps.
     """

@@ -1,9 +1,9 @@
 """
 Which pairs of an image's entities are looked at.
 
-Pairs are ordered: (subject, object), rows of the image's own list of entities. In training a share of them is annotated and the rest is
-background, drawn at random; at test all pairs are taken. The arithmetic is that of one image at a time (n entities, r annotated
-relations, p pairs) on the CPU, where a draw is the same on every machine.
+Pairs are ordered: (subject, object), rows of the image's own list of entities. In training a share of them is annotated
+and the rest is background, drawn at random; at test all pairs are taken. The arithmetic is that of one image at a time
+(n entities, r annotated relations, p pairs) on the CPU, where a draw is the same on every machine.
 """
 
 from dataclasses import dataclass
@@ -47,7 +47,8 @@ def sample_given_boxes(
     n: int, relations: Tensor, batch_size: int, positive_fraction: float, generator: torch.Generator | None = None
 ) -> SampledPairs:
     """
-    Pairs for training on annotated boxes: every annotated pair up to `batch_size * positive_fraction`, then others up to `batch_size`.
+    Pairs for training on annotated boxes: every annotated pair up to `batch_size * positive_fraction`, then others up
+    to `batch_size`.
 
     Args:
         n: annotated boxes.
@@ -80,13 +81,14 @@ def sample_detections(
     """
     Pairs of detections for training.
 
-    A detection matches an annotated box of the same label at IoU > `iou_threshold`. An annotated relation gives every combination of
-    its subject's and object's matches, of which at most `per_relation` are drawn, with probability proportional to the product of the
-    two IoUs. Background pairs join detections with a label that stand in no matched combination, drawn or not. A pair may come twice,
-    with different predicates.
+    A detection matches an annotated box of the same label at IoU > `iou_threshold`. An annotated relation gives every
+    combination of its subject's and object's matches, of which at most `per_relation` are drawn, with probability
+    proportional to the product of the two IoUs. Background pairs join detections with a label that stand in no matched
+    combination, drawn or not. A pair may come twice, with different predicates.
 
     Args:
-        boxes, labels: (n, 4), (n,) detections after regression, with the label that their proposal was matched to (0 none).
+        boxes, labels: (n, 4), (n,) detections after regression, with the label that their proposal was matched to (0
+            none).
         target_boxes, target_labels: (m, 4), (m,) annotated boxes.
         relations: (r, 3) subject, object (rows of target_boxes), predicate.
         batch_size, positive_fraction: pairs an image, and the share of annotated ones at most.
@@ -126,7 +128,8 @@ def sample_training_pairs(
     require_overlap: bool,
 ) -> SampledPairs:
     """
-    The training pairs of one image, drawn by (seed, epoch, image) if the target tells its `image_id`, else by torch's generator.
+    The training pairs of one image, drawn by (seed, epoch, image) if the target tells its `image_id`, else by torch's
+    generator.
 
     Args:
         proposals: the entities; in SGDet with field `labels`.
@@ -164,11 +167,14 @@ def _at_most(rows: Tensor, limit: int, generator: torch.Generator | None) -> Ten
 
 def _draw_in_groups(group: Tensor, weight: Tensor, limit: int, generator: torch.Generator | None) -> Tensor:
     """
-    Draws up to `limit` members of each group without replacement, with probability proportional to weight; indices in ascending order.
+    Draws up to `limit` members of each group without replacement, with probability proportional to weight; indices in
+    ascending order.
 
     Exponential races: the members with the smallest E / weight, E standard exponential, are such a draw.
     """
-    race = torch.empty(len(weight), dtype=torch.float64).exponential_(generator=generator) / weight.double().clamp(min=1e-12)
+    race = torch.empty(len(weight), dtype=torch.float64).exponential_(generator=generator) / weight.double().clamp(
+        min=1e-12
+    )
     order = race.argsort()
     order = order[group[order].argsort(stable=True)]  # by group, then by finish
     ranked = group[order]
@@ -176,7 +182,11 @@ def _draw_in_groups(group: Tensor, weight: Tensor, limit: int, generator: torch.
     return order[place < limit].sort().values
 
 
-def _assemble(positive: Tensor, background: Tensor, batch_size: int, annotated: Tensor, generator: torch.Generator | None) -> SampledPairs:
+def _assemble(
+    positive: Tensor, background: Tensor, batch_size: int, annotated: Tensor, generator: torch.Generator | None
+) -> SampledPairs:
     background = _at_most(background, max(batch_size - len(positive), 0), generator)
     labels = torch.cat([positive[:, 2], torch.zeros(len(background), dtype=torch.long)])
-    return SampledPairs(pairs=torch.cat([positive[:, :2], background]), labels=labels, related=annotated | annotated.t())
+    return SampledPairs(
+        pairs=torch.cat([positive[:, :2], background]), labels=labels, related=annotated | annotated.t()
+    )

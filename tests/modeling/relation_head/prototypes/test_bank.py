@@ -63,11 +63,17 @@ def test_what_is_written_is_read_and_says_where_it_comes_from(tmp_path):
 @pytest.mark.parametrize(
     "content, said",
     [
-        (torch.rand(4, 5), "prototypes are 5 wide, VIS_PRO_DIM is 4; set the key, or rerun tools/extract_visual_prototypes.py"),
+        (
+            torch.rand(4, 5),
+            "prototypes are 5 wide, VIS_PRO_DIM is 4; set the key, or rerun tools/extract_visual_prototypes.py",
+        ),
         (torch.rand(7, 4), r"expected 4 rows, the background's first, found a tensor \(7, 4\)"),
         (ROWS[1:], r"expected 4 rows, the background's first, found a tensor \(3, 4\)"),
         (torch.rand(4), r"found a tensor \(4,\)"),
-        ({"prototypes": ROWS, "predicates": ["__background__", "on", "wearing", "under"]}, "no row for 'has'.*another data set"),
+        (
+            {"prototypes": ROWS, "predicates": ["__background__", "on", "wearing", "under"]},
+            "no row for 'has'.*another data set",
+        ),
         ({"prototypes": ROWS, "predicates": ["__background__", "has", "on", "under"]}, "another order"),
         ({"prototypes": ROWS, "predicates": [*NAMES[1:], NAMES[0]]}, "another order"),
         ({"prototypes": ROWS[1:], "predicates": list(NAMES[1:])}, "no row for '__background__'"),
@@ -114,7 +120,9 @@ def test_one_changed_bit_is_an_error_that_names_the_file(tmp_path):
         read_prototypes(source(path), NAMES)
 
 
-@pytest.mark.parametrize("save", [torch.save, lambda obj, path: path.write_bytes(pickle.dumps(obj))], ids=["torch", "pickle"])
+@pytest.mark.parametrize(
+    "save", [torch.save, lambda obj, path: path.write_bytes(pickle.dumps(obj))], ids=["torch", "pickle"]
+)
 def test_code_in_a_file_is_not_run(tmp_path, save):
     path = tmp_path / "protos.pt"
     save({"prototypes": Harmful(tmp_path / "made")}, path)
@@ -126,5 +134,7 @@ def test_code_in_a_file_is_not_run(tmp_path, save):
 def test_a_file_of_noise_is_one_error(tmp_path):
     path = tmp_path / "protos.pt"
     path.write_bytes(b"not a file of torch")
-    with pytest.raises(UserError, match="VIS_PRO_PATH: .*protos.pt is damaged.*tools/extract_visual_prototypes.py makes such files"):
+    with pytest.raises(
+        UserError, match="VIS_PRO_PATH: .*protos.pt is damaged.*tools/extract_visual_prototypes.py makes such files"
+    ):
         read_prototypes(source(path), NAMES)

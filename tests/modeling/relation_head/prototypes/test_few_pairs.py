@@ -36,7 +36,10 @@ def test_evaluation_gives_finite_logits_for_every_pair_and_no_loss(num_objects, 
     model = build(task).eval()
     with torch.no_grad():
         out = model(toy_pairs(num_pairs, num_objects))
-    assert out.relation_logits.shape == (num_pairs, PREDICATES) and out.entity_logits.shape == (sum(num_objects), OBJECTS)
+    assert out.relation_logits.shape == (num_pairs, PREDICATES) and out.entity_logits.shape == (
+        sum(num_objects),
+        OBJECTS,
+    )
     assert torch.isfinite(out.relation_logits).all() and not out.losses
 
 
@@ -57,8 +60,10 @@ def test_mixed_precision_is_close_to_full_and_learns():
 def test_images_of_a_batch_do_not_see_each_other():
     model, both = build(Task.PREDCLS).eval(), toy_pairs(18)  # 12 pairs of the first image, 6 of the second
     alone = type(both)(
-        boxes=both.boxes[:4], image_sizes=both.image_sizes[:1], num_objects=[4], pair_index=both.pair_index[:12], num_pairs=[12],
-        roi_features=both.roi_features[:4], union_features=both.union_features[:12], object_labels=both.object_labels[:4],
+        boxes=both.boxes[:4], image_sizes=both.image_sizes[:1], num_objects=[4], pair_index=both.pair_index[:12],
+        num_pairs=[12],
+        roi_features=both.roi_features[:4], union_features=both.union_features[:12],
+        object_labels=both.object_labels[:4],
     )  # fmt: skip
     with torch.no_grad():
         torch.testing.assert_close(model(both).relation_logits[:12], model(alone).relation_logits, rtol=1e-4, atol=1e-5)

@@ -12,11 +12,15 @@ N, K, WIDTH, OBJECTS = 12, 8, 64, 5
 
 
 def pairs(seed):
-    """Pairs of one image whose predicate shows in their union feature, in part, and in their objects' looks, in part."""
+    """
+    Pairs of one image whose predicate shows in their union feature, in part, and in their objects' looks, in part.
+    """
     world, draw = torch.Generator().manual_seed(99), torch.Generator().manual_seed(seed)
     union_of, looks_of = torch.rand(K, WIDTH, generator=world), torch.rand(K, WIDTH, generator=world)
     index = (~torch.eye(N, dtype=torch.bool)).nonzero()
-    kind = torch.arange(N)[torch.randperm(N, generator=draw)] % K  # of each entity; a pair's predicate is its subject's kind
+    kind = (
+        torch.arange(N)[torch.randperm(N, generator=draw)] % K
+    )  # of each entity; a pair's predicate is its subject's kind
     labels = torch.where(torch.rand(len(index), generator=draw) < 0.3, 0, kind[index[:, 0]])
     union = union_of[labels] + 0.5 * torch.rand(len(index), WIDTH, generator=draw)
     corners = 60 * torch.rand(N, 2, generator=draw)
@@ -39,7 +43,12 @@ def fitted():
     """An SPLN after 300 updates with the settings of the configs: SGD with momentum, clipped to a norm of 5."""
     torch.manual_seed(0)
     conceptual = torch.randn(K, WIDTH, generator=torch.Generator().manual_seed(7))
-    banks = {"visual_bank": pairs(0)[1], "visual_latent_dim": 8, "conceptual_bank": conceptual, "conceptual_latent_dim": 8}
+    banks = {
+        "visual_bank": pairs(0)[1],
+        "visual_latent_dim": 8,
+        "conceptual_bank": conceptual,
+        "conceptual_latent_dim": 8,
+    }
     words = {"object_vectors": torch.randn(OBJECTS, 10), "predicate_vectors": torch.randn(K, 10)}
     model = SPLN(task=Task.PREDCLS, in_channels=WIDTH, dim=WIDTH // 2, vae_weight=0.1, **banks, **words).train()
     start = {name: getattr(model, name).detach().clone() for name in model.gates.values()}

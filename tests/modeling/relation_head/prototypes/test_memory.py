@@ -53,7 +53,12 @@ def pairs():
 def test_no_step_makes_a_tensor_of_pairs_by_predicates_by_width(task, kind):
     torch.manual_seed(0)
     words = {"object_vectors": torch.randn(OBJECTS, WORDS), "predicate_vectors": torch.randn(K, WORDS)}
-    banks = {"visual_bank": torch.randn(K, F), "conceptual_bank": torch.randn(K, F), "visual_latent_dim": 16, "conceptual_latent_dim": 16}
+    banks = {
+        "visual_bank": torch.randn(K, F),
+        "conceptual_bank": torch.randn(K, F),
+        "visual_latent_dim": 16,
+        "conceptual_latent_dim": 16,
+    }
     model = kind(task=task, in_channels=F, dim=D, hidden_dim=16, **words, **(banks if kind is SPLN else {})).train()
     batch = pairs()
     with LargestResult() as largest:

@@ -18,11 +18,14 @@ AVERAGE_DECAY = 0.9995
 
 @dataclass
 class Context:
-    """Result of a context encoder.
+    """
+    Result of a context encoder.
 
     Attributes:
-        entity_logits: (N, O). labels: (N,) the labels behind the edge input and the frequency bias. edge: (N, H) edge context.
-        object_context: (N, H) the object context c, for a second pass. losses: the encoder's own. forest: VCTree's trees.
+        entity_logits: (N, O). labels: (N,) the labels behind the edge input and the frequency bias. edge: (N, H) edge
+            context.
+        object_context: (N, H) the object context c, for a second pass. losses: the encoder's own. forest: VCTree's
+            trees.
     """
 
     entity_logits: Tensor
@@ -43,7 +46,10 @@ def kaiming_linear(in_channels: int, out_channels: int) -> nn.Linear:
 
 @torch.no_grad()
 def update_average(average: Tensor, rows: Tensor) -> None:
-    """Moves a running average (F,) towards the mean of rows (n, F), in place; no rows change nothing (TDE, CVPR 2020, eq. 8)."""
+    """
+    Moves a running average (F,) towards the mean of rows (n, F), in place; no rows change nothing (TDE, CVPR 2020, eq.
+    8).
+    """
     if len(rows):
         average.mul_(AVERAGE_DECAY).add_(rows.detach().mean(0).to(average.dtype), alpha=1 - AVERAGE_DECAY)
 
@@ -74,7 +80,10 @@ class ContextEncoder(nn.Module):
 
     def given_labels(self, pairs: PairBatch) -> tuple[Tensor, Tensor]:
         """PredCls: logits (N, O) and labels (N,) of the ground truth."""
-        return given_label_logits(pairs.object_labels, self.num_objects).to(pairs.roi_features.dtype), pairs.object_labels.long()
+        return (
+            given_label_logits(pairs.object_labels, self.num_objects).to(pairs.roi_features.dtype),
+            pairs.object_labels.long(),
+        )
 
     def empty(self, pairs: PairBatch) -> Context:
         """The result of a batch without a box."""

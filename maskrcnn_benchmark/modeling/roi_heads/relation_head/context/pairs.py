@@ -1,4 +1,7 @@
-"""What turns two entities into a pair: projections of their representations, taken once an entity, and of the union features."""
+"""
+What turns two entities into a pair: projections of their representations, taken once an entity, and of the union
+features.
+"""
 
 from __future__ import annotations
 

@@ -19,9 +19,11 @@ def _eight(corners: Tensor, plus: Tensor | float) -> Tensor:
 
 def pair_spatial_numbers(pairs: PairBatch) -> Tensor:
     """
-    Eight numbers each of subject, object, their union and their intersection (zeros if it is empty), over the image's longer side.
+    Eight numbers each of subject, object, their union and their intersection (zeros if it is empty), over the image's
+    longer side.
 
-    As published, union and intersection get their +1 after the division by that side, so their extents are about 1 too large.
+    As published, union and intersection get their +1 after the division by that side, so their extents are about 1 too
+    large.
 
     Args:
         pairs: boxes (N, 4), image_sizes, pair_index (P, 2).
@@ -36,4 +38,7 @@ def pair_spatial_numbers(pairs: PairBatch) -> Tensor:
     shared = torch.cat([torch.maximum(subject, object_)[:, :2], torch.minimum(subject, object_)[:, 2:]], 1) / scale
     empty = (shared[:, 2:] < shared[:, :2]).any(1, keepdim=True)
     intersection = _eight(shared, 1.0).masked_fill(empty, 0.0)
-    return torch.cat([_eight(subject / scale, 1.0 / scale), _eight(object_ / scale, 1.0 / scale), _eight(union, 1.0), intersection], 1)
+    return torch.cat(
+        [_eight(subject / scale, 1.0 / scale), _eight(object_ / scale, 1.0 / scale), _eight(union, 1.0), intersection],
+        1,
+    )

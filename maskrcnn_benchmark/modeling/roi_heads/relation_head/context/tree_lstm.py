@@ -1,4 +1,7 @@
-"""Highway LSTMs along binary trees, both ways, and the label decoder on them (VCTree, CVPR 2019). A batch goes level by level."""
+"""
+Highway LSTMs along binary trees, both ways, and the label decoder on them (VCTree, CVPR 2019). A batch goes level by
+level.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +82,10 @@ class DownwardCell(nn.Module):
             self.iofuh.bias[2 * hidden : 3 * hidden] = 1.0
 
     def step(self, from_input: Tensor, projected: Tensor, state: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """Gate inputs (n, 5H) and projections (n, H) of one level, its parents' states and memories -> the level's, before dropout."""
+        """
+        Gate inputs (n, 5H) and projections (n, H) of one level, its parents' states and memories -> the level's, before
+        dropout.
+        """
         i, o, f, u, r = (from_input + self.iofuh(state)).chunk(5, 1)
         memory = torch.sigmoid(i) * torch.tanh(u) + torch.sigmoid(f) * memory
         carry = torch.sigmoid(r)
@@ -113,7 +119,9 @@ class _BidirectionalLayer(nn.Module):
         self.treeLSTM_backward = _Direction(DownwardCell(in_channels, hidden // 2, dropout))
 
     def forward(self, inputs: Tensor, forest: Forest) -> Tensor:
-        return torch.cat([self.treeLSTM_foreward.treeLSTM(inputs, forest), self.treeLSTM_backward.treeLSTM(inputs, forest)], 1)
+        return torch.cat(
+            [self.treeLSTM_foreward.treeLSTM(inputs, forest), self.treeLSTM_backward.treeLSTM(inputs, forest)], 1
+        )
 
 
 class TreeLSTM(nn.Module):
@@ -141,10 +149,12 @@ class _DecoderCell(DownwardCell):
 
 
 class TreeDecoder(nn.Module):
-    """Labels the nodes from the root down, each told its parent's label.
+    """
+    Labels the nodes from the root down, each told its parent's label.
 
     Args:
-        words: (O + 1, E) table of word vectors, row 0 the start token, class c at row c + 1; in_channels: width of [a; c].
+        words: (O + 1, E) table of word vectors, row 0 the start token, class c at row c + 1; in_channels: width of [a;
+            c].
     """
 
     def __init__(self, *, words: nn.Embedding, in_channels: int, hidden: int, dropout: float):
@@ -155,7 +165,8 @@ class TreeDecoder(nn.Module):
 
     def forward(self, inputs: Tensor, forest: Forest) -> tuple[Tensor, Tensor]:
         """
-        In training the label passed to the children is drawn from the softmax without background, at test it is the best one.
+        In training the label passed to the children is drawn from the softmax without background, at test it is the
+        best one.
 
         Args:
             inputs: (N, I).
@@ -169,7 +180,9 @@ class TreeDecoder(nn.Module):
         states, memories = (_padded(torch.zeros_like(projected)) for _ in range(2))
         logits = projected.new_zeros(len(inputs), self.out.out_features)
         labels = torch.zeros(len(inputs), dtype=torch.long, device=inputs.device)
-        told = torch.zeros(len(inputs) + 1, dtype=torch.long, device=inputs.device)  # row of obj_embed; a root's parent: the start token
+        told = torch.zeros(
+            len(inputs) + 1, dtype=torch.long, device=inputs.device
+        )  # row of obj_embed; a root's parent: the start token
         mask = _dropout_mask(cell.dropout, forest, projected)
         for rows in forest.by_depth:
             above = forest.parents[rows]

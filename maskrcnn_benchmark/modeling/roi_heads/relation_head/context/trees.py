@@ -10,10 +10,12 @@ from torch import Tensor
 
 
 def spanning_parents(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The directed maximum spanning tree of one image as Prim's algorithm grows it.
+    """
+    The directed maximum spanning tree of one image as Prim's algorithm grows it.
 
-    The root is the box with the largest mean score of its row. Then, n − 1 times, the largest score_ij with i in the tree and j outside
-    makes j a child of i; among equals the box that is longest in the tree, then the lowest index outside.
+    The root is the box with the largest mean score of its row. Then, n − 1 times, the largest score_ij with i in the
+    tree and j outside makes j a child of i; among equals the box that is longest in the tree, then the lowest index
+    outside.
 
     Args:
         scores: (n, n), row the parent.
@@ -41,7 +43,9 @@ def spanning_parents(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def binary_children(parents: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """First child → left child; each next sibling → right child of the one before. (n,), (n,) -> (n, 2), −1 for none."""
+    """
+    First child → left child; each next sibling → right child of the one before. (n,), (n,) -> (n, 2), −1 for none.
+    """
     children = np.full((len(parents), 2), -1)
     youngest = np.full(len(parents), -1)
     for node in order[1:]:
@@ -56,11 +60,13 @@ def binary_children(parents: np.ndarray, order: np.ndarray) -> np.ndarray:
 
 @dataclass
 class Forest:
-    """The binary trees of a batch over the batch-wide list of entities, cut into levels that can be worked on at once.
+    """
+    The binary trees of a batch over the batch-wide list of entities, cut into levels that can be worked on at once.
 
     Attributes:
         children: (N, 2) left and right child, N where there is none. parents: (N,) in the binary tree, N at a root.
-        images: (N,) each row's image. by_depth: rows at depth 0, 1, ...; by_height: rows whose subtree is 0, 1, ... high.
+        images: (N,) each row's image. by_depth: rows at depth 0, 1, ...; by_height: rows whose subtree is 0, 1, ...
+            high.
     """
 
     children: Tensor
@@ -94,14 +100,19 @@ def grow_forest(scores: list[Tensor], device: torch.device) -> Forest:
     return Forest(
         children=torch.from_numpy(children).to(device),
         parents=torch.from_numpy(binary_parents[:total]).to(device),
-        images=torch.arange(len(scores)).repeat_interleave(torch.tensor([len(s) for s in scores], dtype=torch.long)).to(device),
+        images=torch.arange(len(scores))
+        .repeat_interleave(torch.tensor([len(s) for s in scores], dtype=torch.long))
+        .to(device),
         by_depth=levels(depths),
         by_height=levels(heights),
     )
 
 
 def _depth_and_height(children: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Depth from the root and height above the lowest leaf of every node of a binary tree whose parents precede children in `order`."""
+    """
+    Depth from the root and height above the lowest leaf of every node of a binary tree whose parents precede children
+    in `order`.
+    """
     depth, height = np.zeros(len(children), np.int64), np.zeros(len(children), np.int64)
     for node in order:
         for child in children[node]:

@@ -1,4 +1,7 @@
-"""Unbiased scene graphs from causal effects (Tang et al., CVPR 2020): what is left of a prediction without its context bias."""
+"""
+Unbiased scene graphs from causal effects (Tang et al., CVPR 2020): what is left of a prediction without its context
+bias.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,10 @@ class VTransEContext(ContextEncoder):
         )
 
     def forward(self, pairs: PairBatch) -> Context:
-        """Uses boxes, image_sizes, roi_features (N, F), labels or logits. PredCls keeps the given labels; published code classifies."""
+        """
+        Uses boxes, image_sizes, roi_features (N, F), labels or logits. PredCls keeps the given labels; published code
+        classifies.
+        """
         positions = self.pos_embed(position_numbers(pairs))
         entities = torch.cat([pairs.roi_features, label_vectors(self.obj_embed1, pairs, self.task), positions], 1)
         self.track("obj_feat", entities)
@@ -69,7 +75,9 @@ class VTransEContext(ContextEncoder):
         num = len(pairs.boxes)
         logits, labels = self.classify(pairs, self.untreated_obj_feat.expand(num, -1))
         words = logits.float().softmax(1).to(logits.dtype) @ self.obj_embed2.weight
-        return Context(logits, labels, F.relu(self.fc_layer(torch.cat([self.untreated_edg_feat.expand(num, -1), words], 1))))
+        return Context(
+            logits, labels, F.relu(self.fc_layer(torch.cat([self.untreated_edg_feat.expand(num, -1), words], 1)))
+        )
 
     def classify(self, pairs: PairBatch, entities: Tensor) -> tuple[Tensor, Tensor]:
         """Entity logits (N, O) and their argmax, background allowed; in PredCls what is given."""
@@ -79,7 +87,11 @@ class VTransEContext(ContextEncoder):
         return logits, logits.detach().argmax(1)
 
 
-CONTEXT_LAYERS: dict[str, type[ContextEncoder]] = {"motifs": LSTMContext, "vctree": VCTreeContext, "vtranse": VTransEContext}
+CONTEXT_LAYERS: dict[str, type[ContextEncoder]] = {
+    "motifs": LSTMContext,
+    "vctree": VCTreeContext,
+    "vtranse": VTransEContext,
+}
 EFFECT_TYPES = ("none", "TDE", "NIE", "TE")
 
 
@@ -93,11 +105,14 @@ class Logits(NamedTuple):
 
 @registry.ROI_RELATION_PREDICTOR.register("CausalAnalysisPredictor")
 class CausalAnalysisPredictor(nn.Module):
-    """Fuses vision, context and frequency; at test it can return a causal effect instead of the fused logits.
+    """
+    Fuses vision, context and frequency; at test it can return a causal effect instead of the fused logits.
 
     Args:
-        context_layer: encoder with `counterfactual`; fusion: "sum" or "gate"; effect_type: one of EFFECT_TYPES (with effect_analysis).
-        separate_spatial: the extractor gives PairBatch.spatial_features; spatial_for_vision: the pair context is scaled by box geometry.
+        context_layer: encoder with `counterfactual`; fusion: "sum" or "gate"; effect_type: one of EFFECT_TYPES (with
+            effect_analysis).
+        separate_spatial: the extractor gives PairBatch.spatial_features; spatial_for_vision: the pair context is scaled
+            by box geometry.
         width: D = F, of pair context and union features.
     """
 
@@ -131,7 +146,9 @@ class CausalAnalysisPredictor(nn.Module):
             self.ctx_gate_fc = xavier_linear(width, num_predicates)
         self.freq_bias = frequency_bias
         if spatial_for_vision:
-            self.spt_emb = nn.Sequential(xavier_linear(SPATIAL_NUMBERS, hidden), nn.ReLU(), xavier_linear(hidden, width), nn.ReLU())
+            self.spt_emb = nn.Sequential(
+                xavier_linear(SPATIAL_NUMBERS, hidden), nn.ReLU(), xavier_linear(hidden, width), nn.ReLU()
+            )
         self.register_buffer("untreated_spt", torch.zeros(SPATIAL_NUMBERS))
         self.register_buffer("untreated_conv_spt", torch.zeros(width))
         self.register_buffer("avg_post_ctx", torch.zeros(width))
@@ -150,8 +167,9 @@ class CausalAnalysisPredictor(nn.Module):
                 raise UserError(f"{key}.{name} is '{value}'; it must be one of {', '.join(known)}.")
         if head.CONTEXT_POOLING_DIM != in_channels:
             raise UserError(
-                f"MODEL.ROI_RELATION_HEAD.CONTEXT_POOLING_DIM is {head.CONTEXT_POOLING_DIM}, the union features are {in_channels} wide; "
-                "CausalAnalysisPredictor needs the two equal: set the key to MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM."
+                f"MODEL.ROI_RELATION_HEAD.CONTEXT_POOLING_DIM is {head.CONTEXT_POOLING_DIM}, the union features are"
+                f" {in_channels} wide; CausalAnalysisPredictor needs the two equal: set the key to"
+                " MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM."
             )
         return cls(
             context_layer=CONTEXT_LAYERS[causal.CONTEXT_LAYER].from_config(cfg, meta, in_channels),
@@ -168,9 +186,11 @@ class CausalAnalysisPredictor(nn.Module):
     def forward(self, pairs: PairBatch) -> RelationOutput:
         """
         Args:
-            pairs: see the context layer; union_features (P, D), with SEPARATE_SPATIAL spatial_features (P, D), in training rel_labels.
+            pairs: see the context layer; union_features (P, D), with SEPARATE_SPATIAL spatial_features (P, D), in
+                training rel_labels.
         Returns:
-            entity logits of the factual pass; fused logits, or at test the effect asked for; the auxiliary losses in training.
+            entity logits of the factual pass; fused logits, or at test the effect asked for; the auxiliary losses in
+            training.
         """
         context = self.context_layer(pairs)
         numbers = pair_spatial_numbers(pairs) if self.spatial_for_vision else None
@@ -188,7 +208,9 @@ class CausalAnalysisPredictor(nn.Module):
             return RelationOutput(context.entity_logits, self.effect(pairs, context, post, logits), losses)
         return RelationOutput(context.entity_logits, self.fuse(logits, post), losses)
 
-    def pair_context(self, context: Context, pair_index: Tensor, numbers: Tensor | None, spatial: Tensor | None) -> Tensor:
+    def pair_context(
+        self, context: Context, pair_index: Tensor, numbers: Tensor | None, spatial: Tensor | None
+    ) -> Tensor:
         """
         Args:
             context: edge (N, H). numbers: (P, 32) or (1, 32) box geometry. spatial: (P, D) or (1, D) spatial features.
@@ -211,9 +233,14 @@ class CausalAnalysisPredictor(nn.Module):
         return logits.context * torch.sigmoid(logits.vision + logits.frequency + self.ctx_gate_fc(post))
 
     def effect(self, pairs: PairBatch, context: Context, post: Tensor, logits: Logits) -> Tensor:
-        """What the factual logits lose when the context, or the labels' frequency too, are replaced by averages (eq. 6 to 8)."""
+        """
+        What the factual logits lose when the context, or the labels' frequency too, are replaced by averages (eq. 6 to
+        8).
+        """
         averaged = self.context_layer.counterfactual(pairs, context)
-        averaged_post = self.pair_context(averaged, pairs.pair_index, self.untreated_spt[None], self.untreated_conv_spt[None])
+        averaged_post = self.pair_context(
+            averaged, pairs.pair_index, self.untreated_spt[None], self.untreated_conv_spt[None]
+        )
         frequency, averaged_frequency = (
             self.freq_bias.by_probabilities(c.entity_logits.float().softmax(1).to(post.dtype), pairs.pair_index)
             for c in (context, averaged)

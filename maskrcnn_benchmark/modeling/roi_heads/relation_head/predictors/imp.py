@@ -23,7 +23,16 @@ class MessagePassing(nn.Module):
         hidden: width of both states; 512 in the published model, as are the three rounds.
     """
 
-    def __init__(self, *, in_channels: int, edge_channels: int, num_objects: int, num_predicates: int, hidden: int = 512, rounds: int = 3):
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        edge_channels: int,
+        num_objects: int,
+        num_predicates: int,
+        hidden: int = 512,
+        rounds: int = 3,
+    ):
         super().__init__()
         self.rounds = rounds
         self.rel_fc = kaiming_linear(hidden, num_predicates)
@@ -38,7 +47,9 @@ class MessagePassing(nn.Module):
         self.in_edge_w_fc = nn.Sequential(nn.Linear(2 * hidden, 1), nn.Sigmoid())
 
     def forward(self, roi_features: Tensor, edge_features: Tensor, pair_index: Tensor) -> tuple[Tensor, Tensor]:
-        """roi_features (N, F), edge_features (P, D), pair_index (P, 2) -> entity logits (N, O), relation logits (P, K)."""
+        """
+        roi_features (N, F), edge_features (P, D), pair_index (P, 2) -> entity logits (N, O), relation logits (P, K).
+        """
         subject, object_ = pair_index.unbind(1)
         node_input = self.obj_unary(roi_features)
         edge_input = F.relu(self.edge_unary(edge_features))
@@ -79,7 +90,9 @@ class IMPPredictor(nn.Module):
 
     def forward(self, pairs: PairBatch) -> RelationOutput:
         """Uses roi_features (N, F), union_features (P, F), in PredCls object_labels (N,)."""
-        entity_logits, relation_logits = self.context_layer(pairs.roi_features, self.up_dim(pairs.union_features), pairs.pair_index)
+        entity_logits, relation_logits = self.context_layer(
+            pairs.roi_features, self.up_dim(pairs.union_features), pairs.pair_index
+        )
         if self.task.uses_gt_labels:
             entity_logits = given_label_logits(pairs.object_labels, self.num_objects).to(entity_logits.dtype)
         return RelationOutput(entity_logits, relation_logits, {})

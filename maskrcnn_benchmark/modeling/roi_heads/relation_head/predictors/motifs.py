@@ -1,4 +1,7 @@
-"""Neural Motifs (Zellers et al., CVPR 2018): LSTMs over an image's boxes give each entity its context, a frequency bias does the rest."""
+"""
+Neural Motifs (Zellers et al., CVPR 2018): LSTMs over an image's boxes give each entity its context, a frequency bias
+does the rest.
+"""
 
 from __future__ import annotations
 
@@ -37,14 +40,19 @@ def right_to_left(pairs: PairBatch) -> tuple[Tensor, Tensor]:
     rows = torch.arange(len(centres), device=centres.device)
     ordered = [
         image_rows[image_centres.argsort(descending=True, stable=True)]
-        for image_rows, image_centres in zip(rows.split(pairs.num_objects), centres.split(pairs.num_objects), strict=True)
+        for image_rows, image_centres in zip(
+            rows.split(pairs.num_objects), centres.split(pairs.num_objects), strict=True
+        )
         if len(image_rows)
     ]
     return nn.utils.rnn.pad_sequence(ordered, batch_first=True), torch.tensor([len(r) for r in ordered])
 
 
 def run_lstm(lstm: nn.LSTM, inputs: Tensor, index: Tensor, lengths: Tensor) -> Tensor:
-    """A batch-first bidirectional LSTM over every image's boxes in the given order. inputs (N, F) -> (N, 2H), rows as they came."""
+    """
+    A batch-first bidirectional LSTM over every image's boxes in the given order. inputs (N, F) -> (N, 2H), rows as they
+    came.
+    """
     packed = pack_padded_sequence(inputs[index], lengths, batch_first=True, enforce_sorted=False)
     padded, _ = pad_packed_sequence(lstm(packed)[0], batch_first=True, total_length=index.size(1))
     valid = torch.arange(index.size(1)) < lengths.unsqueeze(1)
@@ -116,11 +124,13 @@ class LabelDecoder(nn.Module):
 
 
 class LSTMContext(ContextEncoder):
-    """Object context, label decoder and edge context of Neural Motifs.
+    """
+    Object context, label decoder and edge context of Neural Motifs.
 
     Args:
         object_words: (O, E) table of word vectors; decoder_words: (O + 1, E) the decoder's.
-        object_layers, edge_layers: layers of the two LSTMs; later_nms_threshold: IoU of the greedy label assignment (SGDet, test).
+        object_layers, edge_layers: layers of the two LSTMs; later_nms_threshold: IoU of the greedy label assignment
+            (SGDet, test).
         keep_averages: keep `untreated_*` for causal effects.
     """
 
@@ -147,9 +157,16 @@ class LSTMContext(ContextEncoder):
             self.keep_average("edg_feat", self.embed_dim + in_channels)
         self.pos_embed = position_embedding()
         self.obj_ctx_rnn = nn.LSTM(
-            entity, hidden, object_layers, batch_first=True, bidirectional=True, dropout=dropout if object_layers > 1 else 0.0
+            entity,
+            hidden,
+            object_layers,
+            batch_first=True,
+            bidirectional=True,
+            dropout=dropout if object_layers > 1 else 0.0,
         )
-        self.decoder_rnn = LabelDecoder(words=decoder_words, in_channels=entity + hidden, hidden=hidden, dropout=dropout)
+        self.decoder_rnn = LabelDecoder(
+            words=decoder_words, in_channels=entity + hidden, hidden=hidden, dropout=dropout
+        )
         self.edge_ctx_rnn = nn.LSTM(
             self.embed_dim + in_channels + hidden,
             hidden,
@@ -194,7 +211,9 @@ class LSTMContext(ContextEncoder):
         return Context(logits, labels, self.edge(edge_input, context, index, lengths), context)
 
     def counterfactual(self, pairs: PairBatch, factual: Context) -> Context:
-        """The second pass of a causal effect: average inputs to decoder and edge context, the object context as it is."""
+        """
+        The second pass of a causal effect: average inputs to decoder and edge context, the object context as it is.
+        """
         if not len(pairs.boxes):
             return factual
         index, lengths = right_to_left(pairs)
@@ -219,10 +238,12 @@ class LSTMContext(ContextEncoder):
 
 @registry.ROI_RELATION_PREDICTOR.register("MotifPredictor")
 class MotifPredictor(nn.Module):
-    """Relation logits from the edge context of both entities, gated by the union features, plus the frequency bias.
+    """
+    Relation logits from the edge context of both entities, gated by the union features, plus the frequency bias.
 
     Args:
-        context_layer: the encoder; in_channels: F; pooling_dim: D; use_vision, use_bias: PREDICT_USE_VISION, PREDICT_USE_BIAS.
+        context_layer: the encoder; in_channels: F; pooling_dim: D; use_vision, use_bias: PREDICT_USE_VISION,
+            PREDICT_USE_BIAS.
     """
 
     def __init__(

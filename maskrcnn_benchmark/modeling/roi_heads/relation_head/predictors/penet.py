@@ -1,7 +1,8 @@
 """
 PE-Net: Zheng et al., Prototype-based Embedding Network for Scene Graph Generation, CVPR 2023 (arXiv 2303.07096).
 
-Names: N entities, P pairs, O object classes, K predicates, D width of a representation, E of a word vector, F of a feature.
+Names: N entities, P pairs, O object classes, K predicates, D width of a representation, E of a word vector, F of a
+feature.
 """
 
 from typing import Any
@@ -33,11 +34,13 @@ from maskrcnn_benchmark.utils.seeding import torch_generator
 
 class PENet(nn.Module):
     """
-    Scores a pair by its cosine to one prototype per predicate, in a space spanned by words: subject and object come from their class's
-    word vector and their appearance, the pair from both and the union's appearance, predicates from their own word vector.
+    Scores a pair by its cosine to one prototype per predicate, in a space spanned by words: subject and object come
+    from their class's word vector and their appearance, the pair from both and the union's appearance, predicates from
+    their own word vector.
 
-    Subject and object depend on the entity alone and are computed N times, not P times; in training an entity's pairs so share one dropout
-    mask (published code draws one per pair). Parameters bear the published names; `linear_pred` is among them and takes no part.
+    Subject and object depend on the entity alone and are computed N times, not P times; in training an entity's pairs
+    so share one dropout mask (published code draws one per pair). Parameters bear the published names; `linear_pred` is
+    among them and takes no part.
     """
 
     def __init__(
@@ -75,7 +78,9 @@ class PENet(nn.Module):
         self.gate_sub = nn.Linear(2 * dim, dim)
         self.gate_obj = nn.Linear(2 * dim, dim)
         self.gate_pred = nn.Linear(2 * dim, dim)
-        self.vis2sem = nn.Sequential(nn.Linear(dim, 2 * dim), nn.ReLU(inplace=True), nn.Dropout(dropout), nn.Linear(2 * dim, dim))
+        self.vis2sem = nn.Sequential(
+            nn.Linear(dim, 2 * dim), nn.ReLU(inplace=True), nn.Dropout(dropout), nn.Linear(2 * dim, dim)
+        )
         self.down_samp = MLP(in_channels, dim, dim)
         self.project_head = MLP(dim, dim, 2 * dim)
         self.linear_sub = nn.Linear(dim, dim)
@@ -98,8 +103,9 @@ class PENet(nn.Module):
     @classmethod
     def from_config(cls, cfg: Config, meta: DatasetMeta, in_channels: int) -> "PENet":
         """
-        Reads the PENET_* keys, CONTEXT_POOLING_DIM and CONTEXT_HIDDEN_DIM of MODEL.ROI_RELATION_HEAD, GLOVE_DIR, SEED and
-        TEST.RELATION.LATER_NMS_PREDICTION_THRES; the word vectors of the file that GLOVE_DIR names, where it is there.
+        Reads the PENET_* keys, CONTEXT_POOLING_DIM and CONTEXT_HIDDEN_DIM of MODEL.ROI_RELATION_HEAD, GLOVE_DIR, SEED
+        and TEST.RELATION.LATER_NMS_PREDICTION_THRES; the word vectors of the file that GLOVE_DIR names, where it is
+        there.
 
         Raises:
             UserError: keys that contradict each other.
@@ -112,19 +118,25 @@ class PENet(nn.Module):
 
     @classmethod
     def _arguments(cls, cfg: Config, meta: DatasetMeta, in_channels: int) -> tuple[dict[str, Any], dict[str, str]]:
-        """The constructor's arguments, and by name why a table holds only a seeded start that a checkpoint must fill."""
+        """
+        The constructor's arguments, and by name why a table holds only a seeded start that a checkpoint must fill.
+        """
         head = cfg.MODEL.ROI_RELATION_HEAD
         if head.CONTEXT_POOLING_DIM != in_channels:
             raise UserError(
-                f"MODEL.ROI_RELATION_HEAD.CONTEXT_POOLING_DIM is {head.CONTEXT_POOLING_DIM}, but PrototypeEmbeddingNetwork reads features "
-                f"of width {in_channels} (MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM); set both alike"
+                f"MODEL.ROI_RELATION_HEAD.CONTEXT_POOLING_DIM is {head.CONTEXT_POOLING_DIM}, but"
+                f" PrototypeEmbeddingNetwork reads features of width {in_channels} (MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM);"
+                " set both alike"
             )
         words = {"glove_dir": cfg.GLOVE_DIR, "dim": head.PENET_EMBED_DIM, "seed": cfg.SEED}
         objects = load_word_vectors(meta.objects, kind="object", **words)
         predicates = load_word_vectors(meta.predicates, kind="predicate", **words)
         unfilled = {}
         if objects is None or predicates is None:
-            reason = f"GLOVE_DIR {cfg.GLOVE_DIR}: no word vectors {word_vector_file(cfg.GLOVE_DIR, head.PENET_EMBED_DIM).name} there"
+            reason = (
+                f"GLOVE_DIR {cfg.GLOVE_DIR}: no word vectors"
+                f" {word_vector_file(cfg.GLOVE_DIR, head.PENET_EMBED_DIM).name} there"
+            )
             unfilled = dict.fromkeys(("obj_embed.weight", "obj_embed1.weight", "rel_embed.weight"), reason)
             generator = torch_generator(cfg.SEED, 1)
             objects = torch.randn(len(meta.objects), head.PENET_EMBED_DIM, generator=generator)
@@ -144,8 +156,8 @@ class PENet(nn.Module):
     def forward(self, pairs: PairBatch) -> RelationOutput:
         """
         Args:
-            pairs: boxes, image_sizes, pair_index, roi_features (N, F), union_features (P, F); object_labels in PredCls, else
-                object_logits (N, O), and boxes_per_class in SGDet at test; rel_labels in training.
+            pairs: boxes, image_sizes, pair_index, roi_features (N, F), union_features (P, F); object_labels in PredCls,
+                else object_logits (N, O), and boxes_per_class in SGDet at test; rel_labels in training.
         Returns:
             entity_logits (N, O) refined (PredCls: certain), relation_logits (P, K), the losses in training.
         """
@@ -162,8 +174,8 @@ class PENet(nn.Module):
         The entities' classes: given in PredCls; else refined from appearance, the detector's opinion and position.
 
         Returns:
-            logits (N, O), and the labels (N,) that the word vectors are taken of, never background outside PredCls: the best class, in
-            SGDet at test the greedy assignment.
+            logits (N, O), and the labels (N,) that the word vectors are taken of, never background outside PredCls: the
+            best class, in SGDet at test the greedy assignment.
         """
         if self.task.uses_gt_labels:
             labels = pairs.object_labels.long()
@@ -190,7 +202,9 @@ class PENet(nn.Module):
         obj = self._entity(self.W_obj(words), as_object, self.gate_obj, self.linear_obj, self.norm_obj)
         return subject, obj
 
-    def _entity(self, words: Tensor, appearance: Tensor, gate: nn.Linear, linear: nn.Linear, norm: nn.LayerNorm) -> Tensor:
+    def _entity(
+        self, words: Tensor, appearance: Tensor, gate: nn.Linear, linear: nn.Linear, norm: nn.LayerNorm
+    ) -> Tensor:
         appearance = self.vis2sem(appearance)
         entity = words + torch.sigmoid(gate(torch.cat([words, appearance], dim=1))) * appearance
         return norm(self.dropout(F.relu(linear(entity))) + entity)

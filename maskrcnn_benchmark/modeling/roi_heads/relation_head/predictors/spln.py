@@ -1,7 +1,9 @@
 """
-SPLN: Zhang et al., Synergetic Prototype Learning Network for Unbiased Scene Graph Generation, ACM MM 2024, as its released code has it.
+SPLN: Zhang et al., Synergetic Prototype Learning Network for Unbiased Scene Graph Generation, ACM MM 2024, as its
+released code has it.
 
-Names: N entities, P pairs, K predicates, D width of a representation, F = 2D of a union feature, V and C of the two banks of prototypes.
+Names: N entities, P pairs, K predicates, D width of a representation, F = 2D of a union feature, V and C of the two
+banks of prototypes.
 """
 
 from typing import Any
@@ -12,9 +14,17 @@ from torch import Tensor, nn
 from maskrcnn_benchmark.config import Config
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.penet import PENet
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.blocks import initial_log_scale, scaled_cosine, standardise
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.blocks import (
+    initial_log_scale,
+    scaled_cosine,
+    standardise,
+)
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.loss import mean_similarity
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.sources import conceptual_source, read_or_start, visual_source
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.sources import (
+    conceptual_source,
+    read_or_start,
+    visual_source,
+)
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.vae import VAE, vae_loss
 from maskrcnn_benchmark.structures.relation import PairBatch, RelationOutput
 from maskrcnn_benchmark.utils.weights import mark_optional
@@ -26,11 +36,12 @@ Term = tuple[Tensor, dict[str, Tensor]]
 
 class SPLN(PENet):
     """
-    Scores a pair by a classifier and by its cosines to prototypes of three kinds, and fuses the scores by a weight per predicate and kind.
+    Scores a pair by a classifier and by its cosines to prototypes of three kinds, and fuses the scores by a weight per
+    predicate and kind.
 
-    Subject, object and their intersection are PE-Net's; the union's appearance meets the visual prototypes instead, and PE-Net's own
-    losses are not used. `gate_pred`, `down_samp` and `linear_pred` are among the published parameters and take no part; the three logit
-    scales cancel in `standardise`.
+    Subject, object and their intersection are PE-Net's; the union's appearance meets the visual prototypes instead, and
+    PE-Net's own losses are not used. `gate_pred`, `down_samp` and `linear_pred` are among the published parameters and
+    take no part; the three logit scales cancel in `standardise`.
     """
 
     def __init__(
@@ -52,7 +63,8 @@ class SPLN(PENet):
             visual_bank, conceptual_bank: (K, V), (K, C) prototypes; None leaves the term out (published: both).
             visual_latent_dim, conceptual_latent_dim: of the VAEs.
             vae_weight: factor of both VAEs' losses.
-            noise_at_test: the VAEs draw in evaluation, too. train_gates: False leaves the gates as they start. Released code does both.
+            noise_at_test: the VAEs draw in evaluation, too. train_gates: False leaves the gates as they start. Released
+                code does both.
             in_channels: F; 2D with a visual bank.
             dim, penet: as PENet has them.
         """
@@ -78,7 +90,8 @@ class SPLN(PENet):
             self.con_project_head = nn.Linear(dim, 2 * dim)
         for term, gate in self.gates.items():
             self.register_parameter(gate, nn.Parameter(torch.rand(1, num_predicates), requires_grad=train_gates))
-            # The released code moves its gates to the GPU in a way that takes them out of its parameters, and so of its files.
+            # The released code moves its gates to the GPU in a way that takes them out of its parameters, and so of its
+            # files.
             mark_optional(self, gate, f"gate of the {term} term")
 
     @property
@@ -88,7 +101,10 @@ class SPLN(PENet):
 
     @classmethod
     def _arguments(cls, cfg: Config, meta: DatasetMeta, in_channels: int) -> tuple[dict[str, Any], dict[str, str]]:
-        """PENet's, and what the VIS_*, CON_*, VAE_* and TRAIN_GATES keys say, the banks of their files among it, where these are there."""
+        """
+        PENet's, and what the VIS_*, CON_*, VAE_* and TRAIN_GATES keys say, the banks of their files among it, where
+        these are there.
+        """
         arguments, unfilled = super()._arguments(cfg, meta, in_channels)
         head = cfg.MODEL.ROI_RELATION_HEAD
         visual, why_visual = read_or_start(visual_source(cfg, in_channels), meta.predicates, cfg.SEED)
@@ -106,7 +122,10 @@ class SPLN(PENet):
         return arguments, unfilled | {name: reason for name, reason in reasons.items() if reason}
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
-        """The banks are part of a whole model's state, so that a checkpoint is enough; the predictor's own state is the published one."""
+        """
+        The banks are part of a whole model's state, so that a checkpoint is enough; the predictor's own state is the
+        published one.
+        """
         super()._save_to_state_dict(destination, prefix, keep_vars)
         if not prefix:
             for name in BANKS:
@@ -124,7 +143,8 @@ class SPLN(PENet):
         Args:
             pairs: as PENet.forward has them.
         Returns:
-            entity_logits (N, O) refined (PredCls: certain), relation_logits (P, K) fused, the losses in training, the terms.
+            entity_logits (N, O) refined (PredCls: certain), relation_logits (P, K) fused, the losses in training, the
+                terms.
         """
         entity_logits, labels = self.refine_labels(pairs)
         scores, losses = self.terms(self.settle(self.intersection(pairs, labels)), pairs.union_features)
@@ -135,7 +155,8 @@ class SPLN(PENet):
         Args:
             relation: (P, D) representations r of the pairs. union_features: (P, F).
         Returns:
-            Standardised logits (P, K) by term, 'base', 'structural', and 'visual' and 'conceptual' with their banks; the losses by name,
+            Standardised logits (P, K) by term, 'base', 'structural', and 'visual' and 'conceptual' with their banks;
+            the losses by name,
             none in evaluation: theirs are means over all processes, which then have different numbers of batches.
         """
         scores, losses = {"base": standardise(self.pred_classifier(relation))}, {}
@@ -165,7 +186,10 @@ class SPLN(PENet):
         return scaled_cosine(rows, prototypes, self.logit_scale), losses
 
     def _visual(self, relation: Tensor, union_features: Tensor) -> Term:
-        """Residual-driven representation enhancement: a pair's row takes what the VAE cannot restore of the pair's own union feature."""
+        """
+        Residual-driven representation enhancement: a pair's row takes what the VAE cannot restore of the pair's own
+        union feature.
+        """
         restored, mean, log_variance = self.vis_vae(union_features)
         rows = self.vis_project_head(self.activate(relation)) + self.vis_post_embedding(union_features - restored)
         prototypes = self.vis_project_head(self.activate(self.vis_W_pred(self.vis_protos)))

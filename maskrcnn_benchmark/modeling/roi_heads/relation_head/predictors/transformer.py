@@ -1,4 +1,7 @@
-"""The Transformer baseline of the TDE code base: self-attention over an image's entities, once for labels and once for edges."""
+"""
+The Transformer baseline of the TDE code base: self-attention over an image's entities, once for labels and once for
+edges.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,10 @@ class SelfAttention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Two convolutions of kernel 1 (published weights are three-dimensional), residual, LayerNorm. (B, T, hidden) -> the same."""
+    """
+    Two convolutions of kernel 1 (published weights are three-dimensional), residual, LayerNorm. (B, T, hidden) -> the
+    same.
+    """
 
     def __init__(self, *, hidden: int, inner: int, dropout: float):
         super().__init__()
@@ -71,7 +77,9 @@ class EncoderLayer(nn.Module):
 
     def __init__(self, *, hidden: int, inner: int, num_heads: int, key_dim: int, value_dim: int, dropout: float):
         super().__init__()
-        self.slf_attn = SelfAttention(hidden=hidden, num_heads=num_heads, key_dim=key_dim, value_dim=value_dim, dropout=dropout)
+        self.slf_attn = SelfAttention(
+            hidden=hidden, num_heads=num_heads, key_dim=key_dim, value_dim=value_dim, dropout=dropout
+        )
         self.pos_ffn = FeedForward(hidden=hidden, inner=inner, dropout=dropout)
 
     def forward(self, x: Tensor, padding: Tensor) -> Tensor:
@@ -122,7 +130,14 @@ class TransformerContext(ContextEncoder):
         self.lin_obj = nn.Linear(in_channels + self.embed_dim + 128, hidden)
         self.lin_edge = nn.Linear(in_channels + hidden + self.embed_dim, hidden)
         self.out_obj = nn.Linear(hidden, self.num_objects)
-        layer = {"hidden": hidden, "inner": inner, "num_heads": num_heads, "key_dim": key_dim, "value_dim": value_dim, "dropout": dropout}
+        layer = {
+            "hidden": hidden,
+            "inner": inner,
+            "num_heads": num_heads,
+            "key_dim": key_dim,
+            "value_dim": value_dim,
+            "dropout": dropout,
+        }
         self.context_obj = Encoder(num_layers=object_layers, **layer)
         self.context_edge = Encoder(num_layers=edge_layers, **layer)
 

@@ -1,4 +1,6 @@
-"""VCTree (Tang et al., CVPR 2019): a tree over an image's boxes, grown from learned pair scores, carries the context."""
+"""
+VCTree (Tang et al., CVPR 2019): a tree over an image's boxes, grown from learned pair scores, carries the context.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,11 @@ from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.tree_lstm impor
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.trees import Forest, grow_forest
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.words import class_table, decoder_table
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.frequency_bias import FrequencyBias
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import given_label_logits, label_vectors, position_embedding
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import (
+    given_label_logits,
+    label_vectors,
+    position_embedding,
+)
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.loss import mean_over_processes
 from maskrcnn_benchmark.structures.relation import PairBatch, RelationOutput
 
@@ -35,7 +41,8 @@ def overlap_numbers(boxes: Tensor) -> Tensor:
     Args:
         boxes: (n, 4) xyxy in pixels, one image's.
     Returns:
-        (n, 6): count of boxes that intersect it (itself too), summed intersection areas / 1024², summed IoU, both over the count,
+        (n, 6): count of boxes that intersect it (itself too), summed intersection areas / 1024², summed IoU, both over
+            the count,
         and its own area / 1024² (without the +1 that the others have).
     """
     top_left = torch.maximum(boxes[:, None, :2], boxes[None, :, :2])
@@ -134,13 +141,18 @@ class VCTreeContext(ContextEncoder):
         return Context(logits, labels, edge, context, self.losses(pair_logits, pairs), forest)
 
     def counterfactual(self, pairs: PairBatch, factual: Context) -> Context:
-        """The second pass of a causal effect: average inputs to decoder and edge context, object context and trees as they are."""
+        """
+        The second pass of a causal effect: average inputs to decoder and edge context, object context and trees as they
+        are.
+        """
         num = len(pairs.boxes)
         if not num:
             return factual
         logits, labels = self.decode(pairs, self.untreated_dcd_feat.expand(num, -1), factual.forest)
         edge_input = torch.cat([self.untreated_edg_feat.expand(num, -1), factual.object_context], 1)
-        return Context(logits, labels, self.edge_ctx_rnn(edge_input, factual.forest), factual.object_context, forest=factual.forest)
+        return Context(
+            logits, labels, self.edge_ctx_rnn(edge_input, factual.forest), factual.object_context, forest=factual.forest
+        )
 
     def decode(self, pairs: PairBatch, decoder_input: Tensor, forest: Forest) -> tuple[Tensor, Tensor]:
         """Entity logits (N, O) and labels (N,)."""
@@ -151,15 +163,23 @@ class VCTreeContext(ContextEncoder):
         return self.decoder_rnn(decoder_input, forest)
 
     def score_pairs(self, pairs: PairBatch, vectors: Tensor, numbers: Tensor) -> list[Tensor]:
-        """Logits l (n, n) of "these two are related", an image: row i in the object role, column j in the subject role."""
+        """
+        Logits l (n, n) of "these two are related", an image: row i in the object role, column j in the subject role.
+        """
         overlaps = torch.cat([overlap_numbers(boxes) for boxes in pairs.boxes.split(pairs.num_objects)])
         reduced = [self.obj_reduce(pairs.roi_features.detach()), self.emb_reduce(vectors.detach())]
         joint = F.relu(self.score_pre(torch.cat([*reduced, self.box_embed(numbers), self.overlap_embed(overlaps)], 1)))
         subjects, objects = F.relu(self.score_sub(joint)), F.relu(self.score_obj(joint))
-        logits = given_label_logits(pairs.object_labels, self.num_objects) if self.task.uses_gt_labels else pairs.object_logits
+        logits = (
+            given_label_logits(pairs.object_labels, self.num_objects)
+            if self.task.uses_gt_labels
+            else pairs.object_logits
+        )
         probabilities = logits.detach().float().softmax(1).to(joint.dtype)
         prior = self.bi_freq_prior.weight.view(self.num_objects, self.num_objects)
-        both, of_subject, of_object, of_prior = self.vision_prior.weight[0].split([self.hidden, self.hidden, self.hidden, 1])
+        both, of_subject, of_object, of_prior = self.vision_prior.weight[0].split(
+            [self.hidden, self.hidden, self.hidden, 1]
+        )
         result = []
         for s, o, p in zip(*(x.split(pairs.num_objects) for x in (subjects, objects, probabilities)), strict=True):
             label_prior = p @ prior @ p.t()
@@ -168,7 +188,10 @@ class VCTreeContext(ContextEncoder):
         return result
 
     def losses(self, pair_logits: list[Tensor], pairs: PairBatch) -> dict[str, Tensor]:
-        """`binary_loss`: mean over images of the cross-entropy of the pair logits with the annotated pairs (PairBatch.related)."""
+        """
+        `binary_loss`: mean over images of the cross-entropy of the pair logits with the annotated pairs
+        (PairBatch.related).
+        """
         if not self.training or pairs.related is None:
             return {}
         terms = [
@@ -184,7 +207,13 @@ class VCTreePredictor(nn.Module):
     """Relation logits from the tree context of both entities, gated by the union features, plus the frequency bias."""
 
     def __init__(
-        self, *, context_layer: VCTreeContext, frequency_bias: FrequencyBias, in_channels: int, pooling_dim: int, num_predicates: int
+        self,
+        *,
+        context_layer: VCTreeContext,
+        frequency_bias: FrequencyBias,
+        in_channels: int,
+        pooling_dim: int,
+        num_predicates: int,
     ):
         super().__init__()
         hidden = context_layer.hidden

@@ -1,9 +1,10 @@
 """
-Files of prototypes: a vector per predicate, written by tools/extract_visual_prototypes.py and tools/extract_conceptual_prototypes.py.
+Files of prototypes: a vector per predicate, written by tools/extract_visual_prototypes.py and
+tools/extract_conceptual_prototypes.py.
 
-A file is `torch.save` of a tensor (K, V), in single or half precision, as published; or of a dict {"prototypes": such a tensor,
-"predicates": names, "counts": examples behind each row, "source": text}, as ours; or of a dict from predicate name or index to a vector.
-K counts the background, row 0.
+A file is `torch.save` of a tensor (K, V), in single or half precision, as published; or of a dict {"prototypes": such a
+tensor, "predicates": names, "counts": examples behind each row, "source": text}, as ours; or of a dict from predicate
+name or index to a vector. K counts the background, row 0.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,10 @@ from maskrcnn_benchmark.utils.weight_files import read_file
 
 @dataclass(frozen=True, kw_only=True)
 class PrototypeSource:
-    """What a prototype file is to the config: the key and value that name it, the key of its width, the tool that writes such files."""
+    """
+    What a prototype file is to the config: the key and value that name it, the key of its width, the tool that writes
+    such files.
+    """
 
     key: str
     path: str
@@ -40,12 +44,19 @@ def write_prototypes(path: str | Path, bank: Tensor, predicates: Sequence[str], 
     Writes a prototype file, whole or not at all.
 
     Args:
-        bank: (K, V). predicates: K names, background first. counts: (K,) examples behind each row. source: where the rows come from, in
-            words.
+        bank: (K, V). predicates: K names, background first. counts: (K,) examples behind each row. source: where the
+            rows come from, in words.
     """
     if len(bank) != len(predicates) or len(counts) != len(predicates):
-        raise ValueError(f"write_prototypes: {len(bank)} rows and {len(counts)} counts for {len(predicates)} predicates")
-    content = {"prototypes": bank.float().cpu(), "predicates": list(predicates), "counts": counts.cpu(), "source": source}
+        raise ValueError(
+            f"write_prototypes: {len(bank)} rows and {len(counts)} counts for {len(predicates)} predicates"
+        )
+    content = {
+        "prototypes": bank.float().cpu(),
+        "predicates": list(predicates),
+        "counts": counts.cpu(),
+        "source": source,
+    }
     with atomic_path(path) as temporary:
         torch.save(content, temporary)
 
@@ -59,8 +70,8 @@ def read_prototypes(source: PrototypeSource, predicates: Sequence[str]) -> Tenso
     Returns:
         The bank (K, V) float32.
     Raises:
-        UserError: no such file, a file that holds more than tensors and plain values, rows that are no vectors, another width, a missing
-            predicate, another data set's names, rows that are not finite.
+        UserError: no such file, a file that holds more than tensors and plain values, rows that are no vectors, another
+            width, a missing predicate, another data set's names, rows that are not finite.
     """
     content = _load(source)
     if isinstance(content, dict) and "prototypes" in content:
@@ -90,9 +101,13 @@ def _check_names(source: PrototypeSource, names: Any, predicates: Sequence[str])
     names, wanted = list(names), list(predicates)
     missing = [n for n in wanted if n not in set(names)]
     if missing:
-        raise source.error(f"has no row for {some(missing)}; its predicates are those of another data set ({some(names)})")
+        raise source.error(
+            f"has no row for {some(missing)}; its predicates are those of another data set ({some(names)})"
+        )
     if names != wanted:
-        raise source.error(f"its predicates are others, or in another order: found {some(names)}, expected {some(wanted)}")
+        raise source.error(
+            f"its predicates are others, or in another order: found {some(names)}, expected {some(wanted)}"
+        )
 
 
 def _stack_named_rows(source: PrototypeSource, rows: dict, predicates: Sequence[str]) -> Tensor:
@@ -121,9 +136,13 @@ def _vector(source: PrototypeSource, key: str | int, row: Any) -> Tensor:
 
 def _check_bank(source: PrototypeSource, bank: Tensor, num_predicates: int) -> Tensor:
     if bank.dim() != 2 or len(bank) != num_predicates:
-        raise source.error(f"expected {num_predicates} rows, the background's first, found a tensor {tuple(bank.shape)}")
+        raise source.error(
+            f"expected {num_predicates} rows, the background's first, found a tensor {tuple(bank.shape)}"
+        )
     if bank.size(1) != source.dim:
-        raise source.error(f"prototypes are {bank.size(1)} wide, {source.dim_key} is {source.dim}", "set the key, or rerun")
+        raise source.error(
+            f"prototypes are {bank.size(1)} wide, {source.dim_key} is {source.dim}", "set the key, or rerun"
+        )
     if not bank.is_floating_point():
         raise source.error(f"expected numbers in single or half precision, found {bank.dtype}")
     if not torch.isfinite(bank).all():

@@ -36,10 +36,11 @@ def scaled_cosine(rows: Tensor, prototypes: Tensor, log_scale: Tensor) -> Tensor
 
 def standardise(logits: Tensor) -> Tensor:
     """
-    Each row shifted to mean 0 and scaled to standard deviation 1 over its columns (unbiased), in float32. (P, K) -> (P, K).
+    Each row shifted to mean 0 and scaled to standard deviation 1 over its columns (unbiased), in float32. (P, K) -> (P,
+    K).
 
-    A row of equal entries becomes 0. The epsilon lies far below the variance of a row that says something, above that of rounding errors:
-    prototypes that do not differ yet would have these blown up, and with them the gradients.
+    A row of equal entries becomes 0. The epsilon lies far below the variance of a row that says something, above that
+    of rounding errors: prototypes that do not differ yet would have these blown up, and with them the gradients.
     """
     centred = logits.float() - logits.float().mean(dim=1, keepdim=True)
     variance = centred.square().sum(dim=1, keepdim=True) / (logits.size(1) - 1)

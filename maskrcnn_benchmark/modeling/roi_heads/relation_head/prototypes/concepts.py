@@ -1,8 +1,9 @@
 """
-Descriptions of predicates, from which conceptual prototypes are made: three sentences each on what it means in a picture.
+Descriptions of predicates, from which conceptual prototypes are made: three sentences each on what it means in a
+picture.
 
-A file is JSON, {predicate: [three texts]}, "__background__" among the predicates. Those of Visual Genome 150, GQA-200, Open Images V6 and
-the demo's scenes ship with the package, in data/descriptions.
+A file is JSON, {predicate: [three texts]}, "__background__" among the predicates. Those of Visual Genome 150, GQA-200,
+Open Images V6 and the demo's scenes ship with the package, in data/descriptions.
 """
 
 from collections.abc import Sequence
@@ -26,19 +27,21 @@ def read_descriptions(file: str | Path, predicates: Sequence[str]) -> list[tuple
     The descriptions of a data set's predicates.
 
     Args:
-        file: describes them all; what else it describes is not used, and a warning names it (not of the package's own files).
+        file: describes them all; what else it describes is not used, and a warning names it (not of the package's own
+            files).
         predicates: K names, background first.
     Returns:
         K times three texts, in the order of `predicates`.
     Raises:
-        UserError: a file that cannot be read, a predicate without description, or one that is not three different texts.
+        UserError: a file that cannot be read, a predicate without description, or one that is not three different
+            texts.
     """
     content = _read(file)
     missing = [name for name in predicates if name not in content]
     if missing:
         raise UserError(
-            f"{file}: has no description of {some(missing)}; expected {_FORM} for each of the data set's {len(predicates)} names, "
-            f"found {some(list(content)) or 'none'}"
+            f"{file}: has no description of {some(missing)}; expected {_FORM} for each of the data set's"
+            f" {len(predicates)} names, found {some(list(content)) or 'none'}"
         )
     unused = [name for name in content if name not in set(predicates)]
     if unused and Path(file).parent != SHIPPED:
@@ -59,9 +62,9 @@ def shipped_descriptions(predicates: Sequence[str]) -> Path:
     lacking = [name for name in predicates if name not in names[closest]]
     if lacking:
         raise UserError(
-            f"the package describes the predicates of {', '.join(file.stem for file in files)}, and the closest to this data set, "
-            f"{closest.stem}, lacks {some(lacking)}; write descriptions of all {len(predicates)}, {_FORM}, and name them: "
-            "--descriptions FILE.json"
+            f"the package describes the predicates of {', '.join(file.stem for file in files)}, and the closest to this"
+            f" data set, {closest.stem}, lacks {some(lacking)}; write descriptions of all {len(predicates)}, {_FORM},"
+            " and name them: --descriptions FILE.json"
         )
     return closest
 

@@ -1,4 +1,7 @@
-"""SPLN's visual prototypes: the mean union feature of each predicate's annotated pairs, in one pass over the training images."""
+"""
+SPLN's visual prototypes: the mean union feature of each predicate's annotated pairs, in one pass over the training
+images.
+"""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -35,8 +38,8 @@ class UnionMeans:
 
     def result(self, device: torch.device, seed: int) -> tuple[Tensor, Tensor]:
         """
-        Means over all processes: bank (K, F) float32, counts (K,). A row without an example, the background's among them, is drawn from the
-        standard normal by `seed`, as published.
+        Means over all processes: bank (K, F) float32, counts (K,). A row without an example, the background's among
+        them, is drawn from the standard normal by `seed`, as published.
 
         Raises:
             UserError: there is no annotated pair at all.
@@ -64,7 +67,8 @@ def extract_visual_prototypes(
 
     Args:
         model: a GeneralizedRCNN in a task with given boxes; it is good for nothing else afterwards.
-        batches: images and targets of the training split, each image once, not mirrored; with several processes, each its share.
+        batches: images and targets of the training split, each image once, not mirrored; with several processes, each
+            its share.
         predicates: K names, background first.
         path: the file. source: what the weights are, in words, kept in the file. seed: of rows without example.
         total: number of batches, for the progress bar.

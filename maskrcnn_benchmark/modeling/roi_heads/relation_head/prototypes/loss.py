@@ -1,4 +1,6 @@
-"""Losses that shape a space of pairs and prototypes: PE-Net's three (Zheng et al., CVPR 2023) and the one of SPLN's terms."""
+"""
+Losses that shape a space of pairs and prototypes: PE-Net's three (Zheng et al., CVPR 2023) and the one of SPLN's terms.
+"""
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +10,10 @@ from maskrcnn_benchmark.modeling.roi_heads.relation_head.loss import mean_over_p
 
 
 def squared_distances(a: Tensor, b: Tensor) -> Tensor:
-    """(n, W), (m, W) -> (n, m) squared Euclidean distances in float32, by a matrix product: nothing of shape (n, m, W) exists."""
+    """
+    (n, W), (m, W) -> (n, m) squared Euclidean distances in float32, by a matrix product: nothing of shape (n, m, W)
+    exists.
+    """
     with torch.autocast(a.device.type, enabled=False):
         a, b = a.float(), b.float()
         distances = a.square().sum(1, keepdim=True) + b.square().sum(1) - 2.0 * a @ b.t()
@@ -23,20 +28,26 @@ def cosines(prototypes: Tensor) -> Tensor:
 
 
 def mean_similarity(prototypes: Tensor) -> Tensor:
-    """SPLN's similarity loss of a term: mean cosine of different prototypes, over (K − 1)² as published. (K, W) -> one number."""
+    """
+    SPLN's similarity loss of a term: mean cosine of different prototypes, over (K − 1)² as published. (K, W) -> one
+    number.
+    """
     similarity = cosines(prototypes)
     return (similarity.sum() - similarity.trace()) / (len(prototypes) - 1) ** 2
 
 
 def similarity_norm(prototypes: Tensor) -> Tensor:
-    """PE-Net's similarity regulariser: norms of the rows in the matrix of cosines, their sum over K². (K, W) -> one number."""
+    """
+    PE-Net's similarity regulariser: norms of the rows in the matrix of cosines, their sum over K². (K, W) -> one
+    number.
+    """
     return cosines(prototypes).norm(dim=1).sum() / len(prototypes) ** 2
 
 
 def prototype_spread(prototypes: Tensor, *, spread: float = 7.0) -> Tensor:
     """
-    Mean over prototypes of max(0, spread − d), d the sum of the two smallest squared distances to any prototype (itself, at 0, among
-    them); the other prototypes get no gradient. (K, W) -> one number.
+    Mean over prototypes of max(0, spread − d), d the sum of the two smallest squared distances to any prototype
+    (itself, at 0, among them); the other prototypes get no gradient. (K, W) -> one number.
     """
     distances = squared_distances(prototypes, prototypes.detach())
     nearest = distances.topk(min(2, len(distances)), dim=1, largest=False).values.sum(dim=1)
@@ -45,8 +56,9 @@ def prototype_spread(prototypes: Tensor, *, spread: float = 7.0) -> Tensor:
 
 def matching(rows: Tensor, prototypes: Tensor, labels: Tensor, *, margin: float = 1.0, hardest: int = 10) -> Tensor:
     """
-    Mean over the pairs of all processes, background too, of max(0, g⁺ − g⁻ + margin), g⁺ the squared distance to the own prototype, g⁻
-    the mean of the `hardest` smallest ones to others (of all where there are fewer). (P, W), (K, W), (P,) -> one number.
+    Mean over the pairs of all processes, background too, of max(0, g⁺ − g⁻ + margin), g⁺ the squared distance to the
+    own prototype, g⁻ the mean of the `hardest` smallest ones to others (of all where there are fewer). (P, W), (K, W),
+    (P,) -> one number.
     """
     distances, own_column = squared_distances(rows, prototypes), labels.long().unsqueeze(1)
     own = distances.gather(1, own_column).squeeze(1)

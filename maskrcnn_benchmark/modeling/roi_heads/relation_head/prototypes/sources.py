@@ -1,4 +1,7 @@
-"""What a config says of prototype files: which terms are on, which file each reads, and whether the widths around it agree."""
+"""
+What a config says of prototype files: which terms are on, which file each reads, and whether the widths around it
+agree.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,21 +29,22 @@ def visual_source(cfg: Config, in_channels: int) -> PrototypeSource | None:
     Args:
         in_channels: F, width of the union features.
     Raises:
-        UserError: the VAE over union features, these and the space that pairs and prototypes are compared in differ in width.
+        UserError: the VAE over union features, these and the space that pairs and prototypes are compared in differ in
+            width.
     """
     head = cfg.MODEL.ROI_RELATION_HEAD
     if not head.VIS_PRO_PATH:
         return None
     if head.VIS_VAE_INPUT_DIM != in_channels:
         raise UserError(
-            f"{HEAD}VIS_VAE_INPUT_DIM is {head.VIS_VAE_INPUT_DIM}, but the union features that its VAE restores are {in_channels} wide "
-            "(MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM); set both alike"
+            f"{HEAD}VIS_VAE_INPUT_DIM is {head.VIS_VAE_INPUT_DIM}, but the union features that its VAE restores are"
+            f" {in_channels} wide (MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM); set both alike"
         )
     if head.VIS_VAE_INPUT_DIM != 2 * head.PENET_MLP_DIM:
         raise UserError(
-            f"{HEAD}VIS_VAE_INPUT_DIM is {head.VIS_VAE_INPUT_DIM}, but pairs and prototypes are compared at twice PENET_MLP_DIM, "
-            f"{2 * head.PENET_MLP_DIM}; set PENET_MLP_DIM to {head.VIS_VAE_INPUT_DIM // 2}, or both other widths to "
-            f"{2 * head.PENET_MLP_DIM}"
+            f"{HEAD}VIS_VAE_INPUT_DIM is {head.VIS_VAE_INPUT_DIM}, but pairs and prototypes are compared at twice"
+            f" PENET_MLP_DIM, {2 * head.PENET_MLP_DIM}; set PENET_MLP_DIM to {head.VIS_VAE_INPUT_DIM // 2}, or both"
+            f" other widths to {2 * head.PENET_MLP_DIM}"
         )
     return PrototypeSource(
         key=f"{HEAD}VIS_PRO_PATH",
@@ -63,13 +67,14 @@ def conceptual_source(cfg: Config) -> PrototypeSource | None:
         return None
     if head.CON_VAE_INPUT_DIM != head.CON_PRO_DIM:
         raise UserError(
-            f"{HEAD}CON_VAE_INPUT_DIM is {head.CON_VAE_INPUT_DIM}, CON_PRO_DIM is {head.CON_PRO_DIM}; the VAE restores the prototypes, so "
-            "set both alike"
+            f"{HEAD}CON_VAE_INPUT_DIM is {head.CON_VAE_INPUT_DIM}, CON_PRO_DIM is {head.CON_PRO_DIM}; the VAE restores"
+            " the prototypes, so set both alike"
         )
     key = f"CON_PRO_{head.CON_PRO_TYPE}_PATH"
     if not head[key]:
         raise UserError(
-            f"{HEAD}CON_PRO_TYPE is {head.CON_PRO_TYPE}, but {key} is empty; name a file of tools/extract_conceptual_prototypes.py"
+            f"{HEAD}CON_PRO_TYPE is {head.CON_PRO_TYPE}, but {key} is empty; name a file of"
+            " tools/extract_conceptual_prototypes.py"
         )
     return PrototypeSource(
         key=HEAD + key,
@@ -80,7 +85,9 @@ def conceptual_source(cfg: Config) -> PrototypeSource | None:
     )
 
 
-def read_or_start(source: PrototypeSource | None, predicates: Sequence[str], seed: int) -> tuple[Tensor | None, str | None]:
+def read_or_start(
+    source: PrototypeSource | None, predicates: Sequence[str], seed: int
+) -> tuple[Tensor | None, str | None]:
     """
     The bank (K, width) of a file; if it is not there, a seeded random one of the same shape for a checkpoint to fill.
 

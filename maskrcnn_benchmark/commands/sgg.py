@@ -66,6 +66,6 @@ def _show(usage: str, names: Sequence[str]) -> int:
     return 0
 
 
-def run() -> int:
+def run(argv: Sequence[str] | None = None) -> int:
     """The console script: main, whose errors are one line."""
-    return run_tool(main)
+    return run_tool(lambda: main(argv))

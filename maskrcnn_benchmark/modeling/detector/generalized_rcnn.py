@@ -55,6 +55,13 @@ class GeneralizedRCNN(nn.Module):
         """
         return self.proposals is not None or (self.task is not None and self.task.uses_gt_boxes)
 
+    @property
+    def slow_modules(self) -> dict[str, float]:
+        """Which modules learn slower than the rest, and how many times, by name."""
+        if self.task is None:
+            return {}
+        return {f"roi_heads.relation.{name}": ratio for name, ratio in self.roi_heads.relation.slow_modules.items()}
+
     def set_iteration(self, iteration: int) -> None:
         """
         Says which training iteration, from 1, the next forward belongs to; the relation head's class weights may depend
@@ -96,7 +103,7 @@ class GeneralizedRCNN(nn.Module):
         if self.roi_heads is not None:
             results, head_losses = self.roi_heads(features, proposals, targets)
             losses = {**losses, **head_losses}
-            self.logged = dict(getattr(getattr(self.roi_heads, "relation", None), "logged", {}))
+            self.logged = {} if self.task is None else dict(self.roi_heads.relation.logged)
         return losses if self.training else results
 
     def _relate(

@@ -8,7 +8,7 @@ from maskrcnn_benchmark.config import Task
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.modeling.roi_heads.attribute_head import ROIAttributeHead
 from maskrcnn_benchmark.modeling.roi_heads.box_head import ROIBoxHead
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.relation_head import build_roi_relation_head
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.relation_head import ROIRelationHead, build_roi_relation_head
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 
 # Fields of an annotation that its boxes keep where they stand in for detections.
@@ -16,14 +16,14 @@ ENTITY_FIELDS = ("labels", "image_id", "epoch")
 
 
 class ROIHeads(nn.Module):
-    """`box`, and where they are on `attribute` and `relation`."""
+    """`box`, and where they are on `attribute` and `relation`; else these are None."""
 
     def __init__(
         self,
         *,
         box: ROIBoxHead,
         attribute: ROIAttributeHead | None = None,
-        relation: nn.Module | None = None,
+        relation: ROIRelationHead | None = None,
         task: Task | None = None,
     ):
         """
@@ -32,11 +32,7 @@ class ROIHeads(nn.Module):
             task: of the relation head.
         """
         super().__init__()
-        self.box, self.task = box, task
-        if attribute is not None:
-            self.attribute = attribute
-        if relation is not None:
-            self.relation = relation
+        self.box, self.attribute, self.relation, self.task = box, attribute, relation, task
 
     @classmethod
     def from_config(
@@ -67,7 +63,7 @@ class ROIHeads(nn.Module):
         if self.task is not None:
             return self.relation(features, self.entities(features, proposals, targets), targets)
         boxes, losses = self.box(features, proposals, targets)
-        if not hasattr(self, "attribute"):
+        if self.attribute is None:
             return boxes, losses
         generator = self.box.loss.sampler.generator(targets[0]) if self.training and targets else None
         boxes, attribute_losses = self.attribute(features, boxes, generator)

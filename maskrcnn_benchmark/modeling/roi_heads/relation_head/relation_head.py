@@ -7,12 +7,15 @@ from torch import Tensor, nn
 
 from maskrcnn_benchmark.config import Task
 from maskrcnn_benchmark.data.meta import DatasetMeta
-from maskrcnn_benchmark.modeling import registry
 from maskrcnn_benchmark.modeling.roi_heads.box_head.extractor import build_box_feature_extractor
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.features import build_relation_feature_extractor
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import entity_sizes
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.loss import RelationLoss, configured_weights
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.postprocess import RelationPostProcessor
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.base import (
+    ROI_RELATION_PREDICTOR,
+    RelationPredictor,
+)
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.extract import UnionMeans
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.sampling import (
     SampledPairs,
@@ -47,7 +50,7 @@ class ROIRelationHead(nn.Module):
         task: Task,
         box_feature_extractor: nn.Module,
         union_feature_extractor: nn.Module,
-        predictor: nn.Module,
+        predictor: RelationPredictor,
         loss: nn.Module,
         post_processor: nn.Module,
         att_feature_extractor: nn.Module | None = None,
@@ -61,7 +64,7 @@ class ROIRelationHead(nn.Module):
             box_feature_extractor: entities' features, `forward(features, proposals) -> (N, F)`; att_feature_extractor:
                 more columns of them (ATTRIBUTE_ON).
             union_feature_extractor: pairs' features.
-            predictor: `forward(PairBatch) -> RelationOutput`.
+            predictor: what relates a pair.
             loss: a RelationLoss. post_processor: a RelationPostProcessor.
             sampling: keyword arguments of `sample_training_pairs`.
             test_requires_overlap: in SGDet, pairs at test only of boxes that overlap.
@@ -96,6 +99,13 @@ class ROIRelationHead(nn.Module):
             part.eval()
         return self
 
+    @property
+    def slow_modules(self) -> dict[str, float]:
+        """Which modules of the head learn slower than the rest, and how many times: what the predictor asks for."""
+        copies = ("box_feature_extractor", "union_feature_extractor.feature_extractor")
+        ratio = self.predictor.extractor_slowdown
+        return dict.fromkeys(copies, ratio) if ratio != 1 else {}
+
     def set_iteration(self, iteration: int) -> None:
         """As RelationLoss.set_iteration."""
         self.loss.set_iteration(iteration)
@@ -122,7 +132,7 @@ class ROIRelationHead(nn.Module):
         sampled = self.select_pairs(proposals, targets)
         pairs = self.describe(features, proposals, sampled)
         output = self.predictor(pairs)
-        self.logged = dict(getattr(self.predictor, "logged", {}))
+        self.logged = dict(self.predictor.logged)
         if not self.training:
             per_image = [s.pairs.to(output.relation_logits.device, non_blocking=True) for s in sampled]
             terms = output.terms if self.shows_terms else None
@@ -259,7 +269,7 @@ def build_roi_relation_head(cfg, meta: DatasetMeta, in_channels: int) -> ROIRela
         in_channels: C of the feature maps.
     """
     head, task = cfg.MODEL.ROI_RELATION_HEAD, Task.from_cfg(cfg)
-    attributes = cfg.MODEL.ATTRIBUTE_ON
+    attributes, predictor = cfg.MODEL.ATTRIBUTE_ON, ROI_RELATION_PREDICTOR[head.PREDICTOR]
     box_extractor = build_box_feature_extractor(cfg, in_channels, half_out=attributes)
     att_extractor = build_box_feature_extractor(cfg, in_channels, half_out=True) if attributes else None
     width = box_extractor.out_channels + (att_extractor.out_channels if att_extractor is not None else 0)
@@ -267,8 +277,10 @@ def build_roi_relation_head(cfg, meta: DatasetMeta, in_channels: int) -> ROIRela
         task=task,
         box_feature_extractor=box_extractor,
         att_feature_extractor=att_extractor,
-        union_feature_extractor=build_relation_feature_extractor(cfg, in_channels),
-        predictor=registry.ROI_RELATION_PREDICTOR[head.PREDICTOR].from_config(cfg, meta, width),
+        union_feature_extractor=build_relation_feature_extractor(
+            cfg, in_channels, separate_spatial=predictor.reads_spatial_features(cfg)
+        ),
+        predictor=predictor.from_config(cfg, meta, width),
         loss=RelationLoss(
             weights=configured_weights(cfg, meta),
             smoothing=LABEL_SMOOTHING if head.LABEL_SMOOTHING_LOSS else 0.0,

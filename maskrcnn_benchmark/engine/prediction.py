@@ -207,13 +207,8 @@ class SceneGraphModel:
         self, model: nn.Module, images: Sequence[Tensor], targets: list[BoxList] | None, task: Task
     ) -> list[BoxList]:
         """A PredCls model's relations of what its detector finds, with the detector's scores."""
-        detector = self._model(task)
-        batch = model.normalizer(images)
-        targets = None if targets is None else [target.to(self.device) for target in targets]
-        features = model.backbone(batch.tensors)
-        proposals, _ = detector.propose(batch, features, targets)
-        entities, scores = [], []
-        for boxes in detector.roi_heads.entities(features, proposals, targets):
+        regions, entities, scores = self._model(task).regions(images, targets), [], []
+        for boxes in regions.entities:
             probabilities = boxes.get_field("predict_logits").float().softmax(dim=1)
             labels = (
                 boxes.get_field("pred_labels") if boxes.has_field("pred_labels") else best_foreground(probabilities)
@@ -221,7 +216,7 @@ class SceneGraphModel:
             entities.append(boxes.copy_with_fields())
             entities[-1].add_field("labels", labels)
             scores.append(probabilities.gather(1, labels[:, None])[:, 0])
-        results, _ = model.roi_heads(features, entities)
+        results, _ = model.roi_heads.relation(regions.with_entities(entities))
         for result, own in zip(results, scores, strict=True):
             result.add_field("pred_scores", own)
         return results

@@ -24,7 +24,7 @@ def store_visual_prototypes(cfg: Config, model: nn.Module, meta: DatasetMeta) ->
     Writes ROI_RELATION_HEAD.VIS_PRO_PATH from the training images, with annotated boxes and without mirroring.
 
     Args:
-        model: as built from cfg, on its device; good for nothing else afterwards.
+        model: as built from cfg, on its device.
     Raises:
         UserError: no VIS_PRO_PATH, a task without given boxes, or no weights to make features with.
     """

@@ -1,5 +1,5 @@
 """Heads that work on regions: boxes, attributes, relations."""
 
-from maskrcnn_benchmark.modeling.roi_heads.roi_heads import ROIHeads, given_boxes
+from maskrcnn_benchmark.modeling.roi_heads.roi_heads import ROIHeads
 
-__all__ = ["ROIHeads", "given_boxes"]
+__all__ = ["ROIHeads"]

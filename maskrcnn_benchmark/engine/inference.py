@@ -15,8 +15,8 @@ import torch
 from torch import nn
 
 from maskrcnn_benchmark.config import Config, Task
-from maskrcnn_benchmark.config.paths_catalog import dataset_entry
 from maskrcnn_benchmark.data.build import make_data_loader, zeroshot_triplets
+from maskrcnn_benchmark.data.datasets.catalog import dataset_entry
 from maskrcnn_benchmark.data.loader import EvaluationLoader
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.data.proposals import ProposalCollector
@@ -100,7 +100,7 @@ def evaluate_relations(
         zeroshot_triplets=zeroshot,
         iou_threshold=cfg.TEST.RELATION.IOU_THRESHOLD,
         rel_nms=cfg.TEST.RELATION.REL_NMS,
-        open_images=bool(name) and dataset_entry(name).kind == "openimages",
+        open_images=bool(name) and "open_images" in dataset_entry(name).format.evaluators,
     )
     with ExitStack() as stack:
         writer = None

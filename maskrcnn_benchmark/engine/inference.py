@@ -21,11 +21,11 @@ from maskrcnn_benchmark.data.loader import EvaluationLoader
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.data.proposals import ProposalCollector
 from maskrcnn_benchmark.engine.feature_cache import with_feature_cache
-from maskrcnn_benchmark.engine.relation_scores import RelationScores, prediction_arrays, truth_arrays
 from maskrcnn_benchmark.engine.run import Run
 from maskrcnn_benchmark.engine.step import autocast
 from maskrcnn_benchmark.evaluation.detection import DetectionEvaluator
 from maskrcnn_benchmark.evaluation.predictions import PredictionWriter
+from maskrcnn_benchmark.evaluation.relation_scores import RelationScores, groundtruth_arrays, prediction_arrays
 from maskrcnn_benchmark.evaluation.table import metrics_table
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 from maskrcnn_benchmark.structures.boxlist_ops import on_cpu
@@ -94,7 +94,7 @@ def evaluate_relations(
     """
     task = Task.from_cfg(cfg)
     zeroshot = zeroshot_triplets(cfg, loader.dataset)
-    scores = RelationScores(
+    scores = RelationScores.of_training(
         task,
         meta,
         zeroshot_triplets=zeroshot,
@@ -110,11 +110,11 @@ def evaluate_relations(
             writer = stack.enter_context(
                 PredictionWriter(path, mode=str(task), dataset=name, zeroshot_triplets=zeroshot, **facts)
             )
-        for index, result, annotation in predictions(cfg, model, loader):
-            prediction, truth = prediction_arrays(result), truth_arrays(annotation)
-            scores.add(index, prediction, truth)
+        for index, result, target in predictions(cfg, model, loader):
+            prediction, groundtruth = prediction_arrays(result), groundtruth_arrays(target)
+            scores.update(prediction, groundtruth, image_id=index)
             if writer is not None:
-                writer.add(annotation.get_field("image_id"), prediction, truth)
+                writer.add(target.get_field("image_id"), prediction, groundtruth)
     together = merged(scores)
     if folder is not None and is_main_process():
         with atomic_path(folder / SCORES_FILE) as temporary:

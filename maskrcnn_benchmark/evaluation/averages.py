@@ -8,7 +8,6 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
 
 import numpy as np
 
@@ -33,7 +32,7 @@ class Measure(ABC):
         """The figure of any draws of the images, which are put into this order (I,) first."""
 
     @abstractmethod
-    def by_phrases(self) -> Self:
+    def by_phrases(self) -> "Measure":
         """The same where a relation is found by the box around both objects."""
 
 
@@ -48,7 +47,7 @@ class Average(Measure):
     rank: str = "rank"
     zero_shot: bool = False
 
-    def by_phrases(self) -> Self:
+    def by_phrases(self) -> "Average":
         return replace(self, rank=self.rank.replace("rank", "phrase_rank"))
 
     def _counts(self, tally: Tally, k: int) -> Counts:
@@ -153,7 +152,7 @@ class HarmonicMean(Measure):
 
         return figure
 
-    def by_phrases(self) -> Self:
+    def by_phrases(self) -> "HarmonicMean":
         return replace(self, first=self.first.by_phrases(), second=self.second.by_phrases())
 
 

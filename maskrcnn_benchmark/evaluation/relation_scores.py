@@ -4,7 +4,7 @@ baseline beside them, AP50, those of Open Images.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -72,7 +72,7 @@ class RelationScores:
         self._baseline = FrequencyBaseline(training) if training is not None else None
 
     @classmethod
-    def of_training(cls, task: Task, meta: DatasetMeta, **settings: Any) -> Self:
+    def of_training(cls, task: Task, meta: DatasetMeta, **settings: Any) -> "RelationScores":
         """For a model: `meta` is the vocabulary and the statistics of its training data, FREQ included."""
         known = {"predicates": meta.predicates, "objects": meta.objects, "train_counts": meta.predicate_counts()}
         return cls(str(task), meta.num_predicates, training=meta, **known, **settings)
@@ -121,9 +121,11 @@ class RelationScores:
 def prediction_arrays(result: BoxList) -> dict[str, np.ndarray]:
     """
     A relation result as the evaluators take it: boxes (n, 4), labels, scores (n,), pairs (m, 2), predicate_scores (m,
-    K).
+    K); and, for prediction files, `terms` (m, T) where the result tells them.
     """
-    return {
+    told = result.get_field("pred_rel_terms") if result.has_field("pred_rel_terms") else {}
+    terms = {"terms": np.column_stack([values.float().numpy() for values in told.values()])} if told else {}
+    return terms | {
         "boxes": result.bbox.numpy(),
         "labels": result.get_field("pred_labels").numpy(),
         "scores": result.get_field("pred_scores").float().numpy(),

@@ -83,6 +83,10 @@ class Annotations:
         """The image's pixels, (h, w, 3) uint8 RGB. UserError if its file is missing or damaged."""
         return read_image(self._dataset.image_path(self._row(image_id))).permute(1, 2, 0).contiguous().numpy()
 
+    def image_name(self, image_id: int | str) -> str:
+        """The name of the image's file."""
+        return self._dataset.image_path(self._row(image_id)).name
+
     def _row(self, image_id: int | str) -> int:
         try:
             return self._index[image_number(image_id)]

@@ -17,9 +17,9 @@ from collections.abc import Sequence
 
 from maskrcnn_benchmark.data.zeroshot import read_triplets
 from maskrcnn_benchmark.evaluation.bootstrap import bootstrap, paired_bootstrap
+from maskrcnn_benchmark.evaluation.figures import K_VALUES, MODES, freq_figures
 from maskrcnn_benchmark.evaluation.predictions import PredictionFile
 from maskrcnn_benchmark.evaluation.saved import Setting, evaluate_saved
-from maskrcnn_benchmark.evaluation.scene_graph import K_VALUES, MODES
 from maskrcnn_benchmark.evaluation.table import (
     coverage_text,
     difference_table,
@@ -33,6 +33,7 @@ from maskrcnn_benchmark.utils.files import write_json
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    intervals = [figure.name for figure in freq_figures()]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", help="predictions: .npz, folder of .npz, or .json")
     parser.add_argument(
@@ -66,7 +67,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         "--bootstrap", type=int, metavar="N", default=0, help="95 %% intervals from N draws of the images, such as 1000"
     )
     parser.add_argument(
-        "--metrics", nargs="+", default=["R", "mR", "F"], help="figures with intervals (default: R mR F)"
+        "--metrics",
+        nargs="+",
+        default=intervals,
+        help=f"figures with intervals (default: {' '.join(intervals)})",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the draws (default 0)")
     parser.add_argument("--output", metavar="FILE", help="write the figures there as JSON")

@@ -53,7 +53,7 @@ def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
         "--bootstrap", type=int, metavar="N", default=0, help="95 %% intervals from N draws of the images, such as 1000"
     )
     parser.add_argument(
-        "--metrics", nargs="+", default=["R", "mR", "F"], help="figures with intervals (default: R mR F)"
+        "--metrics", nargs="+", help="figures with intervals, such as R mR F (default: those that FREQ has, too)"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the draws (default 0)")
     parser.add_argument("--output", metavar="FILE", help="write the figures there as JSON")
@@ -65,9 +65,9 @@ def main(argv: Sequence[str] | None = None, prog: str = "python tools/evaluate.p
     # After the words are read: these take seconds to import.
     from maskrcnn_benchmark.data.zeroshot import read_triplets
     from maskrcnn_benchmark.evaluation.bootstrap import bootstrap, paired_bootstrap
+    from maskrcnn_benchmark.evaluation.figures import K_VALUES, freq_figures
     from maskrcnn_benchmark.evaluation.predictions import PredictionFile
     from maskrcnn_benchmark.evaluation.saved import Setting, evaluate_saved
-    from maskrcnn_benchmark.evaluation.scene_graph import K_VALUES
     from maskrcnn_benchmark.evaluation.table import (
         coverage_text,
         difference_table,
@@ -87,6 +87,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python tools/evaluate.p
         open_images=args.open_images,
         partial=args.partial,
     )
+    figures = args.metrics or [figure.name for figure in freq_figures()]
     draws = {"samples": args.bootstrap or 1000, "seed": args.seed}
     evaluator, metrics = evaluate_saved(PredictionFile(args.file), setting)
     texts = [metrics_table(metrics)]
@@ -94,15 +95,13 @@ def main(argv: Sequence[str] | None = None, prog: str = "python tools/evaluate.p
         texts.append(open_images_table(metrics["open_images"]))
     if args.bootstrap:
         metrics["intervals"] = {
-            f"{name}@{k}": bootstrap(evaluator, name, k, **draws) for name in args.metrics for k in K_VALUES
+            f"{name}@{k}": bootstrap(evaluator, name, k, **draws) for name in figures for k in K_VALUES
         }
         texts.append(interval_table(metrics["intervals"]))
     if args.compare:
         other, other_metrics = evaluate_saved(PredictionFile(args.compare), setting)
         differences = {
-            f"{name}@{k}": paired_bootstrap(evaluator, other, name, k, **draws)
-            for name in args.metrics
-            for k in K_VALUES
+            f"{name}@{k}": paired_bootstrap(evaluator, other, name, k, **draws) for name in figures for k in K_VALUES
         }
         metrics["compared_with"] = {"file": args.compare, "differences": differences, "metrics": other_metrics}
         texts.append(difference_table(differences))

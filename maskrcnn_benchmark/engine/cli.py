@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from maskrcnn_benchmark.config import Config, Task, load_config
-from maskrcnn_benchmark.config.paths_catalog import CATALOG_PREFIX, IMAGENET_PREFIX, dataset_entry, weights_path
+from maskrcnn_benchmark.config.paths_catalog import CATALOG_PREFIX, IMAGENET_PREFIX, weights_path
 from maskrcnn_benchmark.utils.errors import UserError
 
 
@@ -36,6 +36,8 @@ def read_config(file: str, overrides: Sequence[str], *, relation: bool) -> Confi
 
 def require_datasets(cfg: Config, splits: Iterable[str]) -> None:
     """UserError if a split ("train", "val", "test") has no data set, or the files of one are missing."""
+    from maskrcnn_benchmark.data.datasets.catalog import dataset_entry  # heavy
+
     for split in splits:
         names = tuple(cfg.DATASETS[split.upper()])
         if not names:

@@ -63,7 +63,7 @@ def run_test(cfg: Config, *, weight_named: bool) -> Results:
         meta = load_dataset_meta(cfg)
         model = build_detection_model(cfg, meta).to(run.device)
         load_tested(cfg, model, path, meta)
-        return evaluate(cfg, model, run, cfg.DATASETS.TO_TEST or "test", meta)
+        return evaluate(cfg, model, run, cfg.DATASETS.TO_TEST or "test", meta, weights=path)
 
 
 def _usable(cfg: Config, run: Run) -> Config:

@@ -103,8 +103,8 @@ def load_content(cfg: Config, model: nn.Module, content: Any, source: str, meta:
     if without_place:
         logger.warning(
             f"{source}: the model of this config has no place for {len(without_place)} weights of the file's relation"
-            f" predictor, such as {without_place[0]}; an SPLN, for one, is none without the keys that name its"
-            " prototype files"
+            f" predictor, such as {without_place[0]}: does this config lack keys of its training, such as those"
+            " that name prototype files?"
         )
 
 

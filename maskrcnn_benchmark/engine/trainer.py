@@ -95,7 +95,7 @@ def train(cfg: Config, model: nn.Module, run: Run, meta: DatasetMeta) -> nn.Modu
     broadcast_model(model)
     seed_everything(mix(cfg.SEED, rank()))
     loader = make_data_loader(cfg, "train", task=model.task, sampler_state=None if saved is None else saved["sampler"])
-    optimizer, scaler = make_optimizer(cfg, model), make_scaler(run.device, cfg.DTYPE)
+    optimizer, scaler = make_optimizer(cfg, model, model.slow_modules), make_scaler(run.device, cfg.DTYPE)
     schedule = make_schedule(cfg, optimizer)
     data = {"name": training_name(cfg), "images": len(loader.dataset), "annotations": loader.dataset.digest()}
     # Whether the file can find objects by itself: relation training leaves the detector as it starts, at random where

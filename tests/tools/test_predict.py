@@ -131,7 +131,7 @@ def test_boxes_and_labels_can_be_given(trained, call):
         (["in", "--predicate", "onn"], "error: --predicate 'onn' is not among the model's 3 names; near it are 'on'"),
         (["in", "--output", "in"], "error: --output in is the folder of "),
         (["in", "--checkpoint", "in/notes.txt"], "error: in/notes.txt is damaged or no PyTorch file"),
-        (["in", "--terms"], "terms are told by SPLN alone"),
+        (["in", "--terms"], "not made of terms"),
     ],
 )
 def test_a_failure_is_one_line(trained, call, words, why):

@@ -24,7 +24,7 @@ _SHELL = ("sh", "bash", "shell", "console")
 
 def project(section: str) -> dict[str, str]:
     """The entries of a section of pyproject.toml, each the text on its line: Python 3.10 has no parser for it."""
-    text = (ROOT / "pyproject.toml").read_text().partition(f"\n[{section}]\n")[2].partition("\n[")[0]
+    text = ("\n" + (ROOT / "pyproject.toml").read_text()).partition(f"\n[{section}]\n")[2].partition("\n[")[0]
     return dict(re.findall(r"^([\w-]+) = (.+)$", text, re.MULTILINE))
 
 

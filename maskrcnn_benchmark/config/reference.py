@@ -24,8 +24,9 @@ from maskrcnn_benchmark.utils.files import atomic_path
 HEAD = """# Configuration
 
 Every key, its default, what it takes and what it means. A YAML file sets some of them, `_BASE_` names the file that it
-starts from, and `KEY VALUE` words after a command's options override both: `SOLVER.MAX_ITER 200`. A key that is not
-here, a value of another type and a number out of range are errors that say what was expected.
+starts from, and `KEY VALUE` words after a command's options override both. A key's full name is that of its section, a
+dot and its own: `SOLVER.MAX_ITER 200`. A key that is not here, a value of another type and a number out of range are
+errors that say what was expected.
 
 This page is written from the comments above the keys in
 [config/defaults](../maskrcnn_benchmark/config/defaults/__init__.py) by `make docs`.
@@ -73,7 +74,7 @@ def reference_page() -> str:
             lines += ["", f"### {key.part}"] if key.part else []
             lines += ["", "| key | default | takes | meaning |", "|---|---|---|---|"]
         section, part = key.section, key.part
-        cells = (f"`{key.name}`", f"`{_shown(key.default)}`", _takes(key, ranges), key.meaning)
+        cells = (f"`{key.name.rpartition('.')[2]}`", f"`{_shown(key.default)}`", _takes(key, ranges), key.meaning)
         lines.append("| " + " | ".join(cell.replace("|", r"\|").replace("<", "&lt;") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
 

@@ -12,9 +12,15 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
 
 
 def rows(page):
-    """{key: (default, takes, meaning)} of the page's tables."""
-    cells = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| `")]
-    return {key.strip("`"): (default.strip("`"), takes, meaning) for key, default, takes, meaning in cells}
+    """{full name of a key: (default, takes, meaning)} of the page's tables."""
+    found, section = {}, ""
+    for line in page.splitlines():
+        if line.startswith("## "):
+            section = "" if line == "## The run" else line[3:] + "."
+        elif line.startswith("| `"):
+            key, default, takes, meaning = line.strip("| ").split(" | ")
+            found[section + key.strip("`")] = (default.strip("`"), takes, meaning)
+    return found
 
 
 def test_the_page_is_what_the_keys_give(tmp_path):

@@ -5,6 +5,7 @@
 # make stress 200 kills of trainings, caches, data sets and prototypes, each started again and compared (docs/reliability.md)
 # make check-kernels  the CUDA kernels compiled for the CPU, against the C++ ops, with and without sanitizers; minutes
 # make fuzz   2,000 damaged files of every kind, read by every reader
+# make docs   the site of the docs, in output/site
 # make env    only the environment in .venv
 
 VENV ?= .venv
@@ -20,7 +21,7 @@ INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check
 # Where there is a CUDA compiler the tests build the CUDA sources too.
 TEST_BUILD := $(if $(shell command -v nvcc 2>/dev/null),$(VENV)/.built-cuda,$(VENV)/.built)
 
-.PHONY: env demo test lint bench ablation doctor check-kernels stress fuzz
+.PHONY: env demo test lint bench ablation doctor check-kernels stress fuzz docs
 
 env: $(VENV)/.built
 
@@ -58,6 +59,12 @@ bench: env
 
 ablation: env
 	$(PYTHON) tools/ablation.py $(ABLATION_FLAGS)
+
+# The page of keys first: it is written from their comments.
+docs: env
+	$(PYTHON) -m maskrcnn_benchmark.config.reference docs/configuration.md
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict --quiet
+	@echo "$(CURDIR)/output/site/index.html"
 
 stress: env
 	$(PYTHON) -m tests.stress.kills $(STRESS_FLAGS)

@@ -53,7 +53,9 @@ def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
         "--bootstrap", type=int, metavar="N", default=0, help="95 %% intervals from N draws of the images, such as 1000"
     )
     parser.add_argument(
-        "--metrics", nargs="+", help="figures with intervals, such as R mR F (default: those that FREQ has, too)"
+        "--metrics",
+        nargs="+",
+        help="figures with intervals (default: those with FREQ's beside them, such as R, mR and F)",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the draws (default 0)")
     parser.add_argument("--output", metavar="FILE", help="write the figures there as JSON")
@@ -87,21 +89,21 @@ def main(argv: Sequence[str] | None = None, prog: str = "python tools/evaluate.p
         open_images=args.open_images,
         partial=args.partial,
     )
-    figures = args.metrics or [figure.name for figure in freq_figures()]
     draws = {"samples": args.bootstrap or 1000, "seed": args.seed}
+    names = args.metrics or [figure.name for figure in freq_figures()]
     evaluator, metrics = evaluate_saved(PredictionFile(args.file), setting)
     texts = [metrics_table(metrics)]
     if args.open_images:
         texts.append(open_images_table(metrics["open_images"]))
     if args.bootstrap:
         metrics["intervals"] = {
-            f"{name}@{k}": bootstrap(evaluator, name, k, **draws) for name in figures for k in K_VALUES
+            f"{name}@{k}": bootstrap(evaluator, name, k, **draws) for name in names for k in K_VALUES
         }
         texts.append(interval_table(metrics["intervals"]))
     if args.compare:
         other, other_metrics = evaluate_saved(PredictionFile(args.compare), setting)
         differences = {
-            f"{name}@{k}": paired_bootstrap(evaluator, other, name, k, **draws) for name in figures for k in K_VALUES
+            f"{name}@{k}": paired_bootstrap(evaluator, other, name, k, **draws) for name in names for k in K_VALUES
         }
         metrics["compared_with"] = {"file": args.compare, "differences": differences, "metrics": other_metrics}
         texts.append(difference_table(differences))

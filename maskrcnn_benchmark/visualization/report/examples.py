@@ -165,7 +165,7 @@ def _predicted(
     file: PredictionFile,
     terms: np.ndarray | None,
 ) -> list[dict[str, Any]]:
-    """The edges of the predictions in these rows (d,), of which (d,) are hits; terms (m, T) of all, if they are told."""
+    """The edges of the predictions in these rows (d,), of which (d,) are hits; terms (m, T) of all, if told."""
     edges = []
     for row, hit in zip(rows.tolist(), is_hit.tolist(), strict=True):
         subject, object_ = ranked.pairs[row].tolist()

@@ -18,10 +18,10 @@ from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.engine.description import describe
 from maskrcnn_benchmark.engine.feature_cache import with_feature_cache
 from maskrcnn_benchmark.engine.finite import require_finite
-from maskrcnn_benchmark.engine.freeze import freeze
 from maskrcnn_benchmark.engine.inference import evaluate
 from maskrcnn_benchmark.engine.metric_log import MetricLog
 from maskrcnn_benchmark.engine.metrics import deciding_metrics, headline, metric_value
+from maskrcnn_benchmark.engine.parameter_table import parameter_table
 from maskrcnn_benchmark.engine.processes import broadcast_model
 from maskrcnn_benchmark.engine.resume import Best, TrainingState, load_last, random_state, set_random_state
 from maskrcnn_benchmark.engine.run import Run
@@ -83,7 +83,7 @@ def train(cfg: Config, model: nn.Module, run: Run, meta: DatasetMeta) -> nn.Modu
     saved = load_last(run.checkpoints)
     if saved is not None:
         check_iterations(saved["iteration"], plan.max_iter)
-    freeze(cfg, model)
+    logger.info("parameters by module:\n" + parameter_table(model))
     if saved is None:
         loaded = load_start(cfg, model)
         detector = model.task is None or detector_is_among(loaded, model)

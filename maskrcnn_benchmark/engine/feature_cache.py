@@ -21,8 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from maskrcnn_benchmark.config import Config
-from maskrcnn_benchmark.config.paths_catalog import dataset_entry
 from maskrcnn_benchmark.data.cached_dataset import ENTITIES, RELATION, CachedDataset
+from maskrcnn_benchmark.data.datasets.catalog import dataset_entry
 from maskrcnn_benchmark.data.feature_cache import FeatureFiles, cache_folder, to_half
 from maskrcnn_benchmark.data.loader import EvaluationLoader, TrainingLoader
 from maskrcnn_benchmark.data.transforms import Transform

@@ -21,14 +21,16 @@ from maskrcnn_benchmark.engine.finite import require_finite
 from maskrcnn_benchmark.engine.inference import evaluate
 from maskrcnn_benchmark.engine.metric_log import MetricLog
 from maskrcnn_benchmark.engine.metrics import deciding_metrics, headline, metric_value
-from maskrcnn_benchmark.engine.parameter_table import parameter_table
 from maskrcnn_benchmark.engine.processes import broadcast_model
 from maskrcnn_benchmark.engine.resume import Best, TrainingState, load_last, random_state, set_random_state
 from maskrcnn_benchmark.engine.run import Run
 from maskrcnn_benchmark.engine.same_run import check_iterations, check_same_data
 from maskrcnn_benchmark.engine.signals import StopRequest, stop_on_signals
 from maskrcnn_benchmark.engine.start import detector_is_among, load_start
+from maskrcnn_benchmark.engine.start_table import start_table
 from maskrcnn_benchmark.engine.step import TrainingStep, make_scaler
+from maskrcnn_benchmark.engine.validation_pictures import ValidationPictures
+from maskrcnn_benchmark.engine.writers import make_writers
 from maskrcnn_benchmark.solver import make_optimizer, make_schedule
 from maskrcnn_benchmark.utils.checkpoint import Checkpointer, require_filled
 from maskrcnn_benchmark.utils.distributed import is_main_process, rank
@@ -83,7 +85,6 @@ def train(cfg: Config, model: nn.Module, run: Run, meta: DatasetMeta) -> nn.Modu
     saved = load_last(run.checkpoints)
     if saved is not None:
         check_iterations(saved["iteration"], plan.max_iter)
-    logger.info("parameters by module:\n" + parameter_table(model))
     if saved is None:
         loaded = load_start(cfg, model)
         detector = model.task is None or detector_is_among(loaded, model)
@@ -104,6 +105,7 @@ def train(cfg: Config, model: nn.Module, run: Run, meta: DatasetMeta) -> nn.Modu
         state.load(saved, keep_settings=cfg.SOLVER.UPDATE_SCHEDULE_DURING_LOAD)
         del saved
     require_filled(model)
+    logger.info("training:\n" + start_table(cfg, model, loader.dataset, state.iteration))
     loader = with_feature_cache(cfg, model, loader, training_name(cfg))
     solver = cfg.SOLVER
     step = TrainingStep(
@@ -119,11 +121,15 @@ def train(cfg: Config, model: nn.Module, run: Run, meta: DatasetMeta) -> nn.Modu
 
     def validate() -> dict[str, Any]:
         """The figures on the first data set of DATASETS.VAL decide; the others are written beside them."""
-        return next(iter(evaluate(cfg, model, run, "val", meta).values()))
+        seen = ValidationPictures(meta, cfg.LOG.PICTURES if log.writers else 0)
+        results = evaluate(cfg, model, run, "val", meta, observe=seen)
+        log.write_pictures(state.iteration, seen.pictures)
+        return next(iter(results.values()))
 
     run.note_config()
     place = {"start": state.iteration, "validated": state.validated, "max_iter": solver.MAX_ITER}
-    log = MetricLog(run.output_dir, device=run.device, period=solver.LOG_PERIOD, **place)
+    writers = make_writers(cfg, run.output_dir, state.iteration) if is_main_process() else {}
+    log = MetricLog(run.output_dir, device=run.device, period=solver.LOG_PERIOD, writers=writers, **place)
     with closing(log), stop_on_signals() as stop:
         Trainer(state, step, iter(loader), validate, plan, run.checkpoints, log, stop).run()
     return model

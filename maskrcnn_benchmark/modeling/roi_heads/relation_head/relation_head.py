@@ -1,6 +1,7 @@
 """The relation head: pairs, features, predictor, losses or results."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -38,8 +39,6 @@ class ROIRelationHead(nn.Module):
     pairs.
 
     Attributes:
-        shows_terms: results have `pred_rel_terms`, the terms of each relation's score (RelationPostProcessor); off
-            unless asked for.
         keeps_statistics: the extractors, being frozen, leave the statistics of their norms alone in training, too.
     """
 
@@ -98,6 +97,15 @@ class ROIRelationHead(nn.Module):
         copies = ("box_feature_extractor", "union_feature_extractor.feature_extractor")
         ratio = self.predictor.extractor_slowdown
         return dict.fromkeys(copies, ratio) if ratio != 1 else {}
+
+    @contextmanager
+    def showing_terms(self, shown: bool = True) -> Iterator[None]:
+        """Meanwhile results have `pred_rel_terms`, the terms of each relation's score, if the predictor tells them."""
+        self.shows_terms = shown
+        try:
+            yield
+        finally:
+            self.shows_terms = False
 
     def set_iteration(self, iteration: int) -> None:
         """As RelationLoss.set_iteration."""

@@ -1,10 +1,10 @@
 """
-Writes the report of a run as one HTML file that needs no network: recall table beside FREQ, recall by predicate,
-confusion, losses, sample pictures (from OUTPUT_DIR/pictures, or drawn where TEST.SAVE_PREDICTIONS kept the
-predictions).
+Writes the report of a run as one HTML file that needs no network: how good it is beside FREQ, which predicates fail and
+what they are taken for, the best and worst images with their graphs (where TEST.SAVE_PREDICTIONS kept the predictions),
+losses. Several runs are compared with the first.
 
 Example: python tools/report.py output/demo/spln
-         python tools/report.py output/try --output try.html --pictures 20
+         python tools/report.py output/demo/predcls output/demo/spln --output compared.html --pictures 20
 """
 
 import argparse
@@ -18,10 +18,16 @@ from maskrcnn_benchmark.visualization.report import write_report
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("output_dir", help="OUTPUT_DIR of a training or an evaluation")
-    parser.add_argument("--output", metavar="FILE", help="where to write (default: report.html in OUTPUT_DIR)")
     parser.add_argument(
-        "--pictures", type=int, default=10, metavar="N", help="at most N pictures a data set (default 10)"
+        "output_dirs", nargs="+", metavar="OUTPUT_DIR", help="of a training or an evaluation; several are compared"
+    )
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        help="where to write (default: report.html in OUTPUT_DIR; of several, comparison.html in the first)",
+    )
+    parser.add_argument(
+        "--pictures", type=int, default=10, metavar="N", help="at most N images per data set, half best (default 10)"
     )
     return parser.parse_args(argv)
 
@@ -29,7 +35,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     setup_logging()
-    path = write_report(args.output_dir, args.output, pictures=args.pictures)
+    path = write_report(args.output_dirs, args.output, pictures=args.pictures)
     get_logger(__name__).info("report: %s", path)
     return 0
 

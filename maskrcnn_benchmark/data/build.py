@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from maskrcnn_benchmark.config.paths_catalog import DatasetEntry, dataset_entry
 from maskrcnn_benchmark.config.task import Task
-from maskrcnn_benchmark.data.datasets import READERS, AnnotationSource, SceneGraphDataset, split_rows
+from maskrcnn_benchmark.data.datasets import AnnotationSource, SceneGraphDataset, split_rows
+from maskrcnn_benchmark.data.datasets.catalog import dataset_entry
+from maskrcnn_benchmark.data.datasets.format import DatasetEntry
 from maskrcnn_benchmark.data.findings import WARNING
 from maskrcnn_benchmark.data.loader import EvaluationLoader, TrainingLoader
 from maskrcnn_benchmark.data.meta import DatasetMeta
@@ -43,7 +44,7 @@ def read_source(entry: DatasetEntry, *, statistics_only: bool = False, say_findi
     """
     if not all(path.exists() for what, path in entry.files.items() if what != "images"):
         entry.require_files()
-    source = READERS[entry.kind](entry, statistics_only)
+    source = entry.format.read(entry, statistics_only)
     for finding in source.findings if say_findings else ():
         text = f"{source.file}: {finding.sentence()}"
         if finding.level == WARNING:
@@ -65,7 +66,7 @@ def training_statistics(name: str) -> TrainingStatistics:
     files = [path for what, path in sorted(entry.files.items()) if what not in ("images", "image_data")]
     if not all(path.exists() for path in files):
         entry.require_files()
-    settings = {"kind": entry.kind, "split": entry.split, "num_val": entry.num_val}
+    settings = {"kind": entry.format.name, "split": entry.split, "num_val": entry.num_val}
     cache = CACHE_DIR / f"statistics-{name}-{cache_key(files, settings)}.npz"
     statistics = load_cached(cache)
     if statistics is None:
@@ -94,10 +95,8 @@ def load_dataset_meta(cfg: Any) -> DatasetMeta:
     """
     name = training_name(cfg)
     meta = training_statistics(name).meta
-    file = dataset_entry(name).files
-    _check_class_counts(
-        cfg, meta, file.get("dicts") or file.get("info") or file.get("categories") or file["annotations"]
-    )
+    entry = dataset_entry(name)
+    _check_class_counts(cfg, meta, entry.files[entry.format.names_file])
     return meta
 
 

@@ -6,9 +6,10 @@ and every process returns the figures that one process alone would.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ import torch
 from torch import nn
 
 from maskrcnn_benchmark.config import Config, Task
-from maskrcnn_benchmark.config.paths_catalog import dataset_entry
 from maskrcnn_benchmark.data.build import make_data_loader, zeroshot_triplets
+from maskrcnn_benchmark.data.datasets.base import SceneGraphDataset
+from maskrcnn_benchmark.data.datasets.catalog import dataset_entry
 from maskrcnn_benchmark.data.loader import EvaluationLoader
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.data.proposals import ProposalCollector
@@ -40,8 +42,19 @@ from maskrcnn_benchmark.utils.progress import progress
 logger = get_logger(__name__)
 
 
+# What may look at each image of an evaluation: data set, index, prediction, annotation.
+Observer = Callable[[SceneGraphDataset, int, BoxList, BoxList], None]
+
+
 def evaluate(
-    cfg: Config, model: nn.Module, run: Run, split: str, meta: DatasetMeta, *, weights: str | Path | None = None
+    cfg: Config,
+    model: nn.Module,
+    run: Run,
+    split: str,
+    meta: DatasetMeta,
+    *,
+    weights: str | Path | None = None,
+    observe: Observer | None = None,
 ) -> dict[str, dict[str, Any]]:
     """
     Evaluates on each data set that DATASETS names for a split, writes OUTPUT_DIR/inference/<data set>/metrics.json and
@@ -51,6 +64,7 @@ def evaluate(
         split: "train", "val" or "test".
         meta: vocabulary and statistics of the training data.
         weights: the file that the model's weights are from; None: they are those of a training as it stands.
+        observe: called with each image of this process's share, of a relation model's first data set.
     Returns:
         metrics.json's dict by data set, the same in every process.
     Raises:
@@ -63,12 +77,13 @@ def evaluate(
     for name in names:
         loader = make_data_loader(cfg, split, task=model.task, name=name)
         _check_vocabulary(loader.dataset.meta, meta, name, relations=cfg.MODEL.RELATION_ON)
+        watch = partial(observe, loader.dataset) if observe is not None and name == names[0] else None
         loader = with_feature_cache(cfg, model, loader, name)
         logger.info(f"evaluating on {name}: {len(loader.dataset)} images")
         folder = run.output_dir / "inference" / name
         started = time.perf_counter()
         if cfg.MODEL.RELATION_ON:
-            results[name] = evaluate_relations(cfg, model, loader, meta, name=name, folder=folder)
+            results[name] = evaluate_relations(cfg, model, loader, meta, name=name, folder=folder, observe=watch)
         else:
             results[name] = evaluate_detection(cfg, model, loader, meta, folder=folder)
         if is_main_process():
@@ -93,6 +108,7 @@ def evaluate_relations(
     *,
     name: str = "",
     folder: Path | None = None,
+    observe: Callable[[int, BoxList, BoxList], None] | None = None,
 ) -> dict[str, Any]:
     """
     metrics.json's dict of a relation model over one pass of a loader, FREQ and, for SGDet, AP50 included.
@@ -101,6 +117,7 @@ def evaluate_relations(
         name: the data set's in the catalog.
         folder: gets the counts, SCORES_FILE; TEST.SAVE_PREDICTIONS writes the predictions of each process to
             `predictions/<rank>.npz`.
+        observe: called with index, prediction and annotation of each image.
     """
     task = Task.from_cfg(cfg)
     zeroshot = zeroshot_triplets(cfg, loader.dataset)
@@ -110,7 +127,7 @@ def evaluate_relations(
         zeroshot_triplets=zeroshot,
         iou_threshold=cfg.TEST.RELATION.IOU_THRESHOLD,
         rel_nms=cfg.TEST.RELATION.REL_NMS,
-        open_images=bool(name) and dataset_entry(name).kind == "openimages",
+        open_images=bool(name) and "open_images" in dataset_entry(name).format.evaluators,
     )
     with ExitStack() as stack:
         writer = None
@@ -124,6 +141,8 @@ def evaluate_relations(
                 )
             )
         for index, result, target in predictions(cfg, model, loader):
+            if observe is not None:
+                observe(index, result, target)
             prediction, groundtruth = prediction_arrays(result), groundtruth_arrays(target)
             scores.update(prediction, groundtruth, image_id=index)
             if writer is not None:
@@ -137,7 +156,7 @@ def evaluate_relations(
 
 def _terms(model: nn.Module) -> tuple[str, ...]:
     """Names of what a relation's score is made of; empty of a model that does not tell."""
-    return getattr(model.roi_heads.relation.predictor, "term_names", ())
+    return model.roi_heads.relation.predictor.term_names
 
 
 @contextmanager

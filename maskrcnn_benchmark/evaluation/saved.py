@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from maskrcnn_benchmark.config.paths_catalog import dataset_entry
 from maskrcnn_benchmark.data.build import read_source, training_statistics
 from maskrcnn_benchmark.data.datasets import SceneGraphDataset
+from maskrcnn_benchmark.data.datasets.catalog import dataset_entry
 from maskrcnn_benchmark.data.image_files import read_image
 from maskrcnn_benchmark.data.image_ids import image_number
 from maskrcnn_benchmark.data.meta import DatasetMeta

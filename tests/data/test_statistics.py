@@ -7,10 +7,10 @@ from vg_folders import OBJECTS, PREDICATES, random_images
 from benchmarks.statistics import plain_counts
 from benchmarks.synthetic_annotations import write_synthetic_vg
 from maskrcnn_benchmark.config import load_config
-from maskrcnn_benchmark.config.paths_catalog import dataset_entry
 from maskrcnn_benchmark.data.annotations import Annotations, offsets
 from maskrcnn_benchmark.data.build import load_dataset_meta, read_source, training_statistics
 from maskrcnn_benchmark.data.datasets import split_rows
+from maskrcnn_benchmark.data.datasets.catalog import dataset_entry
 from maskrcnn_benchmark.data.datasets.vg_layout import write_vg_layout
 from maskrcnn_benchmark.data.datasets.visual_genome import read_vg
 from maskrcnn_benchmark.data.meta import DatasetMeta

@@ -43,7 +43,7 @@ def test_a_block_without_a_marker_runs_as_it_stands(block, tmp_path):
         ("python tools/relation_train_net.py --config-file configs/demo/none.yaml", UserError),
         ("python tools/relation_train_net.py --config configs/demo/predcls.yaml --no-such-option", UserError),
         ("torchrun --nproc_per_node 2 tools/relation_train_net.py", UserError),
-        ("python tools/predict.py photo.jpg --checkpoint model.pth", SystemExit),
+        ("python tools/predict.py photo.jpg --checkpoint model.pth", UserError),
         ("python tools/gone.py", AssertionError),
         ("scripts/train.sh penet sgclass", AssertionError),
         ("make no-such-target", AssertionError),

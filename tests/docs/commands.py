@@ -212,8 +212,7 @@ def _check_json(words: list[str]) -> None:
 
 
 def _check_sgg(words: list[str]) -> None:
-    module, function = project("project.scripts")["sgg"].strip('"').split(":")
-    _check_arguments(getattr(importlib.import_module(module), function), words)
+    _check_arguments(importlib.import_module("maskrcnn_benchmark.commands.sgg").main, words)
 
 
 def _any_words(words: list[str]) -> None:
@@ -231,7 +230,7 @@ PROGRAMS: dict[str, Callable[[list[str]], None]] = {
     "pip": _check_pip,
     "docker": _check_docker,
     "echo": _check_json,
-    **({"sgg": _check_sgg} if "sgg" in project("project.scripts") else {}),
+    "sgg": _check_sgg,
     **dict.fromkeys(("source", "cd", "git", "mkdir", "cp", "ls", "nvidia-smi"), _any_words),
 }
 

@@ -18,7 +18,6 @@ from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.engine.description import describe
 from maskrcnn_benchmark.engine.feature_cache import with_feature_cache
 from maskrcnn_benchmark.engine.finite import require_finite
-from maskrcnn_benchmark.engine.freeze import freeze
 from maskrcnn_benchmark.engine.inference import evaluate
 from maskrcnn_benchmark.engine.metric_log import MetricLog
 from maskrcnn_benchmark.engine.metrics import deciding_metrics, headline, metric_value
@@ -86,7 +85,6 @@ def train(cfg: Config, model: nn.Module, run: Run, meta: DatasetMeta) -> nn.Modu
     saved = load_last(run.checkpoints)
     if saved is not None:
         check_iterations(saved["iteration"], plan.max_iter)
-    freeze(cfg, model)
     if saved is None:
         loaded = load_start(cfg, model)
         detector = model.task is None or detector_is_among(loaded, model)

@@ -42,7 +42,7 @@ from maskrcnn_benchmark.utils.progress import progress
 logger = get_logger(__name__)
 
 
-# What may look at each image of an evaluation: data set, index, prediction, annotation.
+# What may look at each image of an evaluation: data set, index, prediction, ground truth.
 Observer = Callable[[SceneGraphDataset, int, BoxList, BoxList], None]
 
 
@@ -117,7 +117,7 @@ def evaluate_relations(
         name: the data set's in the catalog.
         folder: gets the counts, SCORES_FILE; TEST.SAVE_PREDICTIONS writes the predictions of each process to
             `predictions/<rank>.npz`.
-        observe: called with index, prediction and annotation of each image.
+        observe: called with index, prediction and ground truth of each image.
     """
     task = Task.from_cfg(cfg)
     zeroshot = zeroshot_triplets(cfg, loader.dataset)

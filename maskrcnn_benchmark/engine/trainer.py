@@ -121,7 +121,8 @@ def train(cfg: Config, model: nn.Module, run: Run, meta: DatasetMeta) -> nn.Modu
 
     def validate() -> dict[str, Any]:
         """The figures on the first data set of DATASETS.VAL decide; the others are written beside them."""
-        seen = ValidationPictures(meta, cfg.LOG.PICTURES if log.writers else 0)
+        opens_images = not cfg.DATALOADER.FEATURE_CACHE
+        seen = ValidationPictures(meta, cfg.LOG.PICTURES if log.writers and opens_images else 0)
         results = evaluate(cfg, model, run, "val", meta, observe=seen)
         log.write_pictures(state.iteration, seen.pictures)
         return next(iter(results.values()))

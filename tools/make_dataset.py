@@ -1,21 +1,21 @@
 """
-Turns your own images and one JSON file into a data set to train on, or looks any data set over.
+Turns your own images and annotations into a data set to train on, writes configs for it, or looks any data set over.
 
-Example: python tools/make_dataset.py birds.json --images photos/ --folder datasets/birds
-         python tools/make_dataset.py --check datasets/birds
-         python tools/make_dataset.py --check GQA_200 --thorough
+Example: python tools/make_dataset.py export.json --images photos/ --folder datasets/birds
+         python tools/make_dataset.py --check birds
+         python tools/make_dataset.py --config birds
 
-The JSON is a list of {"file": "a.jpg", "objects": [{"box": [x1, y1, x2, y2], "label": "bird", "attributes": ["blue"]},
-...], "relations": [[0, "sitting on", 1], ...], "split": "train"}: boxes in pixels, relations by positions in "objects"
-from 0; "attributes", "relations" and "split" may be left out. DATASET.md says more.
+Annotations are, by what a file holds: Label Studio's JSON export with rectangles and relations; COCO's json with
+rel_annotations and rel_categories; a folder of YOLO's text files with relations.csv beside them; or a plain JSON list
+of {"file": "a.jpg", "objects": [{"box": [x1, y1, x2, y2], "label": "bird", "attributes": ["blue"]}, ...], "relations":
+[[0, "sitting on", 1], ...], "split": "train"}: boxes in pixels, relations by positions in "objects" from 0;
+"attributes", "relations" and "split" may be left out. docs/own_data.md goes all the way from photos to a graph.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
-from maskrcnn_benchmark.data.check import check_dataset, write_page
-from maskrcnn_benchmark.data.custom import Vocabulary, make_dataset
 from maskrcnn_benchmark.utils.errors import UserError, run_tool
 from maskrcnn_benchmark.utils.log import get_logger, setup_logging
 
@@ -24,16 +24,18 @@ logger = get_logger(__name__)
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("annotations", nargs="*", help="JSON files to convert; several are joined")
-    parser.add_argument("--images", help='folder that "file" is relative to (default: the first JSON file\'s)')
+    parser.add_argument("annotations", nargs="*", help="files or YOLO folders to convert; several are joined")
+    parser.add_argument("--images", help="folder of the images (default: the first file's)")
     parser.add_argument("--folder", help="where to write, such as datasets/birds")
+    parser.add_argument(
+        "--relations", metavar="CSV", help="relations between YOLO's boxes (default: relations.csv beside them)"
+    )
     parser.add_argument(
         "--vocabulary", help="JSON with the lists objects, predicates, attributes, to fix names and their order"
     )
-    parser.add_argument(
-        "--val", type=float, default=0.1, help="share of images without a split that becomes val (default 0.1)"
-    )
-    parser.add_argument("--test", type=float, default=0.1, help="share that becomes test (default 0.1)")
+    usual = "(default: a tenth, ten images at least, a fifth at most)"
+    parser.add_argument("--val", type=float, help=f"share of images without a split that becomes val {usual}")
+    parser.add_argument("--test", type=float, help="share that becomes test (default: likewise)")
     parser.add_argument("--seed", type=int, default=0, help="of the drawn splits (default 0)")
     parser.add_argument("--skip-bad", action="store_true", help="leave bad entries out instead of writing nothing")
     parser.add_argument(
@@ -41,11 +43,16 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--thorough", action="store_true", help="with --check: decode every image")
     parser.add_argument("--page", help="with --check: where the summary page goes (default output/check/<name>.html)")
+    parser.add_argument(
+        "--config", metavar="DIR|NAME", help="write configs/<name>/: detector, PE-Net and SPLN for that data set"
+    )
     return parser.parse_args(argv)
 
 
 def check(args: argparse.Namespace) -> int:
     """Logs the findings, writes the page; 1 if there is an error among them."""
+    from maskrcnn_benchmark.data.check import check_dataset, write_page
+
     report = check_dataset(args.check, thorough=args.thorough)
     for name, split in report.splits.items():
         logger.info("%-5s %8d images, %8d with a relation, %9d boxes, %8d relations", name, split.images,
@@ -61,17 +68,29 @@ def check(args: argparse.Namespace) -> int:
     return 1 if report.errors else 0
 
 
+def configure(target: str) -> int:
+    """Writes the configs of a data set and logs how to train with them."""
+    from maskrcnn_benchmark.data.custom import environment, write_configs
+
+    folder = write_configs(target)
+    prefix = environment(target) if Path(target).is_dir() else ""
+    logger.info("%s: data.yaml, detector.yaml, predcls.yaml, spln.yaml, descriptions.json", folder)
+    logger.info("next: %spython tools/detector_pretrain_net.py --config-file %s/detector.yaml", prefix, folder)
+    return 0
+
+
 def convert(args: argparse.Namespace) -> int:
     """Writes the data set and logs what it holds."""
     if not args.annotations or not args.folder:
         raise UserError("name a JSON file and --folder to write to, or --check a data set; --help shows examples")
-    images = args.images or Path(args.annotations[0]).parent
-    vocabulary = Vocabulary.from_file(args.vocabulary) if args.vocabulary else None
+    from maskrcnn_benchmark.data.custom import Vocabulary, environment, make_dataset
+
     made = make_dataset(
         args.annotations,
-        images,
+        args.images or Path(args.annotations[0]).parent,
         args.folder,
-        vocabulary=vocabulary,
+        relations=args.relations,
+        vocabulary=Vocabulary.from_file(args.vocabulary) if args.vocabulary else None,
         val=args.val,
         test=args.test,
         seed=args.seed,
@@ -79,8 +98,8 @@ def convert(args: argparse.Namespace) -> int:
     )
     logger.info("%s: %s", args.folder, ", ".join(f"{count} {what}" for what, count in made.items()))
     logger.info(
-        "train with DATASETS.TRAIN %s_train MODEL.ROI_BOX_HEAD.NUM_CLASSES %d MODEL.ROI_RELATION_HEAD.NUM_CLASSES %d",
-        Path(args.folder).resolve().name, made["objects"] + 1, made["predicates"] + 1,
+        "next: %spython tools/make_dataset.py --config %s",
+        environment(args.folder), Path(args.folder).resolve().name,
     )  # fmt: skip
     return 0
 
@@ -88,7 +107,9 @@ def convert(args: argparse.Namespace) -> int:
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     setup_logging()
-    return check(args) if args.check else convert(args)
+    if args.check:
+        return check(args)
+    return configure(args.config) if args.config else convert(args)
 
 
 if __name__ == "__main__":

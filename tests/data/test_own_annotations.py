@@ -110,12 +110,15 @@ WRONG = {
     "a turned rectangle": (task(rectangle(rotation=5)), r"result\[0\]: the rectangle is turned by 5 degrees"),
     "a polygon": (task({"id": "p", "type": "polygonlabels", "value": {}}), "must be rectangles with a label"),
     "two labels": (task(rectangle(rectanglelabels=["a", "b"])), "must have one label"),
+    "an id that is a list": (task({**rectangle(), "id": ["r"]}), "'id' must be text"),
     "a number that is text": (task(rectangle(x="10")), "'x' must be a finite number, found '10'"),
     "a relation without a label": (task(*TWO, relation(labels=[])), r"result\[2\]: the relation has no label"),
     "a relation to nowhere": (task(*TWO, relation(object_="r9")), "end 'r9' is no rectangle"),
     "an unknown direction": (task(*TWO, relation(direction="up")), "must be right, left or bi"),
     "another picture": (task(rectangle(original_width=50, original_height=100)), "50 x 100, but the file is 100 x 50"),
     "a picture that is missing": (task(rectangle(), image="/data/upload/12ab34cd-z.jpg"), "looked for .*z.jpg"),
+    "no picture and no path": (task(rectangle(), image="http://["), "neither a path nor a URL"),
+    "a name that no file can have": (task(rectangle(), image="a" * 5000), "is not in .*photos"),
     "no annotations": ({"data": {}, "annotations": None}, "'annotations' must be a list"),
 }
 
@@ -124,7 +127,7 @@ WRONG = {
 def test_what_is_wrong_in_a_label_studio_task_is_named_and_the_others_are_read(case, photos):
     wrong, message = WRONG[case]
     good, bad = exported(photos, task(*TWO), wrong)
-    assert good.fault == "" and bad.where.endswith("export.json, task 1 (from 0)")
+    assert good.fault == "" and "export.json, task 1 (from 0" in bad.where
     assert re.search(message, bad.fault), bad.fault
 
 

@@ -5,6 +5,7 @@ A task is {"data": {"image": ...}, "annotations": [{"result": [...]}]}. Of its r
 have x, y, width, height in percent of the picture, and `relation` from_id, to_id, direction and labels.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -35,7 +36,8 @@ def read_label_studio(file: Path, tasks: list[Any], image_dir: Path) -> Iterator
     """The tasks that have an annotation; the number of the others is logged."""
     empty = []
     for position, task in enumerate(tasks):
-        where = f"{file}, task {position} (from 0)"
+        named = f", id {shown(task['id'])}" if isinstance(task, dict) and "id" in task else ""
+        where = f"{file}, task {position} (from 0{named})"
         try:
             data, annotations = fields(task, where, data=dict, annotations=list)
             given = [each for each in annotations if not (isinstance(each, dict) and each.get("was_cancelled"))]
@@ -49,8 +51,8 @@ def read_label_studio(file: Path, tasks: list[Any], image_dir: Path) -> Iterator
         else:
             yield Given(where, entry)
     if empty:
-        named = ", ".join(empty[:5]) + (", ..." if len(empty) > 5 else "")
-        logger.warning("%s: %d tasks without an annotation are left out: id %s", file, len(empty), named)
+        examples = ", ".join(empty[:5]) + (", ..." if len(empty) > 5 else "")
+        logger.warning("%s: %d tasks without an annotation are left out: id %s", file, len(empty), examples)
 
 
 def _chosen(annotations: list[Any]) -> dict[str, Any]:
@@ -73,14 +75,17 @@ def _image_file(data: dict[str, Any], image_dir: Path) -> str:
     value = data.get("image", texts[0] if len(texts) == 1 else None)
     if not isinstance(value, str):
         raise UserError(f"data has no 'image' with the picture's name, found {shown(data)}")
-    url = urlsplit(value)
+    try:
+        url = urlsplit(value)
+    except ValueError as error:
+        raise UserError(f"the picture {shown(value)} is neither a path nor a URL ({error})") from error
     path = parse_qs(url.query).get("d", [unquote(url.path)])[0]
     parts = [part for part in PurePosixPath(path).parts if part not in ("/", "..")]
     tails = ["/".join(parts[start:]) for start in range(len(parts))]
     if parts and _UPLOAD.match(parts[-1]):
         tails.append(_UPLOAD.sub("", parts[-1], count=1))
     for tail in tails:
-        if (image_dir / tail).is_file():
+        if os.path.isfile(image_dir / tail):  # also where the name is none that a file can have
             return tail
     raise UserError(
         f"the picture {shown(value)} is not in {image_dir}; looked for {', '.join(tails[-2:]) or 'nothing'}"
@@ -108,7 +113,7 @@ def _graph(results: list[Any], size: tuple[int, int]) -> dict[str, list[Any]]:
         elif kind not in _ASIDE:
             raise UserError(f"{where}: is of type {shown(kind)}; objects must be rectangles with a label")
     for where, result in choices:
-        row = rows.get(result.get("id", ""))
+        row = rows.get(result["id"]) if isinstance(result.get("id"), str) else None
         if row is not None:  # of a rectangle; else of the whole picture
             (names,) = fields(fields(result, where, value=dict)[0], f"{where}, value", choices=list)
             objects[row].setdefault("attributes", []).extend(names)

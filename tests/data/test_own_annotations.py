@@ -92,6 +92,16 @@ def test_pictures_are_found_however_label_studio_was_given_them(photos, image):
     assert given.entry["file"] == "a.jpg"
 
 
+def test_boxes_of_a_turned_photograph_are_in_its_upright_frame(photos):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (WIDTH, HEIGHT)).save(photos / "a.jpg", exif=exif)
+    upright = rectangle(original_width=HEIGHT, original_height=WIDTH)
+    shown_upright, shown_as_stored = exported(photos, task(upright), task(rectangle()))
+    assert shown_upright.entry["objects"][0]["box"] == [5, 20, 19, 59]
+    assert "was drawn on a picture of 100 x 50, but the file is 50 x 100 as it stands upright" in shown_as_stored.fault
+
+
 def test_only_the_annotation_that_counts_is_taken(photos, caplog):
     other = {"id": 2, "result": [rectangle(label="cat")], "ground_truth": True}
     two = task(rectangle())

@@ -39,7 +39,7 @@ def read_label_studio(file: Path, tasks: list[Any], image_dir: Path) -> Iterator
         named = f", id {shown(task['id'])}" if isinstance(task, dict) and "id" in task else ""
         where = f"{file}, task {position} (from 0{named})"
         try:
-            data, annotations = fields(task, where, data=dict, annotations=list)
+            data, annotations = fields(task, "the task", data=dict, annotations=list)
             given = [each for each in annotations if not (isinstance(each, dict) and each.get("was_cancelled"))]
             if not given:
                 empty.append(shown(task.get("id", position)))
@@ -47,7 +47,7 @@ def read_label_studio(file: Path, tasks: list[Any], image_dir: Path) -> Iterator
             name = _image_file(data, image_dir)
             entry = {"file": name, **_graph(_chosen(given)["result"], image_size(image_dir / name))}
         except UserError as error:
-            yield Given(where, None, str(error).removeprefix(f"{where}: "))
+            yield Given(where, None, str(error))
         else:
             yield Given(where, entry)
     if empty:

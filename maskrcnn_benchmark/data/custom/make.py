@@ -68,7 +68,7 @@ def make_dataset(
     settings = {"val": val, "test": test, "seed": seed}
     drawn = _drawn_before(folder, settings)
     good, problems = _checked(
-        [given for source in sources for given in read_annotations(Path(source), image_dir, relations)],
+        (given for source in sources for given in read_annotations(Path(source), image_dir, relations)),
         image_dir,
         vocabulary,
     )

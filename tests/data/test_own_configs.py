@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -44,6 +45,21 @@ def test_the_configs_of_a_data_set_load_and_fit_it():
     assert spln.MODEL.WEIGHT == f"{predcls.OUTPUT_DIR}/model_final.pth"
     detector = f"{load_config(folder / 'detector.yaml').OUTPUT_DIR}/model_final.pth"
     assert spln.MODEL.PRETRAINED_DETECTOR_CKPT == predcls.MODEL.PRETRAINED_DETECTOR_CKPT == detector
+
+
+def test_the_page_s_files_of_the_published_model_load_and_fit_the_data_set():
+    folder = write_configs("toy")
+    for file in ROOT.glob("configs/*.yaml"):
+        Path("configs", file.name).symlink_to(file)
+    Path("configs/base").symlink_to(ROOT / "configs/base")
+    page = (ROOT / "docs/own_data.md").read_text()
+    blocks = re.findall(r"^```yaml\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
+    assert len(blocks) == 2
+    for number, block in enumerate(blocks):
+        (folder / f"{number}.yaml").write_text(block)
+        cfg = load_config(folder / f"{number}.yaml")
+        assert cfg.DATASETS.TRAIN == ("toy_train",) and cfg.MODEL.RELATION_ON is bool(number)
+        assert (cfg.MODEL.ROI_BOX_HEAD.NUM_CLASSES, cfg.MODEL.ROI_RELATION_HEAD.NUM_CLASSES) == (4, 4)
 
 
 def test_descriptions_are_the_package_s_where_it_has_any(caplog):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from maskrcnn_benchmark.data.annotations import Annotations, related_boxes_overlap
-from maskrcnn_benchmark.data.meta import DatasetMeta
+from maskrcnn_benchmark.data.meta import NAMES, DatasetMeta
 from maskrcnn_benchmark.utils.arrays import DAMAGE
 from maskrcnn_benchmark.utils.files import atomic_path
 from maskrcnn_benchmark.utils.log import get_logger
@@ -119,15 +119,11 @@ def load_cached(path: Path) -> TrainingStatistics | None:
         return None
     try:
         with np.load(path, allow_pickle=False) as content:
-            names = {key: tuple(content[key].tolist()) for key in ("objects", "predicates", "attributes")}
-            cells = content["fg_cells"].astype(np.int64)
-            fg = np.zeros((len(names["objects"]), len(names["objects"]), len(names["predicates"])), dtype=np.int64)
-            fg[tuple(cells[:, :3].T)] = cells[:, 3]
-            totals = content["predicate_totals"].astype(np.int64) if "predicate_totals" in content else None
-            meta = DatasetMeta(
-                **names, fg_matrix=fg, bg_matrix=content["bg_matrix"].astype(np.int64), predicate_totals=totals
-            )
-            return TrainingStatistics(meta, content["triplets"].astype(np.int64))
+            arrays = {key: content[key] for key in content}
+        triplets = arrays.pop("triplets").astype(np.int64)
+        names = {key: arrays.pop(key).tolist() for key in NAMES}
+        counts = {key: values.astype(np.int64) for key, values in arrays.items()}
+        return TrainingStatistics(DatasetMeta.from_counts(names, counts), triplets)
     except DAMAGE as error:
         logger.warning(
             "%s cannot be read (%s: %s): the statistics are counted again", path, type(error).__name__, error
@@ -138,16 +134,11 @@ def load_cached(path: Path) -> TrainingStatistics | None:
 def store(path: Path, statistics: TrainingStatistics) -> None:
     """Writes a cache file; a warning where that is impossible."""
     meta = statistics.meta
-    cells = np.argwhere(meta.fg_matrix)
-    values = meta.fg_matrix[tuple(cells.T)]
     arrays = {
-        "fg_cells": np.concatenate([cells, values[:, None]], axis=1).astype(np.int32),
-        "bg_matrix": meta.bg_matrix,
+        **meta.counts(),
+        **{key: np.array(names, dtype=np.str_) for key, names in meta.names().items()},
         "triplets": statistics.triplets.astype(np.int32),
-        **{key: np.array(getattr(meta, key), dtype=np.str_) for key in ("objects", "predicates", "attributes")},
     }
-    if meta.predicate_totals is not None:
-        arrays["predicate_totals"] = meta.predicate_totals
     try:
         with atomic_path(path) as temporary:
             np.savez(temporary, **arrays)

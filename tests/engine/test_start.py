@@ -6,8 +6,9 @@ import torch
 from maskrcnn_benchmark.config import load_config
 from maskrcnn_benchmark.data.build import load_dataset_meta
 from maskrcnn_benchmark.engine.commands import weights_to_test
-from maskrcnn_benchmark.engine.freeze import freeze, parameter_table
+from maskrcnn_benchmark.engine.freeze import freeze
 from maskrcnn_benchmark.engine.start import load_start, load_tested
+from maskrcnn_benchmark.engine.start_table import parameter_table
 from maskrcnn_benchmark.modeling.detector import build_detection_model
 from maskrcnn_benchmark.utils.errors import UserError
 
@@ -175,7 +176,7 @@ def test_a_test_of_splns_weights_as_penet_is_warned_of(spln, world, caplog):
     cfg, penet = relation(world)
     load_tested(cfg, penet, world / "spln.pth", load_dataset_meta(cfg))
     assert "has no place for 30 weights of the file's relation predictor" in caplog.text
-    assert "is none without the keys that name its prototype files" in caplog.text
+    assert "keys of its training, such as those that name prototype files" in caplog.text
 
 
 def test_a_backbone_is_no_detector(world, backbone_file):

@@ -135,7 +135,8 @@ def _drawn_before(folder: Path, settings: dict[str, Any]) -> dict[str, str]:
     """Image -> split as drawn when the folder was made with the same settings. UserError if it was not made here."""
     mark = folder / MARK
     if not mark.exists():
-        held = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        # Hidden files are no content; what a killed run left of the mark is one, too.
+        held = sorted(path.name for path in folder.glob("[!.]*")) if folder.is_dir() else []
         if held or (folder.exists() and not folder.is_dir()):
             raise UserError(
                 f"folder {folder}: was not made by this tool (it has no {MARK}) and holds"

@@ -116,7 +116,7 @@ def _compile(model: GeneralizedRCNN) -> None:
     """
     model.backbone.folds = False  # the compiler fuses on its own
     model.backbone.compile(dynamic=True)
-    if hasattr(model.roi_heads, "relation"):
+    if model.task is not None:
         model.roi_heads.relation.predictor.compile(dynamic=True)
 
 

@@ -8,7 +8,8 @@ import jinja2
 from markupsafe import Markup
 
 from maskrcnn_benchmark import __version__
-from maskrcnn_benchmark.evaluation.table import figure_rows, percent
+from maskrcnn_benchmark.evaluation.figures import DETECTION_FIGURES, freq_figures
+from maskrcnn_benchmark.evaluation.table import figure_rows
 from maskrcnn_benchmark.utils.files import write_text
 from maskrcnn_benchmark.visualization.report import charts
 from maskrcnn_benchmark.visualization.report.pictures import run_pictures
@@ -75,16 +76,14 @@ def _evaluation(run: RunFiles, name: str, metrics: Mapping[str, Any], pictures: 
         return common | {"headline": [], "rows": [], "charts": [], "choices": {}, "pictures": []}
     freq = metrics.get("freq") or {}
     ks = list(metrics["R"])
-    rows = []
-    for label, figures in figure_rows(metrics):
-        if not label.startswith("FREQ"):
-            rows.append(
-                (
-                    label,
-                    [percent(figures.get(k)) for k in ks],
-                    [percent(freq[label].get(k)) if label in freq else "" for k in ks],
-                )
-            )
+    rows = [
+        (
+            figure,
+            [figure.text(values.get(k)) for k in ks],
+            [figure.text(freq[figure.name].get(k)) if figure.beside_freq and figure.name in freq else "" for k in ks],
+        )
+        for figure, values in figure_rows(metrics)
+    ]
     return common | {
         "ks": ks,
         "headline": _headline(metrics),
@@ -102,19 +101,20 @@ def _evaluation(run: RunFiles, name: str, metrics: Mapping[str, Any], pictures: 
 def _headline(metrics: Mapping[str, Any], k: str = "50") -> list[dict[str, str]]:
     """R, mR and F at k beside FREQ's, with the interval of the lead where the metrics hold it."""
     tiles = []
-    for name in ("R", "mR", "F"):
+    for figure in freq_figures():
+        name = figure.name
         value = (metrics.get(name) or {}).get(k)
         other = ((metrics.get("freq") or {}).get(name) or {}).get(k)
         lead = ((metrics.get("freq") or {}).get("lead") or {}).get(f"{name}@{k}")
-        note = "" if other is None else f"FREQ {percent(other)}"
+        note = "" if other is None else f"FREQ {figure.text(other)}"
         if lead:
             note += f"; lead {100 * lead['low']:+.2f} to {100 * lead['high']:+.2f} (95 %)"
-        tiles.append({"name": f"{name}@{k}", "value": percent(value), "note": note})
+        tiles.append({"name": f"{name}@{k}", "value": figure.text(value), "note": note})
     return tiles
 
 
 def _detection(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [(name, percent(metrics[name])) for name in ("AP", "AP50", "AP75", "AR") if name in metrics]
+    return [(figure.name, figure.text(metrics[figure.name])) for figure in DETECTION_FIGURES if figure.name in metrics]
 
 
 def _text(value: Any) -> str:

@@ -23,11 +23,11 @@ def test_features_of_a_file_take_the_place_of_the_heads_own(model):
     for each in boxes:
         each.add_field("features", torch.rand(len(each), head.box_feature_extractor.out_channels))
     expected = torch.cat([each.get_field("features") for each in boxes])
-    assert torch.equal(head.entity_features(maps, boxes), expected)
+    assert torch.equal(head.regions(maps, boxes).entity_features(), expected)
     for each in boxes:
         each.add_field("features", torch.rand(len(each), 3))
     with pytest.raises(UserError, match="features are 3 wide, the relation head's 16"):
-        head.entity_features(maps, boxes)
+        head.regions(maps, boxes).entity_features()
 
 
 def test_compilation_is_asked_for_and_changes_no_name_and_no_value(model, monkeypatch):

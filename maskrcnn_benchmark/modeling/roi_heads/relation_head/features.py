@@ -12,9 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from maskrcnn_benchmark.layers import pair_masks
-from maskrcnn_benchmark.modeling import registry
 from maskrcnn_benchmark.modeling.roi_heads.box_head.extractor import build_box_feature_extractor
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.batch_norm import BatchNorm2d
+from maskrcnn_benchmark.utils.registry import Registry
+
+# cls.from_config(cfg, in_channels, separate_spatial) -> nn.Module; forward as RelationFeatureExtractor has it
+ROI_RELATION_FEATURE_EXTRACTORS = Registry("relation feature extractor")
 
 
 def union_boxes(boxes: Tensor, pairs: Tensor) -> Tensor:
@@ -57,7 +60,7 @@ class MaskEmbedding(nn.Sequential):
         )
 
 
-@registry.ROI_RELATION_FEATURE_EXTRACTORS.register("RelationFeatureExtractor")
+@ROI_RELATION_FEATURE_EXTRACTORS.register("RelationFeatureExtractor")
 class RelationFeatureExtractor(nn.Module):
     """
     Features of pairs: the union box pooled and reduced, the two spatial masks added, then the box extractor's layers.
@@ -80,7 +83,7 @@ class RelationFeatureExtractor(nn.Module):
             channels: C of a pooled map after reduction.
             resolution: r of a pooled map.
             att_feature_extractor: a second one, whose features are put after the first one's (ATTRIBUTE_ON).
-            separate_spatial: masks become features of their own instead of being added (CAUSAL.SEPARATE_SPATIAL).
+            separate_spatial: masks become features of their own instead of being added.
         """
         super().__init__()
         self.feature_extractor = feature_extractor
@@ -104,8 +107,8 @@ class RelationFeatureExtractor(nn.Module):
                 nn.init.zeros_(layer.bias)
 
     @classmethod
-    def from_config(cls, cfg, in_channels: int) -> "RelationFeatureExtractor":
-        """Reads ATTRIBUTE_ON, POOLING_ALL_LEVELS, CAUSAL.SEPARATE_SPATIAL and the box head's POOLER_RESOLUTION."""
+    def from_config(cls, cfg, in_channels: int, separate_spatial: bool = False) -> "RelationFeatureExtractor":
+        """Reads ATTRIBUTE_ON, POOLING_ALL_LEVELS and the box head's POOLER_RESOLUTION."""
         head = cfg.MODEL.ROI_RELATION_HEAD
         attributes = cfg.MODEL.ATTRIBUTE_ON
 
@@ -119,7 +122,7 @@ class RelationFeatureExtractor(nn.Module):
             channels=in_channels,
             resolution=cfg.MODEL.ROI_BOX_HEAD.POOLER_RESOLUTION,
             att_feature_extractor=extractor() if attributes else None,
-            separate_spatial=head.PREDICTOR == "CausalAnalysisPredictor" and head.CAUSAL.SEPARATE_SPATIAL,
+            separate_spatial=separate_spatial,
         )
 
     def forward(
@@ -147,8 +150,7 @@ class RelationFeatureExtractor(nn.Module):
         return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0], spatial
 
 
-def build_relation_feature_extractor(cfg, in_channels: int) -> nn.Module:
+def build_relation_feature_extractor(cfg, in_channels: int, *, separate_spatial: bool = False) -> nn.Module:
     """The union feature extractor that FEATURE_EXTRACTOR names."""
-    return registry.ROI_RELATION_FEATURE_EXTRACTORS[cfg.MODEL.ROI_RELATION_HEAD.FEATURE_EXTRACTOR].from_config(
-        cfg, in_channels
-    )
+    entry = ROI_RELATION_FEATURE_EXTRACTORS[cfg.MODEL.ROI_RELATION_HEAD.FEATURE_EXTRACTOR]
+    return entry.from_config(cfg, in_channels, separate_spatial=separate_spatial)

@@ -13,7 +13,6 @@ from torch.nn import functional as F
 
 from maskrcnn_benchmark.config import Task
 from maskrcnn_benchmark.data.meta import DatasetMeta
-from maskrcnn_benchmark.modeling import registry
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.base import (
     Context,
     ContextEncoder,
@@ -27,6 +26,10 @@ from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.words import cl
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.frequency_bias import FrequencyBias
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import label_vectors, position_embedding
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.loss import cross_entropy
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.base import (
+    ROI_RELATION_PREDICTOR,
+    RelationPredictor,
+)
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.motifs import LSTMContext
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.vctree import VCTreeContext
 from maskrcnn_benchmark.structures.relation import PairBatch, RelationOutput
@@ -103,8 +106,8 @@ class Logits(NamedTuple):
     frequency: Tensor
 
 
-@registry.ROI_RELATION_PREDICTOR.register("CausalAnalysisPredictor")
-class CausalAnalysisPredictor(nn.Module):
+@ROI_RELATION_PREDICTOR.register("CausalAnalysisPredictor")
+class CausalAnalysisPredictor(RelationPredictor):
     """
     Fuses vision, context and frequency; at test it can return a causal effect instead of the fused logits.
 
@@ -182,6 +185,11 @@ class CausalAnalysisPredictor(nn.Module):
             separate_spatial=causal.SEPARATE_SPATIAL,
             spatial_for_vision=causal.SPATIAL_FOR_VISION,
         )
+
+    @classmethod
+    def reads_spatial_features(cls, cfg) -> bool:
+        """CAUSAL.SEPARATE_SPATIAL."""
+        return cfg.MODEL.ROI_RELATION_HEAD.CAUSAL.SEPARATE_SPATIAL
 
     def forward(self, pairs: PairBatch) -> RelationOutput:
         """

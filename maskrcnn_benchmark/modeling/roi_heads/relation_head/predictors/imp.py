@@ -8,10 +8,13 @@ from torch.nn import functional as F
 
 from maskrcnn_benchmark.config import Task
 from maskrcnn_benchmark.data.meta import DatasetMeta
-from maskrcnn_benchmark.modeling import registry
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.base import kaiming_linear
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.pairs import union_projection
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import given_label_logits
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.base import (
+    ROI_RELATION_PREDICTOR,
+    RelationPredictor,
+)
 from maskrcnn_benchmark.structures.relation import PairBatch, RelationOutput
 
 
@@ -66,9 +69,12 @@ class MessagePassing(nn.Module):
         return self.obj_fc(node), self.rel_fc(edge)
 
 
-@registry.ROI_RELATION_PREDICTOR.register("IMPPredictor")
-class IMPPredictor(nn.Module):
+@ROI_RELATION_PREDICTOR.register("IMPPredictor")
+class IMPPredictor(RelationPredictor):
     """Message passing between entities and pairs; no labels, positions or frequency bias."""
+
+    # The box extractors start trained, the messages do not.
+    extractor_slowdown = 10.0
 
     def __init__(self, *, task: Task, in_channels: int, pooling_dim: int, num_objects: int, num_predicates: int):
         super().__init__()

@@ -11,7 +11,6 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from maskrcnn_benchmark.config import Task
 from maskrcnn_benchmark.data.meta import DatasetMeta
-from maskrcnn_benchmark.modeling import registry
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.base import Context, ContextEncoder, position_numbers
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.pairs import (
     pair_linear,
@@ -26,6 +25,10 @@ from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import (
     greedy_foreground,
     label_vectors,
     position_embedding,
+)
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.base import (
+    ROI_RELATION_PREDICTOR,
+    RelationPredictor,
 )
 from maskrcnn_benchmark.structures.relation import PairBatch, RelationOutput
 
@@ -236,8 +239,8 @@ class LSTMContext(ContextEncoder):
         return logits, labels
 
 
-@registry.ROI_RELATION_PREDICTOR.register("MotifPredictor")
-class MotifPredictor(nn.Module):
+@ROI_RELATION_PREDICTOR.register("MotifPredictor")
+class MotifPredictor(RelationPredictor):
     """
     Relation logits from the edge context of both entities, gated by the union features, plus the frequency bias.
 

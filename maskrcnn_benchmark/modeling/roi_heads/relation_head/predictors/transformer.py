@@ -11,7 +11,6 @@ from torch.nn import functional as F
 
 from maskrcnn_benchmark.config import Task
 from maskrcnn_benchmark.data.meta import DatasetMeta
-from maskrcnn_benchmark.modeling import registry
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.base import Context, ContextEncoder, position_numbers
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.pairs import (
     pair_linear,
@@ -22,6 +21,10 @@ from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.pairs import (
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.words import class_table
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.frequency_bias import FrequencyBias
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import best_foreground, greedy_foreground, label_vectors
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.base import (
+    ROI_RELATION_PREDICTOR,
+    RelationPredictor,
+)
 from maskrcnn_benchmark.structures.relation import PairBatch, RelationOutput
 
 
@@ -181,8 +184,8 @@ class TransformerContext(ContextEncoder):
         return logits, greedy_foreground(logits, pairs.boxes_per_class, pairs.num_objects, self.later_nms_threshold)
 
 
-@registry.ROI_RELATION_PREDICTOR.register("TransformerPredictor")
-class TransformerPredictor(nn.Module):
+@ROI_RELATION_PREDICTOR.register("TransformerPredictor")
+class TransformerPredictor(RelationPredictor):
     """Relation logits from the gated pair features and from the pair context itself, plus the frequency bias."""
 
     def __init__(

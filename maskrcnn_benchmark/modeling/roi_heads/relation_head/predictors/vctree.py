@@ -10,7 +10,6 @@ from torch.nn import functional as F
 
 from maskrcnn_benchmark.config import Task
 from maskrcnn_benchmark.data.meta import DatasetMeta
-from maskrcnn_benchmark.modeling import registry
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.batch_norm import BatchNorm1d
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.base import Context, ContextEncoder, position_numbers
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.pairs import (
@@ -29,6 +28,10 @@ from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import (
     position_embedding,
 )
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.loss import mean_over_processes
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.base import (
+    ROI_RELATION_PREDICTOR,
+    RelationPredictor,
+)
 from maskrcnn_benchmark.structures.relation import PairBatch, RelationOutput
 
 OVERLAP_SCALE = 1024.0  # the published side length of every image, whatever its size
@@ -202,8 +205,8 @@ class VCTreeContext(ContextEncoder):
         return {"binary_loss": mean_over_processes(torch.stack(terms))}
 
 
-@registry.ROI_RELATION_PREDICTOR.register("VCTreePredictor")
-class VCTreePredictor(nn.Module):
+@ROI_RELATION_PREDICTOR.register("VCTreePredictor")
+class VCTreePredictor(RelationPredictor):
     """Relation logits from the tree context of both entities, gated by the union features, plus the frequency bias."""
 
     def __init__(

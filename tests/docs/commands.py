@@ -176,7 +176,10 @@ def _check_arguments(main: Callable, words: list[str]) -> None:
         return
     # A run's config.yml is not there before the run: its keys are those of any config.
     is_of_a_run = Path(file).parts[0] == "output" and Path(file).name == "config.yml"
-    load_config(None if is_of_a_run else ROOT / file, arguments["overrides"])
+    # Nor are the files that docs/own_data.md makes. `$WORDS` stand for words of the reader's.
+    is_made_before = Path(file).parts[:2] == ("configs", "mine")
+    overrides = [word for word in arguments["overrides"] if not word.startswith("$")]
+    load_config(None if is_of_a_run or is_made_before else ROOT / file, overrides)
 
 
 def _check_script(name: str) -> Callable[[list[str]], None]:

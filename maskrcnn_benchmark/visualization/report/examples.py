@@ -18,6 +18,7 @@ from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger
 from maskrcnn_benchmark.utils.progress import progress
 from maskrcnn_benchmark.visualization.draw import object_names
+from maskrcnn_benchmark.visualization.report.layout import lay_out
 from maskrcnn_benchmark.visualization.text import color_of
 
 logger = get_logger(__name__)
@@ -153,8 +154,11 @@ def _relations(
         if not known:
             subject, object_ = (nodes.of_truth(end, truth, same) for end in relation[:2])
             predicate = file.predicates[relation[2]]
-            edges.append({"kind": "miss", "subject": subject, "object": object_, "predicate": predicate, **instead})
-    return {"nodes": nodes.told(), "edges": edges, "found": int(was_found.sum()), "relations": len(was_found)}
+            miss = {"kind": "miss", "subject": subject, "object": object_, "predicate": predicate}
+            edges.append(miss | {"score": None, "terms": None, "taken_for": None} | instead)
+    told = nodes.told()
+    lay_out(told, edges)
+    return {"nodes": told, "edges": edges, "found": int(was_found.sum()), "relations": len(was_found)}
 
 
 def _predicted(
@@ -178,6 +182,7 @@ def _predicted(
                 "object": nodes.predicted(object_),
                 "predicate": file.predicates[ranked.predicates[row]],
                 "score": round(float(ranked.scores[row]), 4),
+                "taken_for": None,
                 "terms": dict(zip(file.terms, np.round(terms[row], 3).tolist(), strict=True)) if known else None,
             }
         )

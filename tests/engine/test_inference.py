@@ -7,6 +7,7 @@ from maskrcnn_benchmark.config import load_config
 from maskrcnn_benchmark.data.build import load_dataset_meta, make_data_loader
 from maskrcnn_benchmark.engine.inference import evaluate_relations, predictions
 from maskrcnn_benchmark.evaluation.predictions import PredictionFile
+from maskrcnn_benchmark.evaluation.saved import Setting, evaluate_saved
 from maskrcnn_benchmark.modeling.detector import build_detection_model
 
 from .tiny import spln_overrides
@@ -53,3 +54,15 @@ def test_saved_predictions_of_spln_say_what_each_score_is_made_of(world):
             kept = torch.from_numpy(image.prediction["terms"][:, number])
             assert len(kept) == len(image.prediction["pairs"])
             assert (computed - kept[:, None]).abs().min(dim=1).values.max() < 1e-6
+
+
+@pytest.mark.parametrize("mode", [[], SGDET], ids=["predcls", "sgdet"])
+def test_saved_predictions_give_the_figures_that_the_model_gave(mode, world):
+    cfg = load_config(world / "relation.yaml", ["TEST.SAVE_PREDICTIONS", True, *mode])
+    meta = load_dataset_meta(cfg)
+    torch.manual_seed(4)
+    model = build_detection_model(cfg, meta)
+    loader = make_data_loader(cfg, "test", task=model.task)
+    given = evaluate_relations(cfg, model, loader, meta, name="tiny_test", folder=world / "out")
+    file = PredictionFile(world / "out/predictions")
+    assert evaluate_saved(file, Setting(dataset="tiny_test", train_dataset="tiny_train"))[1] == given

@@ -16,11 +16,22 @@ _FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(?P<image>!?)\[(?P<text>[^\[\]]*)\]\((?P<path>[^)\s#:]+)(?P<anchor>#[^)\s]*)?\)")
 
 
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Puts the pages that the navigation does not name at its end, in its last section."""
+    named = {name for section in config.nav for names in section.values() for name in names}
+    there = [
+        *(path.name for path in Path(config.docs_dir).glob("*.md")),
+        *(name.lower() for name in _beside_readme(config)),
+    ]
+    for names in config.nav[-1].values():
+        names += sorted(set(there) - named)
+    return config
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Takes in README.md's neighbours, INSTALL.md as install.md; README.md itself has the site's start page instead."""
-    for path in sorted(_root(config).glob("*.md")):
-        if path.name != "README.md":
-            files.append(File.generated(config, path.name.lower(), abs_src_path=str(path)))
+    for name in _beside_readme(config):
+        files.append(File.generated(config, name.lower(), abs_src_path=str(_root(config) / name)))
     return files
 
 
@@ -43,6 +54,10 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         parts += [_LINK.sub(lead, markdown[end : fence.start()]), fence[0]]
         end = fence.end()
     return "".join([*parts, _LINK.sub(lead, markdown[end:])])
+
+
+def _beside_readme(config: MkDocsConfig) -> list[str]:
+    return sorted(path.name for path in _root(config).glob("*.md") if path.name != "README.md")
 
 
 def _root(config: MkDocsConfig) -> Path:

@@ -1,7 +1,6 @@
 """Data sets, their facts and loaders from a config."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -90,14 +89,9 @@ def load_dataset_meta(cfg: Any) -> DatasetMeta:
     Names and training statistics of the training data set that cfg names.
 
     Raises:
-        UserError: no training data set or several, missing files, or numbers of classes in cfg that differ from the
-            files'.
+        UserError: no training data set or several, or missing files.
     """
-    name = training_name(cfg)
-    meta = training_statistics(name).meta
-    entry = dataset_entry(name)
-    _check_class_counts(cfg, meta, entry.files[entry.format.names_file])
-    return meta
+    return training_statistics(training_name(cfg)).meta
 
 
 def training_name(cfg: Any) -> str:
@@ -108,21 +102,6 @@ def training_name(cfg: Any) -> str:
             " several"
         )
     return cfg.DATASETS.TRAIN[0]
-
-
-def _check_class_counts(cfg: Any, meta: DatasetMeta, file: Path) -> None:
-    heads = [("ROI_BOX_HEAD", "NUM_CLASSES", meta.num_objects, "objects")]
-    if cfg.MODEL.RELATION_ON:
-        heads.append(("ROI_RELATION_HEAD", "NUM_CLASSES", meta.num_predicates, "predicates"))
-    if cfg.MODEL.ATTRIBUTE_ON:
-        heads.append(("ROI_ATTRIBUTE_HEAD", "NUM_ATTRIBUTES", meta.num_attributes, "attributes"))
-    for head, key, found, what in heads:
-        expected = cfg.MODEL[head][key]
-        if expected != found:
-            raise UserError(
-                f"{file} names {max(found - 1, 0)} {what}, {found} with the background, but MODEL.{head}.{key} is"
-                f" {expected}; set the key to {found}, or name the data set that the config is for"
-            )
 
 
 def build_dataset(cfg: Any, name: str, *, training: bool, task: Task | None) -> SceneGraphDataset:

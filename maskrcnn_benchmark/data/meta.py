@@ -50,15 +50,15 @@ class DatasetMeta:
             raise ValueError("DatasetMeta: fg_matrix and bg_matrix come together, got only one")
         if self.fg_matrix is None:
             return
-        expected_fg = (self.num_objects, self.num_objects, self.num_predicates)
+        expected_fg = (self.num_classes, self.num_classes, self.num_predicates)
         if self.fg_matrix.shape != expected_fg or self.bg_matrix.shape != expected_fg[:2]:
             raise ValueError(
-                f"DatasetMeta: for {self.num_objects} objects and {self.num_predicates} predicates fg_matrix must be"
+                f"DatasetMeta: for {self.num_classes} objects and {self.num_predicates} predicates fg_matrix must be"
                 f" {expected_fg} and bg_matrix {expected_fg[:2]}, got {self.fg_matrix.shape} and {self.bg_matrix.shape}"
             )
 
     @property
-    def num_objects(self) -> int:
+    def num_classes(self) -> int:
         """O, background counted."""
         return len(self.objects)
 
@@ -83,7 +83,7 @@ class DatasetMeta:
         without statistics.
         """
         if self.fg_matrix is None:
-            return torch.zeros(self.num_objects, self.num_objects, self.num_predicates)
+            return torch.zeros(self.num_classes, self.num_classes, self.num_predicates)
         counts = self.fg_matrix.astype(np.float64)
         counts[:, :, 0] = self.bg_matrix.astype(np.float64) + 1
         return torch.from_numpy(np.log(counts / counts.sum(axis=2, keepdims=True) + 1e-3).astype(np.float32))
@@ -113,7 +113,7 @@ class DatasetMeta:
         if "fg_cells" not in counts:
             return meta
         cells = counts["fg_cells"]
-        fg_matrix = np.zeros((meta.num_objects, meta.num_objects, meta.num_predicates), dtype=np.int64)
+        fg_matrix = np.zeros((meta.num_classes, meta.num_classes, meta.num_predicates), dtype=np.int64)
         fg_matrix[tuple(cells[:, :3].T)] = cells[:, 3]
         return replace(meta, fg_matrix=fg_matrix, bg_matrix=counts["bg_matrix"])
 

@@ -39,7 +39,7 @@ class TrainingStatistics:
 
 
 def count_relations(
-    annotations: Annotations, num_objects: int, num_predicates: int, *, overlapping: bool
+    annotations: Annotations, num_classes: int, num_predicates: int, *, overlapping: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """
     Counts the relations and the pairs of intersecting boxes of training images.
@@ -57,18 +57,18 @@ def count_relations(
         annotations = annotations.keep_relations(related_boxes_overlap(annotations))
     annotations = annotations.take(np.flatnonzero(annotations.rel_counts > 0))
     triplets = annotations.triplets()
-    cells = (triplets[:, 0] * num_objects + triplets[:, 1]) * num_predicates + triplets[:, 2]
-    fg = np.bincount(cells, minlength=num_objects * num_objects * num_predicates).reshape(
-        num_objects, num_objects, num_predicates
+    cells = (triplets[:, 0] * num_classes + triplets[:, 1]) * num_predicates + triplets[:, 2]
+    fg = np.bincount(cells, minlength=num_classes * num_classes * num_predicates).reshape(
+        num_classes, num_classes, num_predicates
     )
 
-    unordered, intersects = _count_pairs(annotations, num_objects, intersecting=True)
+    unordered, intersects = _count_pairs(annotations, num_classes, intersecting=True)
     apart = annotations.take(np.flatnonzero(~intersects))
-    unordered += _count_pairs(apart, num_objects, intersecting=False)[0]
+    unordered += _count_pairs(apart, num_classes, intersecting=False)[0]
     return fg, unordered + unordered.T
 
 
-def _count_pairs(annotations: Annotations, num_objects: int, *, intersecting: bool) -> tuple[np.ndarray, np.ndarray]:
+def _count_pairs(annotations: Annotations, num_classes: int, *, intersecting: bool) -> tuple[np.ndarray, np.ndarray]:
     """
     Pairs of boxes of one image, each once: all of them, or those that intersect.
 
@@ -82,20 +82,20 @@ def _count_pairs(annotations: Annotations, num_objects: int, *, intersecting: bo
     labels = annotations.labels.astype(np.int32)
     image = annotations.image_of_box().astype(np.int32)
     end = annotations.box_start[1:][image]
-    counts = np.zeros(num_objects * num_objects, dtype=np.int64)
+    counts = np.zeros(num_classes * num_classes, dtype=np.int64)
     found = np.zeros(annotations.num_images, dtype=bool)
     rows = np.arange(len(labels))
     step = 1
     while True:
         rows = rows[rows + step < end[rows]]
         if len(rows) == 0:
-            return counts.reshape(num_objects, num_objects), found
+            return counts.reshape(num_classes, num_classes), found
         first, second = rows, rows + step
         if intersecting:
             hit = np.maximum(x1[first], x1[second]) < np.minimum(x2[first], x2[second])
             hit &= np.maximum(y1[first], y1[second]) < np.minimum(y2[first], y2[second])
             first, second = first[hit], second[hit]
-        counts += np.bincount(labels[first] * num_objects + labels[second], minlength=len(counts))
+        counts += np.bincount(labels[first] * num_classes + labels[second], minlength=len(counts))
         found[image[first]] = True
         step += 1
 

@@ -1,5 +1,5 @@
 """
-DATALOADER.FEATURE_CACHE: the features of a relation model's frozen extractors, made once an image; after that no image
+DATALOADER.FEATURE_CACHE: the features of a relation model's frozen extractors, made once per image; after that no image
 is read.
 
 Kept are the features of all entities and of all ordered pairs. Boxes are the annotated ones in PredCls and SGCls, the

@@ -7,7 +7,7 @@ and every process returns the figures that one process alone would.
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -42,7 +42,7 @@ from maskrcnn_benchmark.utils.progress import progress
 logger = get_logger(__name__)
 
 
-# What may look at each image of an evaluation: data set, index, prediction, annotation.
+# What may look at each image of an evaluation: data set, index, prediction, ground truth.
 Observer = Callable[[SceneGraphDataset, int, BoxList, BoxList], None]
 
 
@@ -92,7 +92,7 @@ def evaluate(
                 "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
                 "weights": None if weights is None else str(weights),
                 "seconds": round(time.perf_counter() - started, 2),
-                "terms": list(_terms(model)) if cfg.MODEL.RELATION_ON else [],
+                "terms": list(model.roi_heads.relation.predictor.term_names) if cfg.MODEL.RELATION_ON else [],
             }
             write_json(folder / EVALUATION_FILE, facts)
             table = metrics_table(results[name]) if cfg.MODEL.RELATION_ON else _detection_line(results[name])
@@ -117,7 +117,7 @@ def evaluate_relations(
         name: the data set's in the catalog.
         folder: gets the counts, SCORES_FILE; TEST.SAVE_PREDICTIONS writes the predictions of each process to
             `predictions/<rank>.npz`.
-        observe: called with index, prediction and annotation of each image.
+        observe: called with index, prediction and ground truth of each image.
     """
     task = Task.from_cfg(cfg)
     zeroshot = zeroshot_triplets(cfg, loader.dataset)
@@ -134,12 +134,9 @@ def evaluate_relations(
         if cfg.TEST.SAVE_PREDICTIONS and folder is not None:
             path = _prediction_path(folder / "predictions")
             facts = {"predicates": meta.predicates, "objects": meta.objects, "train_counts": meta.predicate_counts()}
-            stack.enter_context(_terms_shown(model))
-            writer = stack.enter_context(
-                PredictionWriter(
-                    path, mode=str(task), dataset=name, terms=_terms(model), zeroshot_triplets=zeroshot, **facts
-                )
-            )
+            facts |= {"terms": model.roi_heads.relation.predictor.term_names, "zeroshot_triplets": zeroshot}
+            stack.enter_context(model.roi_heads.relation.showing_terms())
+            writer = stack.enter_context(PredictionWriter(path, mode=str(task), dataset=name, **facts))
         for index, result, target in predictions(cfg, model, loader):
             if observe is not None:
                 observe(index, result, target)
@@ -152,22 +149,6 @@ def evaluate_relations(
         with atomic_path(folder / SCORES_FILE) as temporary:
             torch.save(together.model.state_dict(), temporary)
     return together.summary()
-
-
-def _terms(model: nn.Module) -> tuple[str, ...]:
-    """Names of what a relation's score is made of; empty of a model that does not tell."""
-    return model.roi_heads.relation.predictor.term_names
-
-
-@contextmanager
-def _terms_shown(model: nn.Module) -> Iterator[None]:
-    """Results tell the terms of each relation's score, of a model that can."""
-    relation = model.roi_heads.relation
-    relation.shows_terms = bool(_terms(model))
-    try:
-        yield
-    finally:
-        relation.shows_terms = False
 
 
 def _prediction_path(folder: Path) -> Path:

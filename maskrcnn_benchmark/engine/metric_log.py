@@ -155,9 +155,9 @@ class MetricLog:
                 what(writer)
             except Exception as error:  # noqa: BLE001 (as each service's client names its failures)
                 del self.writers[name]
+                said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
                 logger.warning(
-                    f"LOG.WRITERS {name} gets no more figures of this run, metrics.jsonl has them all:"
-                    f" {type(error).__name__}: {error}"
+                    f"LOG.WRITERS {name} gets no more figures of this run, metrics.jsonl has them all: {said}"
                 )
 
     def _expect(self) -> None:

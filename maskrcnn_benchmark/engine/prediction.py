@@ -196,12 +196,8 @@ class SceneGraphModel:
             return self._model(None)(images)
         fills_in = self.task is Task.PREDCLS and task is not Task.PREDCLS
         model = self._model(Task.PREDCLS if fills_in else task)
-        relation = model.roi_heads.relation
-        relation.shows_terms = terms
-        try:
+        with model.roi_heads.relation.showing_terms(terms):
             return self._filled_in(model, images, targets, task) if fills_in else model(images, targets)
-        finally:
-            relation.shows_terms = False
 
     def _filled_in(
         self, model: nn.Module, images: Sequence[Tensor], targets: list[BoxList] | None, task: Task

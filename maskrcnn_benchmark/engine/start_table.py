@@ -5,7 +5,6 @@ from torch import nn
 from maskrcnn_benchmark.config import Config
 from maskrcnn_benchmark.data.build import training_name
 from maskrcnn_benchmark.data.datasets.base import SceneGraphDataset
-from maskrcnn_benchmark.engine.freeze import RELATION
 from maskrcnn_benchmark.solver.optimizer import learning_rate_rule
 
 
@@ -62,5 +61,5 @@ def parameter_table(model: nn.Module) -> str:
 def _row(parameter_name: str) -> str:
     """Module of the table that a parameter belongs to: two names deep, three inside the relation head."""
     parts = parameter_name.split(".")
-    depth = 3 if parameter_name.startswith(RELATION + ".") else 1 if parts[0] == "rpn" else 2
+    depth = 3 if parameter_name.startswith("roi_heads.relation.") else 1 if parts[0] == "rpn" else 2
     return ".".join(parts[: min(depth, len(parts) - 1)]) or parameter_name

@@ -79,7 +79,7 @@ class TrainingStep:
     Updates the model by the next batches of a loader.
 
     Attributes:
-        model: `model(images, targets)` returns a dict of weighted losses; `model.logged`, if there is one, holds
+        model: `model(images, targets)` returns a dict of weighted losses; `model.logged` holds
             scalars to report.
         dtype: DTYPE.
         clip: largest gradient norm over all parameters; 0: no limit.
@@ -121,7 +121,7 @@ class TrainingStep:
         if touched:
             self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self.parameters, self.clip if self.clip > 0 else float("inf"))
-        result = StepResult(losses, dict(getattr(self.model, "logged", {})), norm)
+        result = StepResult(losses, dict(self.model.logged), norm)
         if not self._is_finite(result):
             result.skipped = True
             self._refuse(result, iteration, image_ids)

@@ -18,7 +18,6 @@ from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.engine.description import describe
 from maskrcnn_benchmark.engine.feature_cache import with_feature_cache
 from maskrcnn_benchmark.engine.finite import require_finite
-from maskrcnn_benchmark.engine.freeze import freeze
 from maskrcnn_benchmark.engine.inference import evaluate
 from maskrcnn_benchmark.engine.metric_log import MetricLog
 from maskrcnn_benchmark.engine.metrics import deciding_metrics, headline, metric_value
@@ -86,7 +85,6 @@ def train(cfg: Config, model: nn.Module, run: Run, meta: DatasetMeta) -> nn.Modu
     saved = load_last(run.checkpoints)
     if saved is not None:
         check_iterations(saved["iteration"], plan.max_iter)
-    freeze(cfg, model)
     if saved is None:
         loaded = load_start(cfg, model)
         detector = model.task is None or detector_is_among(loaded, model)
@@ -123,7 +121,8 @@ def train(cfg: Config, model: nn.Module, run: Run, meta: DatasetMeta) -> nn.Modu
 
     def validate() -> dict[str, Any]:
         """The figures on the first data set of DATASETS.VAL decide; the others are written beside them."""
-        seen = ValidationPictures(meta, cfg.LOG.PICTURES if log.writers else 0)
+        opens_images = not cfg.DATALOADER.FEATURE_CACHE
+        seen = ValidationPictures(meta, cfg.LOG.PICTURES if log.writers and opens_images else 0)
         results = evaluate(cfg, model, run, "val", meta, observe=seen)
         log.write_pictures(state.iteration, seen.pictures)
         return next(iter(results.values()))

@@ -24,18 +24,18 @@ class ValidationPictures:
         self.meta, self.limit = meta, limit
         self.pictures: dict[int, np.ndarray] = {}
 
-    def __call__(self, dataset: SceneGraphDataset, index: int, result: BoxList, annotation: BoxList) -> None:
+    def __call__(self, dataset: SceneGraphDataset, index: int, result: BoxList, groundtruth: BoxList) -> None:
         """
         Args:
             dataset: brings the image. index: in it.
-            result, annotation: in one frame.
+            result, groundtruth: in one frame.
         """
         item = dataset[index] if len(self.pictures) < self.limit else None
         if item is None:  # there are enough, or the image file is missing
             return
         names = (self.meta.objects, self.meta.predicates)
         graph = SceneGraph.from_result(result, *names, max_relations=RELATIONS)
-        marks = agreement(graph, SceneGraph.from_groundtruth(annotation, *names))
-        image_id = annotation.get_field("image_id")
+        marks = agreement(graph, SceneGraph.from_groundtruth(groundtruth, *names))
+        image_id = groundtruth.get_field("image_id")
         pixels = item[0].permute(1, 2, 0).numpy()
         self.pictures[image_id] = side_by_side(pixels, graph, marks=marks, title=f"image {image_id}", height=400)

@@ -193,19 +193,6 @@ def config(*more):
                               "MODEL.ROI_RELATION_HEAD.NUM_CLASSES", NUM_PREDICATES, *more])  # fmt: skip
 
 
-@pytest.mark.usefixtures("annotated")
-def test_class_counts_that_differ_name_the_file_and_the_key():
-    assert load_dataset_meta(config()).num_predicates == NUM_PREDICATES
-    with pytest.raises(
-        UserError, match="VG-SGG-dicts-with-attri.json names 3 objects.*ROI_BOX_HEAD.NUM_CLASSES is 151"
-    ):
-        load_dataset_meta(config("MODEL.ROI_BOX_HEAD.NUM_CLASSES", 151))
-    with pytest.raises(UserError, match="dicts.*3 predicates.*ROI_RELATION_HEAD.NUM_CLASSES is 51"):
-        load_dataset_meta(config("MODEL.ROI_RELATION_HEAD.NUM_CLASSES", 51))
-    with pytest.raises(UserError, match="0 attributes.*NUM_ATTRIBUTES is 201"):
-        load_dataset_meta(config("MODEL.ATTRIBUTE_ON", True))
-
-
 def test_missing_files_are_one_error_that_names_them(annotated):
     (annotated / "VG-SGG-with-attri.h5").unlink()
     with pytest.raises(UserError, match="toy_train.*VG-SGG-with-attri.h5"):

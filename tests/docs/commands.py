@@ -39,7 +39,8 @@ class Block:
 
     Attributes:
         needs: what has to be there before it can run; run_by: a test that runs it, relative to the repository. Both
-            stand in a comment on the line before the block, `<!-- needs: a GPU -->`; without one it can run anywhere.
+            stand in a comment on the line before the block, `<!-- needs: a GPU -->`. Without one, a page X.md whose
+            blocks tests/.../test_X_page.py runs has that test; any other block can run anywhere.
     """
 
     page: Path
@@ -55,6 +56,7 @@ class Block:
 def blocks(page: Path) -> Iterator[Block]:
     """Blocks named as shell, and those without a name that hold a command."""
     lines = page.read_text(encoding="utf-8").splitlines()
+    own_tests = [str(path.relative_to(ROOT)) for path in ROOT.glob(f"tests/**/test_{page.stem.lower()}_page.py")]
     start = None
     for number, line in enumerate(lines):
         fence = _FENCE.match(line)
@@ -66,7 +68,9 @@ def blocks(page: Path) -> Iterator[Block]:
         text = "\n".join(lines[start + 1 : number])
         if language in _SHELL or (not language and any(words[0] in PROGRAMS for words in commands(text, lenient=True))):
             marker = _MARKER.fullmatch(lines[start - 1]) if start else None
-            kind = {marker["kind"].replace(" ", "_"): marker["what"]} if marker else {}
+            kind = {"run_by": own_tests[0]} if own_tests else {}
+            if marker:
+                kind = {marker["kind"].replace(" ", "_"): marker["what"]}
             yield Block(page, start + 1, text, **kind)
         start = None
 
@@ -80,7 +84,7 @@ def spans(page: Path) -> list[str]:
 
 
 def commands(text: str, *, lenient: bool = False) -> Iterator[list[str]]:
-    """The words of each command, variables before it left out; `lenient`: lines that are no shell have none."""
+    """The words of each command, variables left out; `lenient`: lines that are no shell have none."""
     for line in re.sub(r"\\\n\s*", "", text).splitlines():
         words = shlex.shlex(line, posix=True, punctuation_chars=True)
         words.whitespace_split = True
@@ -91,7 +95,7 @@ def commands(text: str, *, lenient: bool = False) -> Iterator[list[str]]:
                     if command and not re.fullmatch(r"[\w.-]+\.\w+", command[0]):
                         yield command
                     command = []
-                elif command or not re.match(r"[A-Z_]+=", word):
+                elif re.fullmatch(r"\$[A-Z]+", word) is None and (command or not re.match(r"[A-Z_]+=", word)):
                     command.append(word)
         except ValueError:
             if not lenient:
@@ -174,9 +178,9 @@ def _check_arguments(main: Callable, words: list[str]) -> None:
     file = arguments.get("config_file")
     if not file:
         return
-    # A run's config.yml is not there before the run: its keys are those of any config.
-    is_of_a_run = Path(file).parts[0] == "output" and Path(file).name == "config.yml"
-    load_config(None if is_of_a_run else ROOT / file, arguments["overrides"])
+    # A run's config.yml, or a config that a tool writes, is not there before that: its keys are those of any config.
+    is_there = (ROOT / file).parent.is_dir() and not file.startswith("output/")
+    load_config(ROOT / file if is_there else None, arguments["overrides"])
 
 
 def _check_script(name: str) -> Callable[[list[str]], None]:
@@ -212,8 +216,7 @@ def _check_json(words: list[str]) -> None:
 
 
 def _check_sgg(words: list[str]) -> None:
-    module, function = project("project.scripts")["sgg"].strip('"').split(":")
-    _check_arguments(getattr(importlib.import_module(module), function), words)
+    _check_arguments(importlib.import_module("maskrcnn_benchmark.commands.sgg").main, words)
 
 
 def _any_words(words: list[str]) -> None:
@@ -231,8 +234,8 @@ PROGRAMS: dict[str, Callable[[list[str]], None]] = {
     "pip": _check_pip,
     "docker": _check_docker,
     "echo": _check_json,
-    **({"sgg": _check_sgg} if "sgg" in project("project.scripts") else {}),
-    **dict.fromkeys(("source", "cd", "git", "mkdir", "cp", "ls", "nvidia-smi"), _any_words),
+    "sgg": _check_sgg,
+    **dict.fromkeys(("source", "cd", "export", "git", "mkdir", "cp", "ls", "nvidia-smi"), _any_words),
 }
 
 

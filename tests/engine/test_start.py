@@ -6,7 +6,6 @@ import torch
 from maskrcnn_benchmark.config import load_config
 from maskrcnn_benchmark.data.build import load_dataset_meta
 from maskrcnn_benchmark.engine.commands import weights_to_test
-from maskrcnn_benchmark.engine.freeze import freeze
 from maskrcnn_benchmark.engine.start import load_start, load_tested
 from maskrcnn_benchmark.engine.start_table import parameter_table
 from maskrcnn_benchmark.modeling.detector import build_detection_model
@@ -134,7 +133,6 @@ def test_frozen_extractors_need_a_relation_model(world, detector_file):
         str(detector_file[0]),
     ]
     cfg, model = relation(world, *keys)
-    freeze(cfg, model)
     with pytest.raises(
         UserError, match="FREEZE_FEATURE_EXTRACTORS.*union_feature_extractor.*relation model as MODEL.WEIGHT"
     ):
@@ -226,7 +224,6 @@ def test_a_test_refuses_a_backbone_a_detector_and_other_names(world, detector_fi
 )
 def test_relation_training_trains_its_head_and_on_request_the_backbone(overrides, trained, world):
     cfg, model = relation(world, *overrides)
-    freeze(cfg, model)
     have = {".".join(name.split(".")[:2]) for name, p in model.named_parameters() if p.requires_grad}
     assert have == trained
     stem = [p for name, p in model.named_parameters() if name.startswith("backbone.body.stem")]

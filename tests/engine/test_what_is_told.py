@@ -14,6 +14,7 @@ from maskrcnn_benchmark.engine import step
 from maskrcnn_benchmark.engine.commands import run_training
 from maskrcnn_benchmark.engine.metric_log import MetricLog, loss_line
 from maskrcnn_benchmark.engine.writers import make_writers
+from maskrcnn_benchmark.modeling.detector import build_detection_model
 from maskrcnn_benchmark.utils.errors import UserError
 
 CPU = torch.device("cpu")
@@ -60,7 +61,10 @@ def train(world, *overrides):
 
 
 def test_every_writer_gets_figures_and_pictures_and_a_resumed_run_goes_on_in_them(world, wandb, mlflow, capsys):
+    detector = build_detection_model(load_config(world / "detector.yaml"))
+    torch.save({"model": detector.state_dict()}, world / "detector.pth")
     words = ["LOG.WRITERS", ("tensorboard", "wandb", "mlflow"), "LOG.PICTURES", 1, "SOLVER.VAL_PERIOD", 12]
+    words += ["MODEL.PRETRAINED_DETECTOR_CKPT", "detector.pth"]
     log = train(world, *words, "SOLVER.MAX_ITER", 24, "SOLVER.CHECKPOINT_PERIOD", 100)
     console = capsys.readouterr().err
     train(world, *words, "SOLVER.MAX_ITER", 25)
@@ -104,7 +108,7 @@ def test_every_writer_gets_figures_and_pictures_and_a_resumed_run_goes_on_in_the
         r"rate +0\.002 after warm-up, float32\n",
         r"iterations +1 to 24, 6 passes over the images\n",
         r"then +checkpoint every 100, validation every 12\n",
-        r"expected time: 0:00:00 from here, [\d.e-]+ s an iteration",
+        r"expected time: 0:00:\d\d from here, [\d.e-]+ s an iteration",
     ):
         assert len(re.findall(told, log)) == 1, told
 

@@ -74,7 +74,8 @@ LOG = Config()
 # Where the figures of a training go beside metrics.jsonl: tensorboard (OUTPUT_DIR/tensorboard), wandb, mlflow; the last
 # two are the extras of these names, and their own environment variables say where they write.
 LOG.WRITERS = ("tensorboard",)
-# The writers get this many pictures of the first validation images with their predicted graphs; 0 means none.
+# The writers get this many pictures of the first validation images with their predicted graphs; 0 means none. There are
+# none from a feature cache, which opens no image.
 LOG.PICTURES = 4
 # Name of the project (wandb) or the experiment (mlflow) that runs are put into; a run is named as its OUTPUT_DIR.
 LOG.PROJECT = "scene-graphs"

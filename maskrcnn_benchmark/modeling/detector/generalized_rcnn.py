@@ -80,7 +80,7 @@ class GeneralizedRCNN(nn.Module):
                 the CachedRegions of each image, which leave the relation predictor alone to run.
             targets: annotations in the frame of their image; needed in training and where `needs_targets` says so.
         Returns:
-            In training the weighted losses, whose sum is minimised; in evaluation a BoxList an image, in the frame of
+            In training the weighted losses, whose sum is minimised; in evaluation a BoxList per image, in the frame of
             the unpadded input.
         Raises:
             ValueError: targets are missing, too few or too many, or in another frame.

@@ -52,7 +52,7 @@ class ROIHeads(nn.Module):
         Boxes and attributes of a detector.
 
         Args:
-            features: (B, C, H_l, W_l) a level.
+            features: (B, C, H_l, W_l) for each level.
             proposals: the boxes of each image.
             targets: annotated boxes, needed in training.
         Returns:

@@ -1,5 +1,6 @@
 """Regions computed from the feature maps of a batch."""
 
+import copy
 from collections.abc import Sequence
 
 import torch
@@ -17,7 +18,7 @@ class LiveRegions(Regions):
     Pools and embeds what is asked for.
 
     Args:
-        maps: feature maps of the batch, (B, C, H_l, W_l) a level.
+        maps: feature maps of the batch, (B, C, H_l, W_l) for each level.
         entities: the boxes of each image; where they bring `features` (n, F) along, from a file of proposals, these
             are the entities' features.
         box_extractors: of the entities; the columns of the second, if there is one (ATTRIBUTE_ON), come after the
@@ -38,9 +39,9 @@ class LiveRegions(Regions):
 
     def with_entities(self, entities: Sequence[BoxList]) -> "LiveRegions":
         """The same images with other entities."""
-        return LiveRegions(
-            self.maps, entities, box_extractors=self.box_extractors, union_extractor=self.union_extractor
-        )
+        other = copy.copy(self)
+        other.entities = list(entities)
+        return other
 
     def entity_features(self) -> Tensor:
         """

@@ -1,6 +1,7 @@
 """The relation head: pairs, features, predictor, losses or results."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 from maskrcnn_benchmark.config import Task
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.modeling.roi_heads.box_head.extractor import build_box_feature_extractor
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.features import build_relation_feature_extractor
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.features import ROI_RELATION_FEATURE_EXTRACTORS
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.loss import RelationLoss, configured_weights
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.postprocess import RelationPostProcessor
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.base import (
@@ -38,8 +39,7 @@ class ROIRelationHead(nn.Module):
     pairs.
 
     Attributes:
-        shows_terms: results have `pred_rel_terms`, the terms of each relation's score (RelationPostProcessor); off
-            unless asked for.
+        keeps_statistics: the extractors, being frozen, leave the statistics of their norms alone in training, too.
     """
 
     def __init__(
@@ -54,7 +54,6 @@ class ROIRelationHead(nn.Module):
         att_feature_extractor: nn.Module | None = None,
         sampling: dict | None = None,
         test_requires_overlap: bool = False,
-        freeze_extractors: bool = False,
     ):
         """
         Args:
@@ -65,7 +64,6 @@ class ROIRelationHead(nn.Module):
             loss: a RelationLoss. post_processor: a RelationPostProcessor.
             sampling: keyword arguments of `sample_training_pairs`.
             test_requires_overlap: in SGDet, pairs at test only of boxes that overlap.
-            freeze_extractors: the extractors get no gradient, and their norms keep their statistics in training, too.
         """
         super().__init__()
         self.task = task
@@ -78,20 +76,18 @@ class ROIRelationHead(nn.Module):
         self.sampling = dict(sampling or {})
         self.test_requires_overlap = test_requires_overlap
         self.logged: dict[str, Tensor] = {}
-        self.shows_terms = False
-        self._frozen = [part for part in self.extractors if part is not None] if freeze_extractors else []
-        for part in self._frozen:
-            part.requires_grad_(False)
+        self.shows_terms = self.keeps_statistics = False
 
     @property
-    def extractors(self) -> tuple[nn.Module | None, ...]:
-        """Entities', attributes' (None without) and unions' feature extractors."""
-        return self.box_feature_extractor, self.att_feature_extractor, self.union_feature_extractor
+    def extractors(self) -> list[nn.Module]:
+        """The feature extractors: the entities', with ATTRIBUTE_ON one more of them, and last that of the unions."""
+        parts = (self.box_feature_extractor, self.att_feature_extractor, self.union_feature_extractor)
+        return [part for part in parts if part is not None]
 
     def train(self, mode: bool = True) -> "ROIRelationHead":
-        """Training mode for everything but frozen extractors."""
+        """Training mode for everything but extractors whose norms keep their statistics."""
         super().train(mode)
-        for part in self._frozen:
+        for part in self.extractors if self.keeps_statistics else ():
             part.eval()
         return self
 
@@ -102,6 +98,15 @@ class ROIRelationHead(nn.Module):
         ratio = self.predictor.extractor_slowdown
         return dict.fromkeys(copies, ratio) if ratio != 1 else {}
 
+    @contextmanager
+    def showing_terms(self, shown: bool = True) -> Iterator[None]:
+        """Meanwhile results have `pred_rel_terms`, the terms of each relation's score, if the predictor tells them."""
+        self.shows_terms = shown
+        try:
+            yield
+        finally:
+            self.shows_terms = False
+
     def set_iteration(self, iteration: int) -> None:
         """As RelationLoss.set_iteration."""
         self.loss.set_iteration(iteration)
@@ -111,11 +116,11 @@ class ROIRelationHead(nn.Module):
         What this head's extractors see.
 
         Args:
-            maps: feature maps of the batch, a level each.
+            maps: feature maps of the batch, one for each level.
             entities: the boxes of each image, with the fields that the box head adds in relation mode.
         """
-        extractors = [part for part in (self.box_feature_extractor, self.att_feature_extractor) if part is not None]
-        return LiveRegions(maps, entities, box_extractors=extractors, union_extractor=self.union_feature_extractor)
+        *box_extractors, union_extractor = self.extractors
+        return LiveRegions(maps, entities, box_extractors=box_extractors, union_extractor=union_extractor)
 
     def forward(
         self, regions: Regions, targets: Sequence[BoxList] | None = None
@@ -193,7 +198,7 @@ def build_roi_relation_head(cfg, meta: DatasetMeta, in_channels: int) -> ROIRela
         task=task,
         box_feature_extractor=box_extractor,
         att_feature_extractor=att_extractor,
-        union_feature_extractor=build_relation_feature_extractor(
+        union_feature_extractor=ROI_RELATION_FEATURE_EXTRACTORS[head.FEATURE_EXTRACTOR].from_config(
             cfg, in_channels, separate_spatial=predictor.reads_spatial_features(cfg)
         ),
         predictor=predictor.from_config(cfg, meta, width),
@@ -212,5 +217,4 @@ def build_roi_relation_head(cfg, meta: DatasetMeta, in_channels: int) -> ROIRela
             "require_overlap": head.REQUIRE_BOX_OVERLAP,
         },
         test_requires_overlap=cfg.TEST.RELATION.REQUIRE_OVERLAP,
-        freeze_extractors=head.FREEZE_FEATURE_EXTRACTORS,
     )

@@ -170,7 +170,7 @@ def test_several_runs_stand_side_by_side(run, tmp_path):
     unlike, _ = finished_run(tmp_path / "unlike", evaluated(seed=1)[0])
     path = write_report([folder, other, unlike])
     page = Page(path.read_text())
-    assert path == folder / "comparison.html" and "run and other and unlike" in page.words
+    assert path == folder / "comparison.html" and "run, other, unlike" in page.words
     assert "+0.00 (+0.00 to +0.00), may be chance" in page.text()
     assert page.text().count("no difference") == 3  # other images, for each of R, mR and F
     assert "1 settings differ" in page.text() and "SEED 7 8 7" in page.text()

@@ -70,7 +70,7 @@ def write_report(
     )
     names = _names(runs)
     page = environment.get_template("page.html.j2").render(
-        title=" and ".join(names) if several else names[0],
+        title=", ".join(names),
         version=__version__,
         runs=[_run(run, name, pictures) for run, name in zip(runs, names, strict=True)],
         comparisons=comparisons(runs, names, K) if several else [],

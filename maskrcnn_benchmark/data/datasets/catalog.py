@@ -73,6 +73,29 @@ def folder_entries(folder: Path) -> dict[str, DatasetEntry]:
     return {split: dataset_entry(f"{stem}_{split}", folder.parents[depth - 1]) for split in SPLITS}
 
 
+def find_entries(target: str) -> dict[str, DatasetEntry]:
+    """
+    Split -> entry of what a user calls a data set.
+
+    Args:
+        target: a folder (`datasets/vg`), a data set's name (`scenes`, `GQA_200`) or that of one of its splits
+            (`GQA_200_test`).
+    Raises:
+        UserError: there is no such data set.
+    """
+    if Path(target).is_dir():
+        return folder_entries(Path(target))
+    stem, _, split = target.rpartition("_")
+    if split in SPLITS:
+        return {split: dataset_entry(target)}
+    if not target or "/" in target:
+        raise UserError(f"{target}: no such folder")
+    folder = data_dir() / target
+    if folder.is_dir():
+        return folder_entries(folder)
+    return {split: dataset_entry(f"{target}_{split}") for split in SPLITS}
+
+
 def _format_of_folder(name: str, folder: Path) -> Format:
     if not folder.is_dir():
         raise UserError(

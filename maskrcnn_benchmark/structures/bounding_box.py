@@ -54,7 +54,7 @@ class BoxList:
     # -- fields -------------------------------------------------------------------------------------------------------
 
     def add_field(self, name: str, value: Any) -> None:
-        """Sets a field. Unless it is one of IMAGE_FIELDS, `value` must be a tensor with one row per box (ValueError)."""
+        """Sets a field. Unless it is one of IMAGE_FIELDS, `value` must be a tensor, one row per box (ValueError)."""
         if name not in IMAGE_FIELDS:
             if not isinstance(value, Tensor):
                 raise ValueError(

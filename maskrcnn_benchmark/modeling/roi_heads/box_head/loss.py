@@ -60,8 +60,8 @@ class BoxLoss:
             proposals: boxes per image.
             targets: annotated boxes with `labels`, perhaps `attributes` (M, A).
         Returns:
-            Some of the proposals per image, with `labels` (n,), `regression_targets` (n, 4), offsets that mean something
-            where the label is above 0, and `attributes` (n, A), zeros for background, if the target has them.
+            Some of the proposals per image, with `labels` (n,), `regression_targets` (n, 4), offsets that mean
+            something where the label is above 0, and `attributes` (n, A), zeros for background, if the target has them.
         """
         labelled = [
             label_proposals(boxes, target, high=self.high, low=self.low)

@@ -65,6 +65,15 @@ def dataset_entry(name: str, root: Path | None = None) -> DatasetEntry:
     )
 
 
+def names_file(name: str) -> Path | None:
+    """The file that names a data set's classes, for messages; None of a data set that is not on this machine."""
+    try:
+        entry = dataset_entry(name)
+    except UserError:
+        return None
+    return entry.files[entry.format.names_file]
+
+
 def folder_entries(folder: Path) -> dict[str, DatasetEntry]:
     """Split -> entry of the data set that lies in a folder, wherever that is. UserError as dataset_entry."""
     folder = folder.resolve()

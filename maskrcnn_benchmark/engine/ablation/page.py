@@ -68,7 +68,7 @@ def write_page(
     if noisy:
         parts += ["## Noise left on at test", _noise(results, noisy)]
     if sgdet:
-        parts += ["## SGDet", _table(sgdet, None), "One seed, 20 detections an image."]
+        parts += ["## SGDet", _table(sgdet, None), "One seed, 20 detections per image."]
     write_text(path, "\n\n".join(part.strip("\n") for part in parts) + "\n")
     with atomic_path(path.with_suffix(".svg")) as temporary:
         _plot(temporary, results, some)

@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.model_files import described
 from maskrcnn_benchmark.utils.weight_names import plain_names
 
 # Where checkpoints keep the weights among other things.
@@ -32,7 +33,7 @@ _DAMAGED = (
 def read_file(path: str | Path) -> Any:
     """
     What a .pth, .pt or .safetensors file holds, on the CPU: tensors, numbers, text and containers of them, and nothing
-    that runs.
+    that runs. A model that tools/export.py wrote comes as the checkpoint that it was made of.
 
     Raises:
         UserError: no such file, a damaged one (a file of zip's form says so by its checksums), or one that holds Python
@@ -47,7 +48,7 @@ def read_file(path: str | Path) -> Any:
         )
     try:
         if path.suffix == ".safetensors":
-            return load_file(path)
+            return described(path, load_file(path))
         verify_checksums(path)
         with torch.serialization.safe_globals(_numpy_values()):
             return torch.load(path, map_location="cpu", weights_only=True)

@@ -36,10 +36,14 @@ def distinct_unions(boxes: Tensor, pair_index: Tensor, num_objects: Sequence[int
     total, pair_index = max(len(boxes), 1), pair_index.cpu()
     low, high = pair_index.min(dim=1).values, pair_index.max(dim=1).values
     keys, row = torch.unique(low * total + high, return_inverse=True)  # ascending: image by image
+    first = keys // total
+    distinct = torch.stack([first, keys - first * total], dim=1).to(boxes.device, non_blocking=True)
+    unions, row = union_boxes(boxes, distinct), row.to(boxes.device, non_blocking=True)
+    if len(num_objects) == 1:  # nothing to count, so that a graph of one image can be traced
+        return [unions], row
     ends = torch.as_tensor(num_objects, dtype=torch.long).cumsum(0) * total
     counts = torch.searchsorted(keys, ends).diff(prepend=torch.zeros(1, dtype=torch.long))
-    distinct = torch.stack([keys // total, keys % total], dim=1).to(boxes.device, non_blocking=True)
-    return list(union_boxes(boxes, distinct).split(counts.tolist())), row.to(boxes.device, non_blocking=True)
+    return list(unions.split(counts.tolist())), row
 
 
 class MaskEmbedding(nn.Sequential):

@@ -1,10 +1,11 @@
 # make demo   a trained and evaluated scene graph model, from nothing; DEMO_SIZE=small takes a few minutes
-# make test   lint, then the whole suite
+# make test   lint, then the whole suite with its coverage
 # make bench  speed, as ratios to plain references
 # make doctor what this machine can do, and what to mend
 # make stress 200 kills of trainings, caches, data sets and prototypes, each started again and compared (docs/reliability.md)
 # make check-kernels  the CUDA kernels compiled for the CPU, against the C++ ops, with and without sanitizers; minutes
 # make fuzz   2,000 damaged files of every kind, read by every reader
+# make docs   the site of the docs, in output/site
 # make env    only the environment in .venv
 
 VENV ?= .venv
@@ -20,7 +21,7 @@ INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check
 # Where there is a CUDA compiler the tests build the CUDA sources too.
 TEST_BUILD := $(if $(shell command -v nvcc 2>/dev/null),$(VENV)/.built-cuda,$(VENV)/.built)
 
-.PHONY: env demo test lint bench ablation doctor check-kernels stress fuzz
+.PHONY: env demo test lint bench ablation doctor check-kernels stress fuzz docs
 
 env: $(VENV)/.built
 
@@ -48,13 +49,22 @@ lint: env
 	$(PYTHON) -m ruff format --check --quiet .
 
 test: $(TEST_BUILD) lint
-	$(PYTHON) -m pytest -q --durations=15 --numprocesses $(TEST_WORKERS) --dist loadfile
+	$(PYTHON) -m coverage erase
+	$(PYTHON) -m coverage run -m pytest -q --durations=15 --numprocesses $(TEST_WORKERS) --dist loadfile
+	$(PYTHON) -m coverage combine --quiet
+	$(PYTHON) -m coverage report
 
 bench: env
 	$(PYTHON) -m benchmarks
 
 ablation: env
 	$(PYTHON) tools/ablation.py $(ABLATION_FLAGS)
+
+# The page of keys first: it is written from their comments.
+docs: env
+	$(PYTHON) -m maskrcnn_benchmark.config.reference docs/configuration.md
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict --quiet
+	@echo "$(CURDIR)/output/site/index.html"
 
 stress: env
 	$(PYTHON) -m tests.stress.kills $(STRESS_FLAGS)

@@ -57,10 +57,7 @@ def _image(draw: np.random.Generator, split: str) -> dict:
 
 
 def write_detector(path: Path, config: Path) -> None:
-    """
-    Writes a random detector, scaled so that its features are of the size of trained ones and its classes are not all
-    alike.
-    """
+    """Writes a random detector, scaled as trained ones are."""
     import torch  # here and below: the process that measures others stays small
 
     from maskrcnn_benchmark.config import load_config
@@ -68,6 +65,13 @@ def write_detector(path: Path, config: Path) -> None:
 
     torch.manual_seed(0)
     state = build_detection_model(load_config(config, ["MODEL.DEVICE", "cpu", "MODEL.WEIGHT", ""])).state_dict()
+    scale_as_trained(state)
+    path.parent.mkdir(parents=True)
+    torch.save({"model": state}, path)
+
+
+def scale_as_trained(state: dict) -> None:
+    """Scales a random detector: features of the size of trained ones, classes that are not all alike."""
     for name, value in state.items():
         if name.endswith("bn3.weight"):
             value.fill_(0.2)  # a block adds little to its shortcut
@@ -75,8 +79,6 @@ def write_detector(path: Path, config: Path) -> None:
             value.fill_(0.02)  # pixels are far from 1
         elif name.endswith("cls_score.weight"):
             value.mul_(5)
-    path.parent.mkdir(parents=True)
-    torch.save({"model": state}, path)
 
 
 def write_prototypes(folder: Path, source: str) -> None:

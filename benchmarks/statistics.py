@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.synthetic_annotations import write_synthetic_vg
-from maskrcnn_benchmark.config.paths_catalog import dataset_entry
 from maskrcnn_benchmark.data.annotations import Annotations
 from maskrcnn_benchmark.data.build import read_source, training_statistics
+from maskrcnn_benchmark.data.datasets.catalog import dataset_entry
 from maskrcnn_benchmark.data.statistics import count_relations
 from maskrcnn_benchmark.utils.files import write_json
 

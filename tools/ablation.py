@@ -1,55 +1,9 @@
-"""
-The quality benchmark: trains FREQ, Motifs, PE-Net and the versions of SPLN on the rendered data set `scenes` and
-compares them in docs/ablation.md. What is finished under --output is not trained again.
+"""Compares predictors on the rendered data set: `sgg ablation` as a script. --help tells more."""
 
-Example: python tools/ablation.py
-         python tools/ablation.py --quick
-"""
-
-import argparse
-import os
 import sys
-from pathlib import Path
 
-from maskrcnn_benchmark.utils.errors import UserError, run_tool
-
-
-def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--quick", action="store_true", help="fewer images, updates, seeds: a quarter of an hour, not one and a half"
-    )
-    parser.add_argument(
-        "--output",
-        metavar="DIR",
-        help="folder of the runs (default: output/ablation, with --quick output/ablation-quick)",
-    )
-    parser.add_argument(
-        "--page", metavar="FILE", help="page to write (default: docs/ablation.md, with --quick ablation.md in --output)"
-    )
-    parser.add_argument("--device", default=None, help="cpu, cuda, ... (default: cuda if there is one)")
-    parser.add_argument(
-        "--jobs", type=int, default=len(os.sched_getaffinity(0)), help="trainings at a time (default: one a core)"
-    )
-    parser.add_argument("overrides", metavar="KEY VALUE", nargs="*", help="configuration keys and values for every run")
-    return parser.parse_args(argv)
-
-
-def main(argv: list[str] | None = None) -> int:
-    args = parse_args(argv)
-    if args.jobs < 1:
-        raise UserError(f"--jobs must be at least 1, found {args.jobs}")
-    import torch  # after the command line: it takes seconds
-
-    from maskrcnn_benchmark.engine.ablation.compare import compare
-    from maskrcnn_benchmark.engine.ablation.plan import FULL, QUICK
-
-    output = Path(args.output or ("output/ablation-quick" if args.quick else "output/ablation"))
-    page = Path(args.page or (output / "ablation.md" if args.quick else "docs/ablation.md"))
-    device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    compare(QUICK if args.quick else FULL, output, page, device=device, jobs=args.jobs, overrides=args.overrides)
-    return 0
-
+from maskrcnn_benchmark.commands.ablation import main
+from maskrcnn_benchmark.utils.errors import run_tool
 
 if __name__ == "__main__":
     sys.exit(run_tool(main))

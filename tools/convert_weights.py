@@ -1,49 +1,9 @@
-"""Turns Detectron's ImageNet weights (.pkl) into a file that is safe to open. Nothing in the pickle is run.
+"""Turns Detectron's pickled weights into a safe file: `sgg convert` as a script. --help tells more."""
 
-Example: python tools/convert_weights.py checkpoints/X-101-32x8d.pkl checkpoints/X-101-32x8d.safetensors
-"""
-
-import argparse
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 
-import numpy as np
-import torch
-from safetensors.torch import save_file
-
-from maskrcnn_benchmark.utils.detectron_pickle import read_arrays
-from maskrcnn_benchmark.utils.errors import UserError, run_tool
-from maskrcnn_benchmark.utils.files import atomic_path
-from maskrcnn_benchmark.utils.log import get_logger, setup_logging
-
-logger = get_logger(__name__)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source", type=Path, help="Detectron's file, such as checkpoints/R-101.pkl")
-    parser.add_argument(
-        "target",
-        type=Path,
-        nargs="?",
-        help=".safetensors or .pth file to write; default: .safetensors beside the source",
-    )
-    arguments = parser.parse_args(argv)
-    setup_logging()
-    target = arguments.target or arguments.source.with_suffix(".safetensors")
-    if target.suffix not in (".safetensors", ".pth"):
-        raise UserError(f"{target}: write a .safetensors or a .pth file")
-    arrays = read_arrays(arguments.source)
-    tensors = {name: torch.from_numpy(np.array(array, dtype=np.float32, order="C")) for name, array in arrays.items()}
-    with atomic_path(target) as temporary:
-        if target.suffix == ".safetensors":
-            save_file(tensors, temporary)
-        else:
-            torch.save(tensors, temporary)
-    logger.info(f"{target}: {len(tensors)} arrays, {sum(t.numel() for t in tensors.values()):,} numbers")
-    return 0
-
+from maskrcnn_benchmark.commands.convert import main
+from maskrcnn_benchmark.utils.errors import run_tool
 
 if __name__ == "__main__":
     sys.exit(run_tool(main))

@@ -1,27 +1,12 @@
-"""
-Evaluates a detector: the file given as MODEL.WEIGHT, else the last checkpoint in OUTPUT_DIR.
-
-Example: python tools/detector_test_net.py --config-file configs/demo/detector.yaml OUTPUT_DIR output/try
-         python tools/detector_test_net.py --config-file configs/demo/detector.yaml MODEL.WEIGHT
-         output/try/model_best.pth
-"""
+"""Evaluates a detector: `sgg detector test` under its published name. --help tells more."""
 
 import sys
-from collections.abc import Sequence
+from functools import partial
 
-from maskrcnn_benchmark.engine.cli import config_parser, names_key, read_config, require_datasets
+from maskrcnn_benchmark.commands.networks import test_detector
 from maskrcnn_benchmark.utils.errors import run_tool
 
-
-def main(argv: Sequence[str] | None = None) -> int:
-    args = config_parser(__doc__).parse_intermixed_args(argv)
-    cfg = read_config(args.config_file, args.overrides, relation=False)
-    require_datasets(cfg, ["train", cfg.DATASETS.TO_TEST or "test"])
-    from maskrcnn_benchmark.engine.commands import run_test  # after the checks: it takes seconds to import
-
-    run_test(cfg, weight_named=names_key(args.overrides, "MODEL.WEIGHT"))
-    return 0
-
+main = partial(test_detector, prog="python tools/detector_test_net.py")
 
 if __name__ == "__main__":
     sys.exit(run_tool(main))

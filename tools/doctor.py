@@ -1,40 +1,9 @@
-"""
-Looks this machine over: PyTorch, driver, compiled ops, each GPU, shared memory, data files. Ends with what to do.
+"""Looks this machine over: `sgg doctor` as a script. --help tells more."""
 
-Example: python tools/doctor.py
-         python tools/doctor.py --config-file configs/demo/predcls.yaml DATASETS.TEST "('scenes_test',)"
-
-With a config it also says whether the device, data sets and start weights that the config names are there. The exit
-status is 1 where something needed does not work.
-"""
-
-import argparse
-import importlib.util
 import sys
-from collections.abc import Sequence
 
-from maskrcnn_benchmark.utils.errors import UserError, run_tool
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config-file", metavar="FILE", help="a configuration that shall be able to run here")
-    parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="keys and values that override the file's")
-    args = parser.parse_intermixed_args(argv)
-    if importlib.util.find_spec("torch") is None:
-        raise UserError(f"{sys.executable} has no PyTorch: make env, or INSTALL.md, By hand")
-    from maskrcnn_benchmark.config import load_config  # after the words are read: torch takes seconds to import
-    from maskrcnn_benchmark.engine.doctor import BAD, conclusion, examine
-
-    cfg = load_config(args.config_file, args.overrides) if args.config_file else None
-    findings = []
-    for finding in examine(cfg):
-        findings.append(finding)
-        sys.stdout.write(finding.line() + "\n")
-        sys.stdout.flush()
-    sys.stdout.write("\n" + "\n".join(conclusion(findings)) + "\n")
-    return 1 if any(finding.level == BAD for finding in findings) else 0
-
+from maskrcnn_benchmark.commands.doctor import main
+from maskrcnn_benchmark.utils.errors import run_tool
 
 if __name__ == "__main__":
     sys.exit(run_tool(main))

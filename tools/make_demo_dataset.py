@@ -1,54 +1,9 @@
-"""
-Renders the demo data set `scenes` from a seed, in the layout of Visual Genome's files. Nothing is downloaded.
+"""Renders the demo data set: `sgg data demo` as a script. --help tells more."""
 
-Example: python tools/make_demo_dataset.py
-         python tools/make_demo_dataset.py --images 100000 --folder datasets/scenes_large --workers 16
-"""
-
-import argparse
-import os
 import sys
 
-from maskrcnn_benchmark.config.paths_catalog import data_dir
-from maskrcnn_benchmark.data.scenes.write import SMALL, Sizes, write_scenes
-from maskrcnn_benchmark.utils.errors import UserError, run_tool
-from maskrcnn_benchmark.utils.log import get_logger, setup_logging
-
-
-def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--folder", default=str(data_dir() / "scenes"), help="where to write (default: scenes in DATA_DIR)"
-    )
-    size = parser.add_mutually_exclusive_group()
-    size.add_argument(
-        "--size",
-        choices=("full", "small"),
-        help="full (default): 1,000 train, 100 val, 1,000 test; small: 400, 50, 200",
-    )
-    size.add_argument("--images", type=int, help="images in all instead, split 10 : 1 : 10")
-    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same bytes (default 0)")
-    parser.add_argument(
-        "--workers", type=int, default=len(os.sched_getaffinity(0)), help="processes (default: one a core)"
-    )
-    parser.add_argument("--force", action="store_true", help="draw again what is there already")
-    return parser.parse_args(argv)
-
-
-def main(argv: list[str] | None = None) -> int:
-    args = parse_args(argv)
-    setup_logging()
-    logger = get_logger(__name__)
-    if args.workers < 1:
-        raise UserError(f"--workers must be at least 1, found {args.workers}")
-    sizes = Sizes.of_total(args.images) if args.images is not None else SMALL if args.size == "small" else Sizes()
-    made = write_scenes(args.folder, sizes, seed=args.seed, workers=args.workers, force=args.force)
-    counts = f"{sizes.train} train, {sizes.val} val, {sizes.test} test images"
-    logger.info(
-        "%s: %s, %s", args.folder, counts, "drawn" if made else "already there, as asked for (--force draws them again)"
-    )
-    return 0
-
+from maskrcnn_benchmark.commands.demo_data import main
+from maskrcnn_benchmark.utils.errors import run_tool
 
 if __name__ == "__main__":
     sys.exit(run_tool(main))

@@ -1,38 +1,9 @@
-"""
-Writes the report of a run as one HTML file that needs no network: recall table beside FREQ, recall by predicate,
-confusion, losses, sample pictures (from OUTPUT_DIR/pictures, or drawn where TEST.SAVE_PREDICTIONS kept the
-predictions).
+"""Writes the report of a run: `sgg report` as a script. --help tells more."""
 
-Example: python tools/report.py output/demo/spln
-         python tools/report.py output/try --output try.html --pictures 20
-"""
-
-import argparse
 import sys
-from collections.abc import Sequence
 
+from maskrcnn_benchmark.commands.report import main
 from maskrcnn_benchmark.utils.errors import run_tool
-from maskrcnn_benchmark.utils.log import get_logger, setup_logging
-from maskrcnn_benchmark.visualization.report import write_report
-
-
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("output_dir", help="OUTPUT_DIR of a training or an evaluation")
-    parser.add_argument("--output", metavar="FILE", help="where to write (default: report.html in OUTPUT_DIR)")
-    parser.add_argument(
-        "--pictures", type=int, default=10, metavar="N", help="at most N pictures a data set (default 10)"
-    )
-    return parser.parse_args(argv)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    args = parse_args(argv)
-    setup_logging()
-    path = write_report(args.output_dir, args.output, pictures=args.pictures)
-    get_logger(__name__).info("report: %s", path)
-    return 0
-
 
 if __name__ == "__main__":
     sys.exit(run_tool(main))

@@ -9,7 +9,7 @@ from maskrcnn_benchmark.config.node import Config, parse_yaml
 from maskrcnn_benchmark.config.ranges import check_ranges
 from maskrcnn_benchmark.utils.errors import UserError
 
-# Keys that take one of a few words.
+# Keys that take one of a few words, or a list of them.
 CHOICES = {
     "DTYPE": ("float32", "float16", "bfloat16"),
     "MODEL.USE_REWEIGHT": ("NONE", "PENET", "CLASS_BALANCED"),
@@ -19,6 +19,7 @@ CHOICES = {
     "MODEL.ROI_RELATION_HEAD.CAUSAL.EFFECT_TYPE": ("none", "TDE", "NIE", "TE"),
     "SOLVER.SCHEDULE.TYPE": ("WarmupMultiStepLR", "WarmupReduceLROnPlateau"),
     "SOLVER.WARMUP_METHOD": ("linear", "constant"),
+    "LOG.WRITERS": ("tensorboard", "wandb", "mlflow"),
     "DATASETS.TO_TEST": (None, "train", "val", "test"),
 }
 
@@ -58,7 +59,7 @@ def _finish(config: Config, overrides: Sequence[Any]) -> Config:
         value: Any = config
         for name in key.split("."):
             value = value[name]
-        if value not in allowed:
+        if not all(word in allowed for word in (value if isinstance(value, tuple) else (value,))):
             raise UserError(
                 f"{key} is {value!r}; it can be {', '.join('null' if word is None else word for word in allowed)}"
             )

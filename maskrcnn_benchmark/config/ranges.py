@@ -36,24 +36,26 @@ class Range:
         )
         rises = not self.rising or list(elements) == sorted(elements)
         if wrong_count or not rises or not all(self._holds(element) for element in elements):
-            return self._words(isinstance(value, tuple))
+            return self.words(isinstance(value, tuple))
         return None
 
     def _holds(self, number: float) -> bool:
         above = number > self.low if self.without_low else number >= self.low
         return above and (number < self.high if self.without_high else number <= self.high)
 
-    def _words(self, is_list: bool) -> str:
+    def words(self, is_list: bool) -> str:
+        """The range in words, such as "at least 0 and below 1"; of a list also how many numbers it has."""
         bounds = []
         if self.low > -math.inf:
             bounds.append(f"{'above' if self.without_low else 'at least'} {self.low:g}")
         if self.high < math.inf:
             bounds.append(f"{'below' if self.without_high else 'at most'} {self.high:g}")
-        words = " and ".join(bounds) or "any number"
+        words = " and ".join(bounds)
         if not is_list:
-            return words
+            return words or "any number"
         how_many = f"{self.count} numbers" if self.count else "one number or more" if self.some else "numbers"
-        return f"{how_many}, each {words}{', none smaller than the one before' if self.rising else ''}"
+        each = f", each {words}" if words else ""
+        return f"{how_many}{each}{', none smaller than the one before' if self.rising else ''}"
 
 
 _ANY = Range(low=-math.inf)
@@ -156,6 +158,15 @@ _NOT_NEGATIVE = Range()
 _ORDERED = tuple(
     (f"MODEL.{section}.BG_IOU_THRESHOLD", f"MODEL.{section}.FG_IOU_THRESHOLD") for section in ("RPN", "ROI_HEADS")
 )
+
+
+def number_ranges(config: Mapping[str, Any]) -> dict[str, str]:
+    """What each key that holds a number or a list of numbers takes, in words; an empty list tells only by its rule."""
+    return {
+        key: _RANGES.get(key, _NOT_NEGATIVE).words(isinstance(value, tuple))
+        for key, value in _numbers(config, "")
+        if value != () or key in _RANGES
+    }
 
 
 def check_ranges(config: Mapping[str, Any]) -> None:

@@ -1,15 +1,15 @@
 """Data sets, their facts and loaders from a config."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from maskrcnn_benchmark.config.paths_catalog import DatasetEntry, dataset_entry
 from maskrcnn_benchmark.config.task import Task
-from maskrcnn_benchmark.data.datasets import READERS, AnnotationSource, SceneGraphDataset, split_rows
+from maskrcnn_benchmark.data.datasets import AnnotationSource, SceneGraphDataset, split_rows
+from maskrcnn_benchmark.data.datasets.catalog import dataset_entry
+from maskrcnn_benchmark.data.datasets.format import DatasetEntry
 from maskrcnn_benchmark.data.findings import WARNING
 from maskrcnn_benchmark.data.loader import EvaluationLoader, TrainingLoader
 from maskrcnn_benchmark.data.meta import DatasetMeta
@@ -43,7 +43,7 @@ def read_source(entry: DatasetEntry, *, statistics_only: bool = False, say_findi
     """
     if not all(path.exists() for what, path in entry.files.items() if what != "images"):
         entry.require_files()
-    source = READERS[entry.kind](entry, statistics_only)
+    source = entry.format.read(entry, statistics_only)
     for finding in source.findings if say_findings else ():
         text = f"{source.file}: {finding.sentence()}"
         if finding.level == WARNING:
@@ -65,7 +65,7 @@ def training_statistics(name: str) -> TrainingStatistics:
     files = [path for what, path in sorted(entry.files.items()) if what not in ("images", "image_data")]
     if not all(path.exists() for path in files):
         entry.require_files()
-    settings = {"kind": entry.kind, "split": entry.split, "num_val": entry.num_val}
+    settings = {"kind": entry.format.name, "split": entry.split, "num_val": entry.num_val}
     cache = CACHE_DIR / f"statistics-{name}-{cache_key(files, settings)}.npz"
     statistics = load_cached(cache)
     if statistics is None:
@@ -89,16 +89,9 @@ def load_dataset_meta(cfg: Any) -> DatasetMeta:
     Names and training statistics of the training data set that cfg names.
 
     Raises:
-        UserError: no training data set or several, missing files, or numbers of classes in cfg that differ from the
-            files'.
+        UserError: no training data set or several, or missing files.
     """
-    name = training_name(cfg)
-    meta = training_statistics(name).meta
-    file = dataset_entry(name).files
-    _check_class_counts(
-        cfg, meta, file.get("dicts") or file.get("info") or file.get("categories") or file["annotations"]
-    )
-    return meta
+    return training_statistics(training_name(cfg)).meta
 
 
 def training_name(cfg: Any) -> str:
@@ -109,21 +102,6 @@ def training_name(cfg: Any) -> str:
             " several"
         )
     return cfg.DATASETS.TRAIN[0]
-
-
-def _check_class_counts(cfg: Any, meta: DatasetMeta, file: Path) -> None:
-    heads = [("ROI_BOX_HEAD", "NUM_CLASSES", meta.num_objects, "objects")]
-    if cfg.MODEL.RELATION_ON:
-        heads.append(("ROI_RELATION_HEAD", "NUM_CLASSES", meta.num_predicates, "predicates"))
-    if cfg.MODEL.ATTRIBUTE_ON:
-        heads.append(("ROI_ATTRIBUTE_HEAD", "NUM_ATTRIBUTES", meta.num_attributes, "attributes"))
-    for head, key, found, what in heads:
-        expected = cfg.MODEL[head][key]
-        if expected != found:
-            raise UserError(
-                f"{file} names {max(found - 1, 0)} {what}, {found} with the background, but MODEL.{head}.{key} is"
-                f" {expected}; set the key to {found}, or name the data set that the config is for"
-            )
 
 
 def build_dataset(cfg: Any, name: str, *, training: bool, task: Task | None) -> SceneGraphDataset:

@@ -12,17 +12,20 @@ from maskrcnn_benchmark.data.feature_cache import FeatureFiles
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.data.transforms import resized_shape
 from maskrcnn_benchmark.structures.bounding_box import BoxList
-from maskrcnn_benchmark.structures.region_features import RegionFeatures
+from maskrcnn_benchmark.structures.boxlist_ops import given_boxes
+from maskrcnn_benchmark.structures.regions import CachedRegions
 from maskrcnn_benchmark.utils.errors import UserError
 
 # Groups of cached arrays.
 RELATION, ENTITIES = "relation", "entities"
+# Arrays of RELATION that stay in their files until they are asked for.
+FEATURES = ("roi_features", "union_features", "spatial_features")
 
 
 class CachedDataset(Dataset):
     """
-    Items (RegionFeatures, target, i), or None for an image without features; what training draws an epoch (a relation
-    of several) is drawn as ever, sizes and mirroring are not.
+    Items (CachedRegions of the image, target, i), or None for an image without features; what training draws in an
+    epoch (one of several relations) is drawn as ever, sizes and mirroring are not.
 
     Args:
         dataset: whose annotations these are.
@@ -47,7 +50,7 @@ class CachedDataset(Dataset):
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, item: int | tuple[int, int]) -> tuple[RegionFeatures, BoxList, int] | None:
+    def __getitem__(self, item: int | tuple[int, int]) -> tuple[CachedRegions, BoxList, int] | None:
         epoch, index = item if isinstance(item, tuple) else (0, item)
         target, _ = self.dataset.draw_target(index, epoch)
         image_id = int(target.get_field("image_id"))
@@ -55,18 +58,18 @@ class CachedDataset(Dataset):
             return None
         target = target.resize(resized_shape(*target.size, self.min_size, self.max_size))
         arrays = {name: array for group in self.groups.values() for name, array in group[image_id].items()}
-        return self._features(arrays, target), target, int(index)
+        return self._regions(arrays, target), target, int(index)
 
-    def _features(self, arrays: dict[str, np.ndarray], target: BoxList) -> RegionFeatures:
+    def _regions(self, arrays: dict[str, np.ndarray], target: BoxList) -> CachedRegions:
         boxes = torch.from_numpy(arrays.pop("boxes").copy())
         if self.given_boxes and not torch.equal(boxes, target.bbox):
             image, folder = target.get_field("image_id"), self.groups[RELATION].folder
             raise UserError(f"{folder}: image {image} has other boxes there than in its annotations; remove the folder")
-        features = {name: arrays.pop(name, None) for name in ("roi_features", "union_features", "spatial_features")}
-        entities = BoxList(boxes, target.size)
+        entities = given_boxes([target])[0] if self.given_boxes else BoxList(boxes, target.size)
+        features = {name: arrays.pop(name) for name in FEATURES if name in arrays}
         for name, values in arrays.items():
             entities.add_field(name, torch.from_numpy(values.copy()))
-        return RegionFeatures(entities=entities, **features)
+        return CachedRegions([entities], [features])
 
     # What an evaluation asks its data set for.
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from maskrcnn_benchmark.config.paths_catalog import RESERVED_NAMES
-from maskrcnn_benchmark.data.datasets.vg_layout import IMAGE_DIR, MAX_ATTRIBUTES, SPLITS, write_vg_layout
+from maskrcnn_benchmark.data.datasets.catalog import RESERVED_NAMES
+from maskrcnn_benchmark.data.datasets.source import SPLITS
+from maskrcnn_benchmark.data.datasets.vg_layout import IMAGE_DIR, MAX_ATTRIBUTES, write_vg_layout
 from maskrcnn_benchmark.data.image_files import image_size
 from maskrcnn_benchmark.data.image_ids import check_file_name
 from maskrcnn_benchmark.data.meta import BACKGROUND

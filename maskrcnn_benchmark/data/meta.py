@@ -1,12 +1,15 @@
 """Facts of a data set that a model depends on: names and training statistics."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
 BACKGROUND = "__background__"
+NAMES = ("objects", "predicates", "attributes")
+COUNTS = ("predicate_totals", "fg_cells", "bg_matrix")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +40,7 @@ class DatasetMeta:
     predicate_totals: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        for name in ("objects", "predicates", "attributes"):
+        for name in NAMES:
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.predicate_totals is not None and self.predicate_totals.shape != (self.num_predicates,):
             raise ValueError(
@@ -47,15 +50,15 @@ class DatasetMeta:
             raise ValueError("DatasetMeta: fg_matrix and bg_matrix come together, got only one")
         if self.fg_matrix is None:
             return
-        expected_fg = (self.num_objects, self.num_objects, self.num_predicates)
+        expected_fg = (self.num_classes, self.num_classes, self.num_predicates)
         if self.fg_matrix.shape != expected_fg or self.bg_matrix.shape != expected_fg[:2]:
             raise ValueError(
-                f"DatasetMeta: for {self.num_objects} objects and {self.num_predicates} predicates fg_matrix must be"
+                f"DatasetMeta: for {self.num_classes} objects and {self.num_predicates} predicates fg_matrix must be"
                 f" {expected_fg} and bg_matrix {expected_fg[:2]}, got {self.fg_matrix.shape} and {self.bg_matrix.shape}"
             )
 
     @property
-    def num_objects(self) -> int:
+    def num_classes(self) -> int:
         """O, background counted."""
         return len(self.objects)
 
@@ -80,39 +83,47 @@ class DatasetMeta:
         without statistics.
         """
         if self.fg_matrix is None:
-            return torch.zeros(self.num_objects, self.num_objects, self.num_predicates)
+            return torch.zeros(self.num_classes, self.num_classes, self.num_predicates)
         counts = self.fg_matrix.astype(np.float64)
         counts[:, :, 0] = self.bg_matrix.astype(np.float64) + 1
         return torch.from_numpy(np.log(counts / counts.sum(axis=2, keepdims=True) + 1e-3).astype(np.float32))
 
-    def to_state(self) -> dict[str, Any]:
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """The three vocabularies."""
+        return {name: getattr(self, name) for name in NAMES}
+
+    def counts(self) -> dict[str, np.ndarray]:
         """
-        Lists of names and tensors, fit for a checkpoint; foreground counts are kept sparse: rows subject, object,
-        predicate, count.
+        What is counted, as int64 arrays for a file: "bg_matrix", the foreground as sparse "fg_cells" (rows subject,
+        object, predicate, count) and "predicate_totals", as far as they are there.
         """
-        state: dict[str, Any] = {
-            "objects": list(self.objects),
-            "predicates": list(self.predicates),
-            "attributes": list(self.attributes),
-        }
+        found = {}
         if self.predicate_totals is not None:
-            state["predicate_totals"] = torch.from_numpy(self.predicate_totals.astype(np.int64))
+            found["predicate_totals"] = self.predicate_totals.astype(np.int64)
         if self.fg_matrix is not None:
             cells = np.argwhere(self.fg_matrix)
-            values = self.fg_matrix[tuple(cells.T)]
-            state["fg_cells"] = torch.from_numpy(np.concatenate([cells, values[:, None]], axis=1).astype(np.int64))
-            state["bg_matrix"] = torch.from_numpy(self.bg_matrix.astype(np.int64))
-        return state
+            found["fg_cells"] = np.concatenate([cells, self.fg_matrix[tuple(cells.T)][:, None]], axis=1)
+            found["bg_matrix"] = self.bg_matrix.astype(np.int64)
+        return found
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> "DatasetMeta":
-        """The inverse of to_state."""
-        facts: dict[str, Any] = {key: tuple(state[key]) for key in ("objects", "predicates", "attributes")}
-        if "predicate_totals" in state:
-            facts["predicate_totals"] = state["predicate_totals"].numpy()
-        if "fg_cells" not in state:
-            return cls(**facts)
-        cells = state["fg_cells"].numpy()
-        fg_matrix = np.zeros((len(facts["objects"]), len(facts["objects"]), len(facts["predicates"])), dtype=np.int64)
+    def from_counts(cls, names: Mapping[str, Sequence[str]], counts: Mapping[str, np.ndarray]) -> "DatasetMeta":
+        """The inverse of names() and counts()."""
+        meta = cls(**names, predicate_totals=counts.get("predicate_totals"))
+        if "fg_cells" not in counts:
+            return meta
+        cells = counts["fg_cells"]
+        fg_matrix = np.zeros((meta.num_classes, meta.num_classes, meta.num_predicates), dtype=np.int64)
         fg_matrix[tuple(cells[:, :3].T)] = cells[:, 3]
-        return cls(**facts, fg_matrix=fg_matrix, bg_matrix=state["bg_matrix"].numpy())
+        return replace(meta, fg_matrix=fg_matrix, bg_matrix=counts["bg_matrix"])
+
+    def to_state(self) -> dict[str, Any]:
+        """Lists of names and tensors, fit for a checkpoint."""
+        counts = {key: torch.from_numpy(values.astype(np.int64)) for key, values in self.counts().items()}
+        return {**{key: list(values) for key, values in self.names().items()}, **counts}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> "DatasetMeta":
+        """The inverse of to_state."""
+        counts = {key: state[key].numpy() for key in COUNTS if key in state}
+        return cls.from_counts({key: state[key] for key in NAMES}, counts)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from maskrcnn_benchmark.data.annotations import Annotations, related_boxes_overlap
-from maskrcnn_benchmark.data.meta import DatasetMeta
+from maskrcnn_benchmark.data.meta import NAMES, DatasetMeta
 from maskrcnn_benchmark.utils.arrays import DAMAGE
 from maskrcnn_benchmark.utils.files import atomic_path
 from maskrcnn_benchmark.utils.log import get_logger
@@ -39,7 +39,7 @@ class TrainingStatistics:
 
 
 def count_relations(
-    annotations: Annotations, num_objects: int, num_predicates: int, *, overlapping: bool
+    annotations: Annotations, num_classes: int, num_predicates: int, *, overlapping: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """
     Counts the relations and the pairs of intersecting boxes of training images.
@@ -57,18 +57,18 @@ def count_relations(
         annotations = annotations.keep_relations(related_boxes_overlap(annotations))
     annotations = annotations.take(np.flatnonzero(annotations.rel_counts > 0))
     triplets = annotations.triplets()
-    cells = (triplets[:, 0] * num_objects + triplets[:, 1]) * num_predicates + triplets[:, 2]
-    fg = np.bincount(cells, minlength=num_objects * num_objects * num_predicates).reshape(
-        num_objects, num_objects, num_predicates
+    cells = (triplets[:, 0] * num_classes + triplets[:, 1]) * num_predicates + triplets[:, 2]
+    fg = np.bincount(cells, minlength=num_classes * num_classes * num_predicates).reshape(
+        num_classes, num_classes, num_predicates
     )
 
-    unordered, intersects = _count_pairs(annotations, num_objects, intersecting=True)
+    unordered, intersects = _count_pairs(annotations, num_classes, intersecting=True)
     apart = annotations.take(np.flatnonzero(~intersects))
-    unordered += _count_pairs(apart, num_objects, intersecting=False)[0]
+    unordered += _count_pairs(apart, num_classes, intersecting=False)[0]
     return fg, unordered + unordered.T
 
 
-def _count_pairs(annotations: Annotations, num_objects: int, *, intersecting: bool) -> tuple[np.ndarray, np.ndarray]:
+def _count_pairs(annotations: Annotations, num_classes: int, *, intersecting: bool) -> tuple[np.ndarray, np.ndarray]:
     """
     Pairs of boxes of one image, each once: all of them, or those that intersect.
 
@@ -82,20 +82,20 @@ def _count_pairs(annotations: Annotations, num_objects: int, *, intersecting: bo
     labels = annotations.labels.astype(np.int32)
     image = annotations.image_of_box().astype(np.int32)
     end = annotations.box_start[1:][image]
-    counts = np.zeros(num_objects * num_objects, dtype=np.int64)
+    counts = np.zeros(num_classes * num_classes, dtype=np.int64)
     found = np.zeros(annotations.num_images, dtype=bool)
     rows = np.arange(len(labels))
     step = 1
     while True:
         rows = rows[rows + step < end[rows]]
         if len(rows) == 0:
-            return counts.reshape(num_objects, num_objects), found
+            return counts.reshape(num_classes, num_classes), found
         first, second = rows, rows + step
         if intersecting:
             hit = np.maximum(x1[first], x1[second]) < np.minimum(x2[first], x2[second])
             hit &= np.maximum(y1[first], y1[second]) < np.minimum(y2[first], y2[second])
             first, second = first[hit], second[hit]
-        counts += np.bincount(labels[first] * num_objects + labels[second], minlength=len(counts))
+        counts += np.bincount(labels[first] * num_classes + labels[second], minlength=len(counts))
         found[image[first]] = True
         step += 1
 
@@ -119,15 +119,11 @@ def load_cached(path: Path) -> TrainingStatistics | None:
         return None
     try:
         with np.load(path, allow_pickle=False) as content:
-            names = {key: tuple(content[key].tolist()) for key in ("objects", "predicates", "attributes")}
-            cells = content["fg_cells"].astype(np.int64)
-            fg = np.zeros((len(names["objects"]), len(names["objects"]), len(names["predicates"])), dtype=np.int64)
-            fg[tuple(cells[:, :3].T)] = cells[:, 3]
-            totals = content["predicate_totals"].astype(np.int64) if "predicate_totals" in content else None
-            meta = DatasetMeta(
-                **names, fg_matrix=fg, bg_matrix=content["bg_matrix"].astype(np.int64), predicate_totals=totals
-            )
-            return TrainingStatistics(meta, content["triplets"].astype(np.int64))
+            arrays = {key: content[key] for key in content}
+        triplets = arrays.pop("triplets").astype(np.int64)
+        names = {key: arrays.pop(key).tolist() for key in NAMES}
+        counts = {key: values.astype(np.int64) for key, values in arrays.items()}
+        return TrainingStatistics(DatasetMeta.from_counts(names, counts), triplets)
     except DAMAGE as error:
         logger.warning(
             "%s cannot be read (%s: %s): the statistics are counted again", path, type(error).__name__, error
@@ -138,16 +134,11 @@ def load_cached(path: Path) -> TrainingStatistics | None:
 def store(path: Path, statistics: TrainingStatistics) -> None:
     """Writes a cache file; a warning where that is impossible."""
     meta = statistics.meta
-    cells = np.argwhere(meta.fg_matrix)
-    values = meta.fg_matrix[tuple(cells.T)]
     arrays = {
-        "fg_cells": np.concatenate([cells, values[:, None]], axis=1).astype(np.int32),
-        "bg_matrix": meta.bg_matrix,
+        **meta.counts(),
+        **{key: np.array(names, dtype=np.str_) for key, names in meta.names().items()},
         "triplets": statistics.triplets.astype(np.int32),
-        **{key: np.array(getattr(meta, key), dtype=np.str_) for key in ("objects", "predicates", "attributes")},
     }
-    if meta.predicate_totals is not None:
-        arrays["predicate_totals"] = meta.predicate_totals
     try:
         with atomic_path(path) as temporary:
             np.savez(temporary, **arrays)

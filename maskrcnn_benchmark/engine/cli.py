@@ -1,46 +1,13 @@
 """
-The command line that the training and evaluation tools share. Imports nothing heavy: a wrong word is answered at once.
+What the command lines check of a config before the work begins. Imports nothing heavy: a fault is named at once.
 """
 
-import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from maskrcnn_benchmark.config import Config, Task, load_config
-from maskrcnn_benchmark.config.paths_catalog import IMAGENET_PREFIX, dataset_entry, weights_path
+from maskrcnn_benchmark.config.paths_catalog import CATALOG_PREFIX, IMAGENET_PREFIX, weights_path
 from maskrcnn_benchmark.utils.errors import UserError
-
-
-class _Parser(argparse.ArgumentParser):
-    """argparse whose complaints are one line, like every other error of the tools."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message}; {self.prog} --help shows what there is")
-
-
-def config_parser(description: str) -> argparse.ArgumentParser:
-    """
-    A parser for `--config-file FILE [KEY VALUE ...]`, also as older launchers call it (--local_rank, --local-rank:
-    ignored).
-
-    Its parse_intermixed_args takes options before, between and after the keys.
-
-    Args:
-        description: the tool's docstring; it holds the line "Example: ...".
-    """
-    parser = _Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--config-file", required=True, metavar="FILE", help="configuration, such as configs/demo/predcls.yaml"
-    )
-    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
-    parser.add_argument(
-        "overrides",
-        metavar="KEY VALUE",
-        nargs="*",
-        help="configuration keys and values that override the file's, such as SOLVER.MAX_ITER 20",
-    )
-    return parser
 
 
 def names_key(overrides: Sequence[str], key: str) -> bool:
@@ -69,6 +36,8 @@ def read_config(file: str, overrides: Sequence[str], *, relation: bool) -> Confi
 
 def require_datasets(cfg: Config, splits: Iterable[str]) -> None:
     """UserError if a split ("train", "val", "test") has no data set, or the files of one are missing."""
+    from maskrcnn_benchmark.data.datasets.catalog import dataset_entry  # heavy
+
     for split in splits:
         names = tuple(cfg.DATASETS[split.upper()])
         if not names:
@@ -90,3 +59,14 @@ def require_start_files(cfg: Config) -> None:
     for key, value in named.items():
         if value and not weights_path(value).is_file():
             raise UserError(f"{key} {value}: no such file")
+
+
+def require_something_to_test(cfg: Config) -> None:
+    """UserError if OUTPUT_DIR holds no trained run and MODEL.WEIGHT, as in published configs, only a backbone."""
+    weight = cfg.MODEL.WEIGHT
+    trained = weight and not weight.startswith(CATALOG_PREFIX)  # the catalog holds backbones alone
+    if not trained and not (Path(cfg.OUTPUT_DIR) / "last_checkpoint").exists():
+        raise UserError(
+            f"nothing to test: OUTPUT_DIR {cfg.OUTPUT_DIR} holds no trained run (no last_checkpoint). Train one into"
+            " it, or name a trained model's file as MODEL.WEIGHT"
+        )

@@ -1,4 +1,4 @@
-"""What the four tools do once their command line is read."""
+"""What the four published tools do once their command line is read."""
 
 from pathlib import Path
 from typing import Any
@@ -6,15 +6,16 @@ from typing import Any
 from maskrcnn_benchmark.config import Config
 from maskrcnn_benchmark.config.paths_catalog import weights_path
 from maskrcnn_benchmark.data.build import load_dataset_meta
+from maskrcnn_benchmark.engine.cli import require_something_to_test
 from maskrcnn_benchmark.engine.custom import run_custom
 from maskrcnn_benchmark.engine.inference import evaluate
-from maskrcnn_benchmark.engine.run import setup_run
+from maskrcnn_benchmark.engine.run import Run, setup_run
 from maskrcnn_benchmark.engine.start import load_tested
+from maskrcnn_benchmark.engine.step import usable_dtype
 from maskrcnn_benchmark.engine.store_union import store_visual_prototypes
 from maskrcnn_benchmark.engine.trainer import train
 from maskrcnn_benchmark.modeling.detector import build_detection_model
 from maskrcnn_benchmark.utils.checkpoint import Checkpointer
-from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger
 
 logger = get_logger(__name__)
@@ -34,6 +35,7 @@ def run_training(cfg: Config, *, skip_test: bool) -> Results:
     """
     storing = cfg.MODEL.RELATION_ON and cfg.MODEL.ROI_RELATION_HEAD.STORE_UNION
     with setup_run(cfg, training=not storing) as run:
+        cfg = _usable(cfg, run)
         meta = load_dataset_meta(cfg)
         model = build_detection_model(cfg, meta).to(run.device)
         if storing:
@@ -57,10 +59,20 @@ def run_test(cfg: Config, *, weight_named: bool) -> Results:
         run_custom(cfg, path)
         return {}
     with setup_run(cfg) as run:
+        cfg = _usable(cfg, run)
         meta = load_dataset_meta(cfg)
         model = build_detection_model(cfg, meta).to(run.device)
         load_tested(cfg, model, path, meta)
-        return evaluate(cfg, model, run, cfg.DATASETS.TO_TEST or "test", meta)
+        return evaluate(cfg, model, run, cfg.DATASETS.TO_TEST or "test", meta, weights=path)
+
+
+def _usable(cfg: Config, run: Run) -> Config:
+    """The config with the DTYPE that the device works in; OUTPUT_DIR/config.yml keeps the one that was asked for."""
+    changed = cfg.clone()
+    changed.defrost()
+    changed.DTYPE = usable_dtype(run.device, cfg.DTYPE)
+    changed.freeze()
+    return changed
 
 
 def weights_to_test(cfg: Config, *, weight_named: bool) -> Path:
@@ -74,9 +86,6 @@ def weights_to_test(cfg: Config, *, weight_named: bool) -> Path:
     last = Checkpointer(cfg.OUTPUT_DIR).last()
     if last is not None and not weight_named:
         return last
-    if cfg.MODEL.WEIGHT:
-        return weights_path(cfg.MODEL.WEIGHT)
-    raise UserError(
-        f"nothing to test: no last_checkpoint in OUTPUT_DIR {cfg.OUTPUT_DIR}, and MODEL.WEIGHT is empty; name a file"
-        " there"
-    )
+    if not weight_named:
+        require_something_to_test(cfg)
+    return weights_path(cfg.MODEL.WEIGHT)

@@ -19,7 +19,9 @@ from torch import Tensor
 
 from maskrcnn_benchmark import layers
 from maskrcnn_benchmark.config import Config
-from maskrcnn_benchmark.config.paths_catalog import SPLITS, data_dir, dataset_entry
+from maskrcnn_benchmark.config.paths_catalog import data_dir
+from maskrcnn_benchmark.data.datasets.catalog import FOLDER_NAMES, dataset_entry
+from maskrcnn_benchmark.data.datasets.source import SPLITS
 from maskrcnn_benchmark.engine.cli import require_datasets, require_start_files
 from maskrcnn_benchmark.layers import _extension
 from maskrcnn_benchmark.utils.device import resolve_device
@@ -31,7 +33,6 @@ _GIB = 2**30
 # What a few workers with full batches keep in shared memory at a time.
 _ENOUGH_SHARED = 2 * _GIB
 _SHARED_MEMORY = Path("/dev/shm")
-_PUBLISHED = ("VG_stanford_filtered_with_attribute", "GQA_200", "openimage_v6", "vrd", "psg", "scenes")
 
 
 @dataclass(frozen=True)
@@ -301,7 +302,7 @@ def data_sets() -> Iterator[Finding]:
     root = data_dir()
     own = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
     ready, partly = [], []
-    for stem in dict.fromkeys([*_PUBLISHED, *own]):
+    for stem in dict.fromkeys([*FOLDER_NAMES, *own]):
         try:
             files = [path for split in SPLITS for path in dataset_entry(f"{stem}_{split}").files.values()]
         except UserError:

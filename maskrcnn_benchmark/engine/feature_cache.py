@@ -1,5 +1,5 @@
 """
-DATALOADER.FEATURE_CACHE: the features of a relation model's frozen extractors, made once an image; after that no image
+DATALOADER.FEATURE_CACHE: the features of a relation model's frozen extractors, made once per image; after that no image
 is read.
 
 Kept are the features of all entities and of all ordered pairs. Boxes are the annotated ones in PredCls and SGCls, the
@@ -21,15 +21,15 @@ import torch
 from torch import Tensor, nn
 
 from maskrcnn_benchmark.config import Config
-from maskrcnn_benchmark.config.paths_catalog import dataset_entry
 from maskrcnn_benchmark.data.cached_dataset import ENTITIES, RELATION, CachedDataset
+from maskrcnn_benchmark.data.datasets.catalog import dataset_entry
 from maskrcnn_benchmark.data.feature_cache import FeatureFiles, cache_folder, to_half
 from maskrcnn_benchmark.data.loader import EvaluationLoader, TrainingLoader
 from maskrcnn_benchmark.data.transforms import Transform
 from maskrcnn_benchmark.engine.resume import random_state, set_random_state
 from maskrcnn_benchmark.engine.step import autocast
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import entity_sizes
 from maskrcnn_benchmark.structures.bounding_box import IMAGE_FIELDS, BoxList
+from maskrcnn_benchmark.structures.regions import Regions
 from maskrcnn_benchmark.utils.distributed import all_gather_objects, barrier, is_main_process, rank, world_size
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger, warn_once
@@ -189,7 +189,7 @@ def _write_batch(cfg: Config, model: nn.Module, batch: Any, files: Mapping[str, 
         image_id = int(target.get_field("image_id"))
         wanted = [group for group in files if image_id not in files[group]]
         with torch.no_grad(), autocast(device, cfg.DTYPE):
-            n, groups = image_features(model, image, target.to(device), wanted)
+            n, groups = image_features(model, image, target, wanted)
         for group in wanted:
             written[group].append((image_id, n, groups[group]))
     for group, images in written.items():
@@ -208,11 +208,8 @@ def image_features(
     Returns:
         n, the number of entities, and by group and name what an array's rows stand for and the array.
     """
-    inputs = model.normalizer([image])
-    features = model.backbone(inputs.tensors)
-    proposals, _ = model.propose(inputs, features, [target])
-    entities = model.roi_heads.entities(features, proposals, [target])[0]
-    head, n = model.roi_heads.relation, len(entities)
+    regions = model.regions([image], [target])
+    entities = regions.entities[0]
     made: dict[str, Arrays] = {}
     if ENTITIES in groups:
         made[ENTITIES] = {
@@ -222,25 +219,24 @@ def image_features(
     if RELATION in groups:
         made[RELATION] = {
             "boxes": ("entity", entities.bbox.float().cpu().numpy()),
-            "roi_features": ("entity", _half(head.entity_features(features, [entities]), "roi_features")),
-            **_union_features(head, features, entities),
+            "roi_features": ("entity", _half(regions.entity_features(), "roi_features")),
+            **_pair_arrays(regions),
         }
-    return n, made
+    return len(entities), made
 
 
-def _union_features(head: nn.Module, features: Any, entities: BoxList) -> Arrays:
+def _pair_arrays(regions: Regions) -> Arrays:
     """
-    Union (and spatial) features of all n·n pairs; (i, j) and (j, i) are computed together, since they share what is
-    pooled.
+    Union (and spatial) features of all n·n pairs of an image; (i, j) and (j, i) are computed together, since they share
+    what is pooled.
     """
-    n, boxes = len(entities), entities.bbox
-    sizes = entity_sizes([entities.size], [n], boxes)
+    (n,) = regions.counts
     made: dict[str, Tensor] = {}
     for pairs in torch.triu_indices(n, n).t().split(_PAIRS_AT_ONCE):
         both = torch.cat([pairs, pairs.flip(1)])
-        rows = (both[:, 0] * n + both[:, 1]).to(boxes.device, non_blocking=True)
-        found = head.union_feature_extractor(features, boxes, sizes, [n], both)
-        for name, values in zip(("union_features", "spatial_features"), found, strict=True):
+        found = regions.pair_features([both])
+        rows = (both[:, 0] * n + both[:, 1]).to(found.union.device, non_blocking=True)
+        for name, values in (("union_features", found.union), ("spatial_features", found.spatial)):
             if values is not None:
                 made.setdefault(name, values.new_zeros(n * n, values.size(1)))[rows] = values
     return {name: ("pair", _half(values, name)) for name, values in made.items()}

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.errors import UserError, some
 
 
 def momentum_of(optimizer: torch.optim.Optimizer) -> dict[Tensor, Tensor]:
@@ -30,9 +30,8 @@ def require_finite(model: nn.Module, optimizer: torch.optim.Optimizer, when: str
     finite = torch.stack([tensor.isfinite().all() for tensor in tensors.values()]).tolist() if tensors else []
     bad = [name for name, good in zip(tensors, finite, strict=True) if not good]
     if bad:
-        more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
         raise UserError(
-            f"{when}: {', '.join(bad[:3])}{more} not finite. Stopped; the same command goes on from the checkpoint"
+            f"{when}: {some(bad, 3, quoted=False)} not finite. Stopped; the same command goes on from the checkpoint"
             " before, and a lower SOLVER.BASE_LR, a longer SOLVER.WARMUP_ITERS or DTYPE bfloat16 instead of float16"
             " may help"
         )

@@ -6,8 +6,10 @@ and every process returns the figures that one process alone would.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +17,19 @@ import torch
 from torch import nn
 
 from maskrcnn_benchmark.config import Config, Task
-from maskrcnn_benchmark.config.paths_catalog import dataset_entry
 from maskrcnn_benchmark.data.build import make_data_loader, zeroshot_triplets
+from maskrcnn_benchmark.data.datasets.base import SceneGraphDataset
+from maskrcnn_benchmark.data.datasets.catalog import dataset_entry
 from maskrcnn_benchmark.data.loader import EvaluationLoader
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.data.proposals import ProposalCollector
 from maskrcnn_benchmark.engine.feature_cache import with_feature_cache
-from maskrcnn_benchmark.engine.relation_scores import RelationScores, prediction_arrays, truth_arrays
 from maskrcnn_benchmark.engine.run import Run
 from maskrcnn_benchmark.engine.step import autocast
 from maskrcnn_benchmark.evaluation.detection import DetectionEvaluator
+from maskrcnn_benchmark.evaluation.files import EVALUATION_FILE, SCORES_FILE
 from maskrcnn_benchmark.evaluation.predictions import PredictionWriter
+from maskrcnn_benchmark.evaluation.relation_scores import RelationScores, groundtruth_arrays, prediction_arrays
 from maskrcnn_benchmark.evaluation.table import metrics_table
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 from maskrcnn_benchmark.structures.boxlist_ops import on_cpu
@@ -37,11 +41,21 @@ from maskrcnn_benchmark.utils.progress import progress
 
 logger = get_logger(__name__)
 
-# Beside metrics.json: the counts behind it, SceneGraphEvaluator.state_dict(), for a bootstrap against another run.
-SCORES_FILE = "scores.pth"
+
+# What may look at each image of an evaluation: data set, index, prediction, ground truth.
+Observer = Callable[[SceneGraphDataset, int, BoxList, BoxList], None]
 
 
-def evaluate(cfg: Config, model: nn.Module, run: Run, split: str, meta: DatasetMeta) -> dict[str, dict[str, Any]]:
+def evaluate(
+    cfg: Config,
+    model: nn.Module,
+    run: Run,
+    split: str,
+    meta: DatasetMeta,
+    *,
+    weights: str | Path | None = None,
+    observe: Observer | None = None,
+) -> dict[str, dict[str, Any]]:
     """
     Evaluates on each data set that DATASETS names for a split, writes OUTPUT_DIR/inference/<data set>/metrics.json and
     logs a table.
@@ -49,6 +63,8 @@ def evaluate(cfg: Config, model: nn.Module, run: Run, split: str, meta: DatasetM
     Args:
         split: "train", "val" or "test".
         meta: vocabulary and statistics of the training data.
+        weights: the file that the model's weights are from; None: they are those of a training as it stands.
+        observe: called with each image of this process's share, of a relation model's first data set.
     Returns:
         metrics.json's dict by data set, the same in every process.
     Raises:
@@ -61,15 +77,24 @@ def evaluate(cfg: Config, model: nn.Module, run: Run, split: str, meta: DatasetM
     for name in names:
         loader = make_data_loader(cfg, split, task=model.task, name=name)
         _check_vocabulary(loader.dataset.meta, meta, name, relations=cfg.MODEL.RELATION_ON)
+        watch = partial(observe, loader.dataset) if observe is not None and name == names[0] else None
         loader = with_feature_cache(cfg, model, loader, name)
         logger.info(f"evaluating on {name}: {len(loader.dataset)} images")
         folder = run.output_dir / "inference" / name
+        started = time.perf_counter()
         if cfg.MODEL.RELATION_ON:
-            results[name] = evaluate_relations(cfg, model, loader, meta, name=name, folder=folder)
+            results[name] = evaluate_relations(cfg, model, loader, meta, name=name, folder=folder, observe=watch)
         else:
             results[name] = evaluate_detection(cfg, model, loader, meta, folder=folder)
         if is_main_process():
             write_json(folder / "metrics.json", results[name])
+            facts = {
+                "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                "weights": None if weights is None else str(weights),
+                "seconds": round(time.perf_counter() - started, 2),
+                "terms": list(model.roi_heads.relation.predictor.term_names) if cfg.MODEL.RELATION_ON else [],
+            }
+            write_json(folder / EVALUATION_FILE, facts)
             table = metrics_table(results[name]) if cfg.MODEL.RELATION_ON else _detection_line(results[name])
             logger.info(f"{name}, {folder / 'metrics.json'}:\n{table}")
     return results
@@ -83,6 +108,7 @@ def evaluate_relations(
     *,
     name: str = "",
     folder: Path | None = None,
+    observe: Callable[[int, BoxList, BoxList], None] | None = None,
 ) -> dict[str, Any]:
     """
     metrics.json's dict of a relation model over one pass of a loader, FREQ and, for SGDet, AP50 included.
@@ -91,30 +117,33 @@ def evaluate_relations(
         name: the data set's in the catalog.
         folder: gets the counts, SCORES_FILE; TEST.SAVE_PREDICTIONS writes the predictions of each process to
             `predictions/<rank>.npz`.
+        observe: called with index, prediction and ground truth of each image.
     """
     task = Task.from_cfg(cfg)
     zeroshot = zeroshot_triplets(cfg, loader.dataset)
-    scores = RelationScores(
+    scores = RelationScores.of_training(
         task,
         meta,
         zeroshot_triplets=zeroshot,
         iou_threshold=cfg.TEST.RELATION.IOU_THRESHOLD,
         rel_nms=cfg.TEST.RELATION.REL_NMS,
-        open_images=bool(name) and dataset_entry(name).kind == "openimages",
+        open_images=bool(name) and "open_images" in dataset_entry(name).format.evaluators,
     )
     with ExitStack() as stack:
         writer = None
         if cfg.TEST.SAVE_PREDICTIONS and folder is not None:
             path = _prediction_path(folder / "predictions")
             facts = {"predicates": meta.predicates, "objects": meta.objects, "train_counts": meta.predicate_counts()}
-            writer = stack.enter_context(
-                PredictionWriter(path, mode=str(task), dataset=name, zeroshot_triplets=zeroshot, **facts)
-            )
-        for index, result, annotation in predictions(cfg, model, loader):
-            prediction, truth = prediction_arrays(result), truth_arrays(annotation)
-            scores.add(index, prediction, truth)
+            facts |= {"terms": model.roi_heads.relation.predictor.term_names, "zeroshot_triplets": zeroshot}
+            stack.enter_context(model.roi_heads.relation.showing_terms())
+            writer = stack.enter_context(PredictionWriter(path, mode=str(task), dataset=name, **facts))
+        for index, result, target in predictions(cfg, model, loader):
+            if observe is not None:
+                observe(index, result, target)
+            prediction, groundtruth = prediction_arrays(result), groundtruth_arrays(target)
+            scores.update(prediction, groundtruth, image_id=index)
             if writer is not None:
-                writer.add(annotation.get_field("image_id"), prediction, truth)
+                writer.add(target.get_field("image_id"), prediction, groundtruth)
     together = merged(scores)
     if folder is not None and is_main_process():
         with atomic_path(folder / SCORES_FILE) as temporary:

@@ -1,15 +1,18 @@
-"""The figures of a training as it goes: metrics.jsonl, validation.jsonl, TensorBoard, the log and the progress bar."""
+"""The figures of a training as it goes: metrics.jsonl, validation.jsonl, writers, the log and the progress bar."""
 
 import json
 import math
+import re
 import resource
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import torch
-from torch.utils.tensorboard import SummaryWriter
 
+from maskrcnn_benchmark.engine.writers import MetricWriter
 from maskrcnn_benchmark.utils.distributed import is_main_process
 from maskrcnn_benchmark.utils.files import write_text
 from maskrcnn_benchmark.utils.log import get_logger
@@ -17,6 +20,12 @@ from maskrcnn_benchmark.utils.progress import progress
 
 logger = get_logger(__name__)
 MIB = 1 << 20
+# Columns of a line of losses: 80 without the time that the console puts before it.
+WIDTH = 80 - len("00:00:00 ")
+# Share of an iteration spent waiting for images from which the line says so.
+WAITING_SHARE = 0.2
+# Iterations that are timed to say how long the training will take, after some that set things up.
+UNTIMED, TIMED = 2, 20
 
 
 class MetricLog:
@@ -38,12 +47,14 @@ class MetricLog:
         start: int,
         max_iter: int,
         validated: int | None = None,
+        writers: Mapping[str, MetricWriter] | None = None,
     ):
         """
         Args:
             period: iterations between two lines; the first iteration and the last have one too.
             start: finished iterations when this process begins.
             validated: the last of them whose validation counted; None: all of them.
+            writers: by name, what gets the figures beside the files.
         """
         self.device = device
         self.period = max(period, 1)
@@ -53,11 +64,13 @@ class MetricLog:
         self.bar.update(start)
         self.path = output_dir / "metrics.jsonl"
         self.validation_path = output_dir / "validation.jsonl"
-        self.board = None
+        self.writers = dict(writers or {})
         if self.main:
             _cut(self.path, start)
             _cut(self.validation_path, start if validated is None else validated)
-            self.board = SummaryWriter(str(output_dir / "tensorboard"), purge_step=start + 1)
+        self.start = start
+        self._ticks = 0
+        self._timed_since = time.perf_counter()
         self._iterations = 0
         self._since = time.perf_counter()
         self._waited = 0.0
@@ -74,6 +87,7 @@ class MetricLog:
         """Counts a finished iteration."""
         self._iterations += 1
         self.bar.update(1)
+        self._expect()
 
     def write(self, iteration: int, lr: float, values: Mapping[str, float]) -> None:
         """One line: `values` are losses and what else the step reports."""
@@ -95,22 +109,29 @@ class MetricLog:
             file.write(
                 json.dumps({name: value if math.isfinite(value) else None for name, value in line.items()}) + "\n"
             )
-        for name, value in line.items():
-            if name != "iteration":
-                self.board.add_scalar(f"train/{name}", value, iteration)
+        figures = {f"train/{name}": value for name, value in line.items() if name != "iteration"}
+        self._tell(lambda writer: writer.scalars(figures, iteration))
         self.bar.set_postfix_str(f"loss {values['loss']:.3f}", refresh=False)
-        losses = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
-        pace = f"{seconds:.3f} s/it ({data_seconds:.3f} waiting for data)"
-        logger.info(f"iteration {iteration} of {self.max_iter}: {losses}, lr {lr:.3g}, {pace}")
+        waiting = f" ({100 * data_seconds / seconds:.0f} % data)" if data_seconds > WAITING_SHARE * seconds else ""
+        logger.info(loss_line(f"{iteration}/{self.max_iter} {seconds:.3g} s{waiting}", values))
 
     def write_validation(self, iteration: int, figures: Mapping[str, float]) -> None:
-        """Figures of a validation: a line of validation.jsonl, and TensorBoard."""
+        """Figures of a validation: a line of validation.jsonl, and the writers."""
         if not self.main:
             return
         with open(self.validation_path, "a", encoding="utf-8") as file:
             file.write(json.dumps({"iteration": iteration, **figures}) + "\n")
-        for name, value in figures.items():
-            self.board.add_scalar(f"validation/{name}", value, iteration)
+        named = {f"validation/{name}": value for name, value in figures.items()}
+        self._tell(lambda writer: writer.scalars(named, iteration))
+
+    def write_pictures(self, iteration: int, pictures: Mapping[int, np.ndarray]) -> None:
+        """Pictures of a validation, (h, w, 3) uint8 RGB by image id, for the writers."""
+        for image_id, picture in pictures.items():
+            self._tell(
+                lambda writer, name=f"validation/image_{image_id}", picture=picture: writer.picture(
+                    name, picture, iteration
+                )
+            )
 
     def pause(self) -> float:
         """Marks the start of work that is no training; give the returned value to `resume`."""
@@ -118,13 +139,57 @@ class MetricLog:
 
     def resume(self, paused: float) -> None:
         """Leaves the time since `pause` out of the seconds an iteration."""
-        self._since += time.perf_counter() - paused
+        away = time.perf_counter() - paused
+        self._since += away
+        self._timed_since += away
 
     def close(self) -> None:
-        """Closes the bar and TensorBoard's file."""
+        """Closes the bar and the writers."""
         self.bar.close()
-        if self.board is not None:
-            self.board.close()
+        self._tell(lambda writer: writer.close())
+
+    def _tell(self, what: Callable[[MetricWriter], None]) -> None:
+        """Hands something to each writer. One that fails gets no more: a service that is gone ends no training."""
+        for name, writer in list(self.writers.items()):
+            try:
+                what(writer)
+            except Exception as error:  # noqa: BLE001 (as each service's client names its failures)
+                del self.writers[name]
+                said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+                logger.warning(
+                    f"LOG.WRITERS {name} gets no more figures of this run, metrics.jsonl has them all: {said}"
+                )
+
+    def _expect(self) -> None:
+        """Says once how long the training will take. The first iterations, which set things up, are not counted in."""
+        self._ticks += 1
+        if self._ticks == UNTIMED:
+            self._timed_since = time.perf_counter()
+        if self._ticks == UNTIMED + TIMED:
+            seconds = (time.perf_counter() - self._timed_since) / TIMED
+            left = timedelta(seconds=round(seconds * (self.max_iter - self.start - self._ticks)))
+            logger.info(f"expected time: {left} from here, {seconds:.3g} s an iteration, without validations")
+
+
+def loss_line(head: str, values: Mapping[str, float]) -> str:
+    """
+    The total loss and as many of its parts as fit into a terminal's line, what is no number and what is largest first:
+    "... loss 3.21 = rel 1.2 + dis 0.7 + 4 more".
+
+    Args:
+        head: what the line begins with.
+        values: "loss", the sum of the others that have "loss" in their name, and figures that are none.
+    """
+    parts = {name: value for name, value in values.items() if "loss" in name and name != "loss"}
+    order = sorted(parts, key=lambda name: -abs(parts[name]) if math.isfinite(parts[name]) else -math.inf)
+    terms = [f"{re.sub('_?loss_?', '', name)} {parts[name]:.3g}" for name in order]
+    text = f"{head} loss {values['loss']:.4g}"
+    for shown in range(len(terms), 0, -1):
+        left_out = [f"{len(terms) - shown} more"] if shown < len(terms) else []
+        whole = f"{text} = {' + '.join(terms[:shown] + left_out)}"
+        if len(whole) <= WIDTH:
+            return whole
+    return text
 
 
 def peak_memory(device: torch.device) -> int:

@@ -4,23 +4,28 @@ from collections.abc import Mapping
 from typing import Any
 
 from maskrcnn_benchmark.config import Config
+from maskrcnn_benchmark.evaluation.figures import DETECTION_FIGURES, K_VALUES, shown_figures
 from maskrcnn_benchmark.utils.errors import UserError
 
-AT_K = ("R", "mR", "F", "zR", "A", "accR", "ng-R", "ng-mR", "ng-zR")
-KS = ("20", "50", "100")
-PLAIN = ("AP", "AP50", "AP75", "AR")
 # What decides in detector training, where there are no relations to measure.
 DETECTOR_METRIC = "AP50"
 
 
 def check_metric_name(key: str, name: str) -> None:
     """UserError, under the config key, if no evaluation has a figure of this name."""
-    metric, at, k = name.partition("@")
-    if (at and metric in AT_K and k in KS) or name in PLAIN:
-        return
-    raise UserError(
-        f"{key} '{name}': expected one of {', '.join(AT_K)} at 20, 50 or 100, such as mR@100, or {', '.join(PLAIN)}"
-    )
+    if name not in _names():
+        raise UserError(
+            f"{key} '{name}': expected one of {', '.join(_at_k())} at 20, 50 or 100, such as mR@100, or"
+            f" {', '.join(figure.name for figure in DETECTION_FIGURES)}"
+        )
+
+
+def _at_k() -> list[str]:
+    return [figure.name for figure in shown_figures() if not figure.section]
+
+
+def _names() -> list[str]:
+    return [f"{name}@{k}" for name in _at_k() for k in K_VALUES] + [figure.name for figure in DETECTION_FIGURES]
 
 
 def metric_value(metrics: Mapping[str, Any], name: str) -> float | None:
@@ -32,8 +37,7 @@ def metric_value(metrics: Mapping[str, Any], name: str) -> float | None:
 
 def headline(metrics: Mapping[str, Any]) -> dict[str, float]:
     """The figures of an evaluation that one number stands for each, under their names in configs."""
-    names = [f"{metric}@{k}" for metric in AT_K for k in KS] + list(PLAIN)
-    values = {name: metric_value(metrics, name) for name in names}
+    values = {name: metric_value(metrics, name) for name in _names()}
     return {name: value for name, value in values.items() if value is not None}
 
 

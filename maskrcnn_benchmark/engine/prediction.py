@@ -42,7 +42,7 @@ class SceneGraphModel:
     Attributes:
         objects, predicates: names, background first; no predicates of a detector.
         task: what the relation model was trained for; None: a detector.
-        terms: names of the terms that a relation's score is made of (SPLN); empty for models that have none.
+        terms: names of the terms that a relation's score is made of; empty for models that have none.
     """
 
     def __init__(
@@ -61,9 +61,7 @@ class SceneGraphModel:
         self.objects = meta.objects
         self.predicates = meta.predicates if self.task is not None else ()
         self.device = next(model.parameters()).device
-        self.terms: tuple[str, ...] = (
-            () if self.task is None else getattr(model.roi_heads.relation.predictor, "term_names", ())
-        )
+        self.terms = () if self.task is None else model.roi_heads.relation.predictor.term_names
 
     @classmethod
     def from_checkpoint(cls, path: str | Path, device: str | torch.device | None = None) -> SceneGraphModel:
@@ -116,7 +114,7 @@ class SceneGraphModel:
             labels: n names or numbers of classes; with a list of images a list of such. They need boxes.
             max_relations: that many of the best; None: every pair's.
             min_score: smallest triplet score (predicate x subject x object) of a relation.
-            terms: tell of each relation what its logit is made of (SPLN: base, structural, visual, conceptual).
+            terms: tell of each relation what its logit is made of (such as base, structural, visual, conceptual).
             batch_size: images worked on together; images that the network sees on different canvases never are, so that
                 a graph does not depend on what it was asked for with.
         Returns:
@@ -192,7 +190,7 @@ class SceneGraphModel:
         if labels and not boxes:
             raise UserError("labels belong to boxes: give both, boxes alone, or neither")
         if terms and not self.terms:
-            raise UserError(f"{self._name}: terms are told by SPLN alone; this model's score is one number")
+            raise UserError(f"{self._name}: this model's score is one number, not made of terms")
         if self.task is None:
             if boxes:
                 raise UserError(f"{self._name} is a detector, which finds boxes and labels itself: give none")
@@ -213,24 +211,15 @@ class SceneGraphModel:
             return self._model(None)(images)
         fills_in = self.task is Task.PREDCLS and task is not Task.PREDCLS
         model = self._model(Task.PREDCLS if fills_in else task)
-        relation = model.roi_heads.relation
-        relation.shows_terms = terms
-        try:
+        with model.roi_heads.relation.showing_terms(terms):
             return self._filled_in(model, images, targets, task) if fills_in else model(images, targets)
-        finally:
-            relation.shows_terms = False
 
     def _filled_in(
         self, model: nn.Module, images: Sequence[Tensor], targets: list[BoxList] | None, task: Task
     ) -> list[BoxList]:
         """A PredCls model's relations of what its detector finds, with the detector's scores."""
-        detector = self._model(task)
-        batch = model.normalizer(images)
-        targets = None if targets is None else [target.to(self.device) for target in targets]
-        features = model.backbone(batch.tensors)
-        proposals, _ = detector.propose(batch, features, targets)
-        entities, scores = [], []
-        for boxes in detector.roi_heads.entities(features, proposals, targets):
+        regions, entities, scores = self._model(task).regions(images, targets), [], []
+        for boxes in regions.entities:
             probabilities = boxes.get_field("predict_logits").float().softmax(dim=1)
             labels = (
                 boxes.get_field("pred_labels") if boxes.has_field("pred_labels") else best_foreground(probabilities)
@@ -238,7 +227,7 @@ class SceneGraphModel:
             entities.append(boxes.copy_with_fields())
             entities[-1].add_field("labels", labels)
             scores.append(probabilities.gather(1, labels[:, None])[:, 0])
-        results, _ = model.roi_heads(features, entities)
+        results, _ = model.roi_heads.relation(regions.with_entities(entities))
         for result, own in zip(results, scores, strict=True):
             result.add_field("pred_scores", own)
         return results

@@ -71,11 +71,9 @@ def mean_values(values: Mapping[str, Tensor]) -> dict[str, float]:
     Scalars of all processes, averaged by name; a name that only some processes have is averaged over all, the others
     counting 0.
     """
-    own = (
-        dict(zip(values, torch.stack([value.float() for value in values.values()]).tolist(), strict=True))
-        if values
-        else {}
-    )
+    own = {name: float(value) for name, value in values.items() if value.device.type == "cpu"}
+    if elsewhere := {name: value.float() for name, value in values.items() if name not in own}:
+        own |= zip(elsewhere, torch.stack(list(elsewhere.values())).tolist(), strict=True)  # one wait for all
     if world_size() == 1:
         return own
     gathered = all_gather_objects(own)

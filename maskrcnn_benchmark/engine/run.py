@@ -14,7 +14,7 @@ from maskrcnn_benchmark import __version__
 from maskrcnn_benchmark.config import Config
 from maskrcnn_benchmark.data.workers import worker_failure
 from maskrcnn_benchmark.engine.lock import only_training_in
-from maskrcnn_benchmark.engine.same_run import check_same_run
+from maskrcnn_benchmark.engine.same_run import check_same_run, config_text
 from maskrcnn_benchmark.utils.checkpoint import Checkpointer
 from maskrcnn_benchmark.utils.distributed import close, is_main_process, setup_distributed, world_size
 from maskrcnn_benchmark.utils.errors import UserError
@@ -75,7 +75,7 @@ def setup_run(cfg: Config, *, training: bool = False) -> Iterator[Run]:
                 logger.warning(change)
             logger.info(environment(device))
             logger.debug("configuration:\n" + cfg.dump())
-            yield Run(device, output_dir, Checkpointer(output_dir), cfg.dump())
+            yield Run(device, output_dir, Checkpointer(output_dir), config_text(cfg))
         except Exception as error:
             logger.debug("stopped by an error", exc_info=error)
             failure = worker_failure(error)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from maskrcnn_benchmark.config import Config
+from maskrcnn_benchmark.config import Config, load_config
 from maskrcnn_benchmark.config.node import parse_yaml, read_yaml
 from maskrcnn_benchmark.utils.errors import UserError
 
@@ -19,6 +19,8 @@ KEPT_KEYS = (
     "SCHEDULE.FACTOR",
     "SCHEDULE.MAX_DECAY_STEP",
 )  # fmt: skip
+# The last line of a config.yml, which one that is cut off lacks.
+WHOLE_FILE = "# End of the file: a key that is not above had its default.\n"
 # Other keys that change what a training does from here on.
 TOLD_SECTIONS = (
     "SOLVER.",
@@ -29,17 +31,23 @@ TOLD_SECTIONS = (
 )
 
 
+def config_text(cfg: Config) -> str:
+    """What a run's config.yml holds."""
+    return cfg.dump() + WHOLE_FILE
+
+
 def check_same_run(cfg: Config, output_dir: Path) -> list[str]:
     """
     Refuses to go on in a folder whose last checkpoint is another run's, and says what changed in this one.
 
     Two runs are the same if OUTPUT_DIR/config.yml agrees with the config in MODEL (start weights included, MODEL.DEVICE
-    not), DTYPE and DATASETS.TRAIN. A folder without a last_checkpoint is free. SEED, SOLVER and INPUT may change.
+    not), DTYPE and DATASETS.TRAIN. A folder without a last_checkpoint is free. SEED, SOLVER and INPUT may change. A key
+    that the run's version did not have yet had what is its default now.
 
     Returns:
         A line a key that changed: its name, both values, and which of the two the run goes on with.
     Raises:
-        UserError: names the keys that differ with both values, or that config.yml lacks, and asks for another
+        UserError: names the keys that differ with both values, or that a cut config.yml lacks, and asks for another
             OUTPUT_DIR.
     """
     if not (output_dir / "last_checkpoint").exists():
@@ -53,11 +61,13 @@ def check_same_run(cfg: Config, output_dir: Path) -> list[str]:
     old = dict(_leaves(read_yaml(written)))
     new = dict(_leaves(parse_yaml(cfg.dump(), "config")))
     missing = sorted(new.keys() - old.keys())
-    if missing:
+    if missing and not written.read_text(encoding="utf-8").endswith(WHOLE_FILE):
         raise UserError(
-            f"{written} lacks {len(missing)} keys ({', '.join(missing[:3])}, ...): it is cut off or of another version,"
-            " so that nobody can say whether this is its run. Put the whole file back, or choose another OUTPUT_DIR"
+            f"{written} lacks {len(missing)} keys ({', '.join(missing[:3])}, ...) and its last line: it is cut off, so"
+            " that nobody can say whether this is its run. Put the whole file back, or choose another OUTPUT_DIR"
         )
+    defaults = dict(_leaves(parse_yaml(load_config(None).dump(), "defaults")))
+    old |= {key: defaults[key] for key in missing}
     differ = [key for key in sorted(new) if _decides(key) and old[key] != new[key]]
     if differ:
         pairs = "; ".join(f"{key} was {old[key]!r}, is {new[key]!r}" for key in differ)

@@ -18,7 +18,7 @@ from maskrcnn_benchmark.utils.checkpoint import (
     read_weights,
     require_filled,
 )
-from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.errors import UserError, some
 from maskrcnn_benchmark.utils.log import get_logger
 from maskrcnn_benchmark.utils.weight_files import named_tensors, read_file
 
@@ -103,8 +103,8 @@ def load_content(cfg: Config, model: nn.Module, content: Any, source: str, meta:
     if without_place:
         logger.warning(
             f"{source}: the model of this config has no place for {len(without_place)} weights of the file's relation"
-            f" predictor, such as {without_place[0]}; an SPLN, for one, is none without the keys that name its"
-            " prototype files"
+            f" predictor, such as {without_place[0]}: does this config lack keys of its training, such as those"
+            " that name prototype files?"
         )
 
 
@@ -194,4 +194,4 @@ def _require_loaded(cfg: Config, model: nn.Module, loaded: Collection[str]) -> N
 def _modules(names: Collection[str]) -> str:
     """Names of parameters, shortened to their modules."""
     short = sorted({".".join(name.split(".")[: 3 if name.startswith("roi_heads.relation") else 2]) for name in names})
-    return ", ".join(short[:6]) + (f" and {len(short) - 6} more" if len(short) > 6 else "")
+    return some(short, quoted=False)

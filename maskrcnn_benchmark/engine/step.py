@@ -12,12 +12,27 @@ from maskrcnn_benchmark.engine.finite import momentum_of, require_finite
 from maskrcnn_benchmark.engine.processes import average_gradients, mean_values
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 from maskrcnn_benchmark.utils.distributed import all_gather_objects, all_reduce_sum
-from maskrcnn_benchmark.utils.errors import UserError
-from maskrcnn_benchmark.utils.log import get_logger
+from maskrcnn_benchmark.utils.errors import UserError, some
+from maskrcnn_benchmark.utils.log import get_logger, warn_once
 
 logger = get_logger(__name__)
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+def usable_dtype(device: torch.device, dtype: str) -> str:
+    """
+    DTYPE as the device can compute in it: bfloat16, with one warning, where float16 is asked of a CPU without
+    half-precision arithmetic. It would emulate both at the same speed, and bfloat16 needs no loss scale.
+    """
+    if dtype != "float16" or device.type != "cpu" or _cpu_computes_half():
+        return dtype
+    warn_once(logger, "DTYPE is float16, but this CPU has no half-precision arithmetic: going on in bfloat16")
+    return "bfloat16"
+
+
+def _cpu_computes_half() -> bool:
+    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_fp16_supported())
 
 
 def autocast(device: torch.device, dtype: str) -> AbstractContextManager:
@@ -64,7 +79,7 @@ class TrainingStep:
     Updates the model by the next batches of a loader.
 
     Attributes:
-        model: `model(images, targets)` returns a dict of weighted losses; `model.logged`, if there is one, holds
+        model: `model(images, targets)` returns a dict of weighted losses; `model.logged` holds
             scalars to report.
         dtype: DTYPE.
         clip: largest gradient norm over all parameters; 0: no limit.
@@ -95,10 +110,10 @@ class TrainingStep:
         """
         self.optimizer.zero_grad(set_to_none=True)
         losses: dict[str, Tensor] = {}
-        image_ids: list[int] = []
+        image_ids: list[str] = []
         for _ in range(self.accumulate):
             batch = next(batch for batch in batches if len(batch))  # all images of one may be left out as unreadable
-            image_ids += [int(_image_id(target)) for target in batch.targets]
+            image_ids += [str(_image_id(target)) for target in batch.targets]
             for name, loss in self._backward(batch).items():
                 losses[name] = losses.get(name, 0) + loss / self.accumulate
         average_gradients(self.parameters)
@@ -106,7 +121,7 @@ class TrainingStep:
         if touched:
             self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self.parameters, self.clip if self.clip > 0 else float("inf"))
-        result = StepResult(losses, dict(getattr(self.model, "logged", {})), norm)
+        result = StepResult(losses, dict(self.model.logged), norm)
         if not self._is_finite(result):
             result.skipped = True
             self._refuse(result, iteration, image_ids)
@@ -142,7 +157,7 @@ class TrainingStep:
         bad = (~torch.isfinite(torch.stack(values))).any().float()
         return float(all_reduce_sum(bad)) == 0
 
-    def _refuse(self, result: StepResult, iteration: int, image_ids: list[int]) -> None:
+    def _refuse(self, result: StepResult, iteration: int, image_ids: list[str]) -> None:
         """Leaves an update out, with a warning, or stops."""
         self.optimizer.zero_grad(set_to_none=True)
         if self.scaler.is_enabled():
@@ -156,7 +171,7 @@ class TrainingStep:
         found, ids = (
             list(dict.fromkeys(sum(lists, []))) for lists in zip(*all_gather_objects((found, image_ids)), strict=True)
         )
-        what = f"iteration {iteration}: {', '.join(found)} is not finite; image ids {', '.join(map(str, ids))}"
+        what = f"iteration {iteration}: {', '.join(found)} is not finite; image ids {some(ids, 24, quoted=False)}"
         if self.skipped_in_a_row > self.skip_nonfinite:
             raise UserError(
                 f"{what}. Stopped; a lower SOLVER.BASE_LR, a longer SOLVER.WARMUP_ITERS or DTYPE bfloat16 instead of"

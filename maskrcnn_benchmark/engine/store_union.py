@@ -24,7 +24,7 @@ def store_visual_prototypes(cfg: Config, model: nn.Module, meta: DatasetMeta) ->
     Writes ROI_RELATION_HEAD.VIS_PRO_PATH from the training images, with annotated boxes and without mirroring.
 
     Args:
-        model: as built from cfg, on its device; good for nothing else afterwards.
+        model: as built from cfg, on its device.
     Raises:
         UserError: no VIS_PRO_PATH, a task without given boxes, or no weights to make features with.
     """
@@ -42,7 +42,7 @@ def store_visual_prototypes(cfg: Config, model: nn.Module, meta: DatasetMeta) ->
         logger.warning(
             "no file gave weights to the union extractor's masks and channel reduction, so the prototypes are means of"
             " partly random features, as where published code stores unions at a detector's weights: better name a"
-            " trained relation model as MODEL.WEIGHT (PE-Net's: the same config without prototype files)"
+            " trained relation model as MODEL.WEIGHT (such as that of the same config without prototype files)"
         )
     loader = make_data_loader(cfg, "test", task=task, name=training_name(cfg))
     loader = with_feature_cache(cfg, model, loader, training_name(cfg))

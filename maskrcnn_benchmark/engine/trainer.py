@@ -18,7 +18,6 @@ from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.engine.description import describe
 from maskrcnn_benchmark.engine.feature_cache import with_feature_cache
 from maskrcnn_benchmark.engine.finite import require_finite
-from maskrcnn_benchmark.engine.freeze import freeze
 from maskrcnn_benchmark.engine.inference import evaluate
 from maskrcnn_benchmark.engine.metric_log import MetricLog
 from maskrcnn_benchmark.engine.metrics import deciding_metrics, headline, metric_value
@@ -28,7 +27,10 @@ from maskrcnn_benchmark.engine.run import Run
 from maskrcnn_benchmark.engine.same_run import check_iterations, check_same_data
 from maskrcnn_benchmark.engine.signals import StopRequest, stop_on_signals
 from maskrcnn_benchmark.engine.start import detector_is_among, load_start
+from maskrcnn_benchmark.engine.start_table import start_table
 from maskrcnn_benchmark.engine.step import TrainingStep, make_scaler
+from maskrcnn_benchmark.engine.validation_pictures import ValidationPictures
+from maskrcnn_benchmark.engine.writers import make_writers
 from maskrcnn_benchmark.solver import make_optimizer, make_schedule
 from maskrcnn_benchmark.utils.checkpoint import Checkpointer, require_filled
 from maskrcnn_benchmark.utils.distributed import is_main_process, rank
@@ -83,7 +85,6 @@ def train(cfg: Config, model: nn.Module, run: Run, meta: DatasetMeta) -> nn.Modu
     saved = load_last(run.checkpoints)
     if saved is not None:
         check_iterations(saved["iteration"], plan.max_iter)
-    freeze(cfg, model)
     if saved is None:
         loaded = load_start(cfg, model)
         detector = model.task is None or detector_is_among(loaded, model)
@@ -92,7 +93,7 @@ def train(cfg: Config, model: nn.Module, run: Run, meta: DatasetMeta) -> nn.Modu
     broadcast_model(model)
     seed_everything(mix(cfg.SEED, rank()))
     loader = make_data_loader(cfg, "train", task=model.task, sampler_state=None if saved is None else saved["sampler"])
-    optimizer, scaler = make_optimizer(cfg, model), make_scaler(run.device, cfg.DTYPE)
+    optimizer, scaler = make_optimizer(cfg, model, model.slow_modules), make_scaler(run.device, cfg.DTYPE)
     schedule = make_schedule(cfg, optimizer)
     data = {"name": training_name(cfg), "images": len(loader.dataset), "annotations": loader.dataset.digest()}
     # Whether the file can find objects by itself: relation training leaves the detector as it starts, at random where
@@ -104,6 +105,7 @@ def train(cfg: Config, model: nn.Module, run: Run, meta: DatasetMeta) -> nn.Modu
         state.load(saved, keep_settings=cfg.SOLVER.UPDATE_SCHEDULE_DURING_LOAD)
         del saved
     require_filled(model)
+    logger.info("training:\n" + start_table(cfg, model, loader.dataset, state.iteration))
     loader = with_feature_cache(cfg, model, loader, training_name(cfg))
     solver = cfg.SOLVER
     step = TrainingStep(
@@ -119,11 +121,16 @@ def train(cfg: Config, model: nn.Module, run: Run, meta: DatasetMeta) -> nn.Modu
 
     def validate() -> dict[str, Any]:
         """The figures on the first data set of DATASETS.VAL decide; the others are written beside them."""
-        return next(iter(evaluate(cfg, model, run, "val", meta).values()))
+        opens_images = not cfg.DATALOADER.FEATURE_CACHE
+        seen = ValidationPictures(meta, cfg.LOG.PICTURES if log.writers and opens_images else 0)
+        results = evaluate(cfg, model, run, "val", meta, observe=seen)
+        log.write_pictures(state.iteration, seen.pictures)
+        return next(iter(results.values()))
 
     run.note_config()
     place = {"start": state.iteration, "validated": state.validated, "max_iter": solver.MAX_ITER}
-    log = MetricLog(run.output_dir, device=run.device, period=solver.LOG_PERIOD, **place)
+    writers = make_writers(cfg, run.output_dir, state.iteration) if is_main_process() else {}
+    log = MetricLog(run.output_dir, device=run.device, period=solver.LOG_PERIOD, writers=writers, **place)
     with closing(log), stop_on_signals() as stop:
         Trainer(state, step, iter(loader), validate, plan, run.checkpoints, log, stop).run()
     return model

@@ -20,11 +20,14 @@ ARRAYS = {
     "pred_scores": ("n_pred_boxes", "prediction", "scores", None),
     "rel_pair_idxs": ("n_pred_rels", "prediction", "pairs", 2),
     "pred_rel_scores": ("n_pred_rels", "prediction", "predicate_scores", -1),
+    "pred_rel_terms": ("n_pred_rels", "prediction", "terms", -1),
     "gt_boxes": ("n_gt_boxes", "groundtruth", "boxes", 4),
     "gt_labels": ("n_gt_boxes", "groundtruth", "labels", None),
     "gt_rels": ("n_gt_rels", "groundtruth", "relations", 3),
 }
-FLOATS = ("pred_boxes", "pred_scores", "pred_rel_scores", "gt_boxes")
+FLOATS = ("pred_boxes", "pred_scores", "pred_rel_scores", "pred_rel_terms", "gt_boxes")
+# Of npz files alone: what each relation's score is made of, where the model tells.
+OPTIONAL = ("pred_rel_terms",)
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -41,6 +44,14 @@ def text_of(header: Mapping[str, Any], key: str, what: str) -> str:
     if not isinstance(value, str):
         raise UserError(f"{what}: '{key}' must be text, found {shown(value)}")
     return value
+
+
+def terms_of(header: Mapping[str, Any], what: str) -> tuple[str, ...]:
+    """Names of the header's terms; none where it has none."""
+    values = header.get("terms") or []
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise UserError(f"{what}: 'terms' must be a list of names, found {shown(values)}")
+    return tuple(values)
 
 
 def names_of(header: Mapping[str, Any], key: str, what: str) -> tuple[str, ...]:
@@ -94,11 +105,11 @@ def counts_of(archive: ArrayFile, name: str, file: Path) -> np.ndarray:
 
 def group_images(archive: ArrayFile, group: str, file: Path) -> Iterator[dict[str, dict[str, np.ndarray]]]:
     """The images of one group of arrays."""
-    with_truth = f"{group}n_gt_boxes" in archive
+    with_groundtruth = f"{group}n_gt_boxes" in archive
     counts: dict[str, np.ndarray] = {}
     parts: dict[str, list[np.ndarray]] = {}
     for name, (rows, whose, _, _) in ARRAYS.items():
-        if whose == "groundtruth" and not with_truth:
+        if (whose == "groundtruth" and not with_groundtruth) or (name in OPTIONAL and group + name not in archive):
             continue
         if rows not in counts:
             counts[rows] = counts_of(archive, group + rows, file)

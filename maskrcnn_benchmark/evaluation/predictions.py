@@ -5,8 +5,10 @@ model.
 The npz form is a zip of plain arrays. Images lie one after the other, and n_* say how many rows each has:
 
     n_pred_boxes (I,)   pred_boxes (·, 4) xyxy pixels, pred_labels (·,), pred_scores (·,)
-    n_pred_rels (I,)    rel_pair_idxs (·, 2) rows of the image's boxes, pred_rel_scores (·, K) with the background in
-    column 0 n_gt_boxes (I,)     gt_boxes (·, 4), gt_labels (·,)            } left out where the ground truth is to come
+    n_pred_rels (I,)    rel_pair_idxs (·, 2) rows of the image's boxes,
+                        pred_rel_scores (·, K) with the background in column 0,
+                        pred_rel_terms (·, T) of the pair's best predicate, where the model tells; header "terms": names
+    n_gt_boxes (I,)     gt_boxes (·, 4), gt_labels (·,)            } left out where the ground truth is to come
     n_gt_rels (I,)      gt_rels (·, 3) subject, object, predicate  } from a data set
     image_ids (I,)      integers or text; may be absent
 
@@ -31,6 +33,7 @@ from maskrcnn_benchmark.evaluation.inputs import as_array
 from maskrcnn_benchmark.evaluation.prediction_parts import (
     ARRAYS,
     FLOATS,
+    OPTIONAL,
     checked_arrays,
     counts_of,
     distinct_ids,
@@ -38,6 +41,7 @@ from maskrcnn_benchmark.evaluation.prediction_parts import (
     names_of,
     optional_array,
     read_document,
+    terms_of,
     text_of,
 )
 from maskrcnn_benchmark.utils.arrays import ArrayFile
@@ -69,6 +73,7 @@ class PredictionWriter:
         mode: "predcls", "sgcls" or "sgdet".
         predicates, objects: names, background first; may be empty.
         dataset: catalog name, for whoever reads the file.
+        terms: names of what a relation's score is made of; predictions then have "terms" (m, T).
         zeroshot_triplets, train_counts: as SceneGraphEvaluator takes them.
     """
 
@@ -80,6 +85,7 @@ class PredictionWriter:
         predicates: Sequence[str] = (),
         objects: Sequence[str] = (),
         dataset: str = "",
+        terms: Sequence[str] = (),
         zeroshot_triplets: Any = None,
         train_counts: Any = None,
     ) -> None:
@@ -90,6 +96,7 @@ class PredictionWriter:
             zipfile.ZipFile(self._stack.enter_context(atomic_path(path)), "w", zipfile.ZIP_DEFLATED, compresslevel=1)
         )
         header = {"mode": str(mode), "predicates": list(predicates), "objects": list(objects), "dataset": dataset}
+        header["terms"] = list(terms)
         self._write("header", np.array(json.dumps(header)))
         for name, values in (("zeroshot_triplets", zeroshot_triplets), ("train_counts", train_counts)):
             if values is not None:
@@ -122,12 +129,12 @@ class PredictionWriter:
     def _flush(self) -> None:
         if not self._images:
             return
-        ids, predictions, truths = zip(*self._images, strict=True)
+        ids, predictions, groundtruths = zip(*self._images, strict=True)
         group = f"{self._groups:05d}/"
         self._write(f"{group}image_ids", np.array(ids))
-        sources = {"prediction": predictions} | ({} if truths[0] is None else {"groundtruth": truths})
+        sources = {"prediction": predictions} | ({} if groundtruths[0] is None else {"groundtruth": groundtruths})
         for name, (rows, whose, key, _) in ARRAYS.items():
-            if whose not in sources:
+            if whose not in sources or (name in OPTIONAL and key not in sources[whose][0]):
                 continue
             parts = [as_array(source[key]) for source in sources[whose]]
             self._write(group + name, np.concatenate(parts))
@@ -148,6 +155,7 @@ class PredictionFile:
     Attributes:
         mode, dataset: text, empty where the file does not say.
         predicates, objects: names, background first, or empty.
+        terms: names of the columns of a prediction's "terms"; empty where there are none.
         zeroshot_triplets (t, 3), train_counts (K,): or None.
         num_predicates: K.
         has_groundtruth: whether its images carry annotations.
@@ -174,6 +182,7 @@ class PredictionFile:
         header = self._json if self._json is not None else self._read_header()
         self.mode, self.dataset = (text_of(header, key, self._what) for key in ("mode", "dataset"))
         self.predicates, self.objects = (names_of(header, key, self._what) for key in ("predicates", "objects"))
+        self.terms = terms_of(header, self._what)
         self.zeroshot_triplets = optional_array(header, "zeroshot_triplets", 3, self._what)
         self.train_counts = optional_array(header, "train_counts", None, self._what)
         given = list(self._given_ids())
@@ -187,15 +196,21 @@ class PredictionFile:
 
     def __iter__(self) -> Iterator[SavedImage]:
         numbers = iter(range(len(self.image_ids)))
-        had_truth: bool | None = None
+        had_groundtruth: bool | None = None
         for number, sides in zip(
             numbers, self._json_images() if self._json is not None else self._npz_images(), strict=True
         ):
             where = f"{self._what}: image {number} (from 0), id {shown(self.image_ids[number])}"
-            if had_truth is not None and had_truth != bool(sides["groundtruth"]):
-                raise UserError(f"{where}: has {'no' if had_truth else 'a'} groundtruth, unlike the images before it")
-            had_truth = bool(sides["groundtruth"])
+            if had_groundtruth is not None and had_groundtruth != bool(sides["groundtruth"]):
+                said = "no" if had_groundtruth else "a"
+                raise UserError(f"{where}: has {said} groundtruth, unlike the images before it")
+            had_groundtruth = bool(sides["groundtruth"])
             sides = {whose: checked_arrays(arrays, f"{where}: {whose}") for whose, arrays in sides.items()}
+            told = sides["prediction"].get("terms")
+            if told is not None and told.shape[1] != len(self.terms):
+                raise UserError(
+                    f"{where}: pred_rel_terms has {told.shape[1]} columns, the header {len(self.terms)} terms"
+                )
             yield SavedImage(self.image_ids[number], sides["prediction"], sides["groundtruth"] or None)
 
     def _read_header(self) -> dict[str, Any]:
@@ -248,7 +263,7 @@ class PredictionFile:
             whole = {"prediction": image, "groundtruth": truth}
             sides: dict[str, dict[str, np.ndarray]] = {"prediction": {}, "groundtruth": {}}
             for name, (_, whose, key, columns) in ARRAYS.items():
-                if whole[whose] is None:
+                if whole[whose] is None or name in OPTIONAL:
                     continue
                 place = f"{where}: {whose}"
                 rows = fields(whole[whose], place, **{key: list})[0]

@@ -1,6 +1,6 @@
 """
-What the evaluator remembers: a few integers an annotated relation, so that memory follows the ground truth and nothing
-is rounded.
+What the evaluator remembers: a few integers per ground-truth relation, so that memory follows the ground truth and
+nothing is rounded.
 """
 
 from collections.abc import Iterator
@@ -8,15 +8,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from maskrcnn_benchmark.utils.errors import UserError
+
 # A rank at or above this means: not among the relations that count. The largest K of R@K.
 LIMIT = 100
 
 COLUMNS = (
-    "predicate",  # annotated
+    "predicate",  # of the ground truth
     "zero_shot",  # 1 if its labels and predicate never occur together in training
     "rank",  # place of the first prediction that finds it, one predicate a pair
     "ng_rank",  # the same without graph constraint
-    "pair_rank",  # the same among predictions of annotated pairs
+    "pair_rank",  # the same among predictions of ground-truth pairs
     "phrase_rank",  # as rank and ng_rank, with union boxes
     "ng_phrase_rank",
     "predicted",  # predicate given to this pair; 0: the prediction does not hold the pair
@@ -31,7 +33,7 @@ def new_rows(relations: int) -> np.ndarray:
 
 
 class RelationRecords:
-    """A table of int32 that grows by images; a row an annotated relation, columns as in COLUMNS."""
+    """A table of int32 that grows by images; a row per relation of the ground truth, columns as in COLUMNS."""
 
     def __init__(self) -> None:
         self._rows = np.zeros((1024, len(COLUMNS)), dtype=np.int32)
@@ -65,7 +67,7 @@ class RelationRecords:
 
     @property
     def lengths(self) -> np.ndarray:
-        """(images,) relations an image."""
+        """(images,) relations per image."""
         return np.array(self._lengths, dtype=np.int64)
 
     def column(self, name: str) -> np.ndarray:
@@ -80,17 +82,17 @@ class RelationRecords:
 @dataclass(frozen=True)
 class Counts:
     """
-    Annotated relations counted by image and predicate; only cells that have any. Dims: C cells, at most one an image
-    and predicate.
+    Ground-truth relations counted by image and predicate; only cells that have any. Dims: C cells, at most one per
+    image and predicate.
     """
 
     image: np.ndarray  # (C,)
     predicate: np.ndarray  # (C,)
-    total: np.ndarray  # (C,) annotated
+    total: np.ndarray  # (C,) in the ground truth
     found: np.ndarray  # (C,) of these within the first K predictions
 
     def by_image(self) -> tuple[np.ndarray, np.ndarray]:
-        """Found and annotated relations of each image that has any, (images,) each."""
+        """Found and ground-truth relations of each image that has any, (images,) each."""
         _, at = np.unique(self.image, return_inverse=True)
         return np.bincount(at, self.found).astype(np.int64), np.bincount(at, self.total).astype(np.int64)
 
@@ -99,6 +101,40 @@ class Counts:
         order = np.argsort(self.predicate, kind="stable")
         bounds = np.searchsorted(self.predicate[order], np.arange(num_predicates + 1))
         return (order[first:last] for first, last in zip(bounds[:-1], bounds[1:], strict=True))
+
+
+class Tally:
+    """
+    What an evaluator's images amount to; each count is made once.
+
+    Dims: I images, P predicates without background.
+
+    Args:
+        num_predicates: the background counted.
+        thirds: ids of the predicates of "head", "body" and "tail"; None where training counts are not known.
+    """
+
+    def __init__(self, records: RelationRecords, num_predicates: int, thirds: dict[str, list[int]] | None) -> None:
+        self.num_predicates, self.thirds = num_predicates, thirds
+        self._records = records
+        self._counted: dict[tuple[str, int, bool], Counts] = {}
+
+    def counts(self, rank: str, k: int, zero_shot: bool = False) -> Counts:
+        """The relations whose `rank` column is below k, k at most 100; with zero_shot only those never in training."""
+        if not 1 <= k <= LIMIT:
+            raise UserError(f"recall is kept for K from 1 to {LIMIT}, asked for {k}")
+        key = (rank, k, zero_shot)
+        if key not in self._counted:
+            self._counted[key] = count(self._records, rank, k, zero_shot=zero_shot)
+        return self._counted[key]
+
+    def table(self, rank: str, k: int, zero_shot: bool, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Found and ground-truth relations, (I, P) each, of the images in this order (I,)."""
+        counts = self.counts(rank, k, zero_shot)
+        found, total = np.zeros((2, len(self._records.lengths), self.num_predicates))
+        found[counts.image, counts.predicate] = counts.found
+        total[counts.image, counts.predicate] = counts.total
+        return found[order, 1:], total[order, 1:]
 
 
 def count(records: RelationRecords, rank: str, k: int, *, zero_shot: bool = False) -> Counts:

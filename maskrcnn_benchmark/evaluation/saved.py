@@ -5,18 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from maskrcnn_benchmark.config.paths_catalog import dataset_entry
 from maskrcnn_benchmark.data.build import read_source, training_statistics
 from maskrcnn_benchmark.data.datasets import SceneGraphDataset
+from maskrcnn_benchmark.data.datasets.catalog import dataset_entry
 from maskrcnn_benchmark.data.image_files import read_image
 from maskrcnn_benchmark.data.image_ids import image_number
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.data.zeroshot import unseen_triplets
-from maskrcnn_benchmark.evaluation.detection import DetectionEvaluator
-from maskrcnn_benchmark.evaluation.frequency import FrequencyBaseline
-from maskrcnn_benchmark.evaluation.open_images import OpenImagesEvaluator
+from maskrcnn_benchmark.evaluation.figures import MODES
 from maskrcnn_benchmark.evaluation.predictions import PredictionFile, SavedImage
-from maskrcnn_benchmark.evaluation.scene_graph import MODES, SceneGraphEvaluator
+from maskrcnn_benchmark.evaluation.relation_scores import RelationScores
+from maskrcnn_benchmark.evaluation.scene_graph import SceneGraphEvaluator
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger
 from maskrcnn_benchmark.utils.progress import progress
@@ -84,6 +83,10 @@ class Annotations:
         """The image's pixels, (h, w, 3) uint8 RGB. UserError if its file is missing or damaged."""
         return read_image(self._dataset.image_path(self._row(image_id))).permute(1, 2, 0).contiguous().numpy()
 
+    def image_name(self, image_id: int | str) -> str:
+        """The name of the image's file."""
+        return self._dataset.image_path(self._row(image_id)).name
+
     def _row(self, image_id: int | str) -> int:
         try:
             return self._index[image_number(image_id)]
@@ -123,39 +126,28 @@ def evaluate_saved(file: PredictionFile, setting: Setting) -> tuple[SceneGraphEv
     coverage = _coverage(file, annotations, partial=setting.partial) if annotations else None
     names = file.predicates or (() if annotations is None else annotations.meta.predicates)
     objects = file.objects or (() if annotations is None else annotations.meta.objects)
-    settings = {
-        "mode": mode,
-        "num_predicates": len(names) or file.num_predicates,
-        "predicate_names": names or None,
-        "zeroshot_triplets": _zero_shot(file, setting, annotations, training),
-        "iou_threshold": setting.iou_threshold,
-        "train_counts": file.train_counts if training is None else training.meta.predicate_counts(),
-    }
-    evaluator = SceneGraphEvaluator(**settings, rel_nms=setting.rel_nms)
-    baseline = _Baseline(training.meta, SceneGraphEvaluator(**settings)) if training is not None else None
-    others: dict[str, Any] = {}
-    if mode == "sgdet" and objects:
-        others["detection"] = DetectionEvaluator(objects)
-    if setting.open_images:
-        others["open_images"] = OpenImagesEvaluator(settings["num_predicates"], names or None, setting.iou_threshold)
+    scores = RelationScores(
+        mode,
+        len(names) or file.num_predicates,
+        predicates=names or None,
+        objects=objects,
+        train_counts=file.train_counts if training is None else training.meta.predicate_counts(),
+        zeroshot_triplets=_zero_shot(file, setting, annotations, training),
+        iou_threshold=setting.iou_threshold,
+        rel_nms=setting.rel_nms,
+        open_images=setting.open_images,
+        training=None if training is None else training.meta,
+    )
     parts = _PartsOfImages(mode)
     for image in progress(file, total=len(file.image_ids), desc=file.path.name, unit="image"):
-        truth = image.groundtruth if annotations is None else annotations[image.image_id]
+        groundtruth = image.groundtruth if annotations is None else annotations[image.image_id]
         try:
-            for each in (evaluator, *([baseline] if baseline else []), *others.values()):
-                each.update(image.prediction, truth, image_id=image.image_id)
+            scores.update(image.prediction, groundtruth, image_id=image.image_id)
         except UserError as error:
             raise UserError(f"predictions {file.path}: image {image.image_id}: {error}") from error
         parts.add(image)
     parts.warn(file)
-    summary = evaluator.summary() | ({"coverage": coverage} if coverage else {})
-    if baseline is not None:
-        summary["freq"] = baseline.summary()
-    if "detection" in others:
-        summary["AP50"] = others["detection"].summary()["AP50"]
-    if "open_images" in others:
-        summary["open_images"] = others["open_images"].summary()
-    return evaluator, summary
+    return scores.model, scores.summary() | ({"coverage": coverage} if coverage else {})
 
 
 def _check_names(file: PredictionFile, meta: DatasetMeta, name: str) -> None:
@@ -220,26 +212,6 @@ class _PartsOfImages:
                 "not parts",
                 file.path, self._in_parts, self._boxes, 100 * self._in_parts / self._boxes, self._example,
             )  # fmt: skip
-
-
-class _Baseline:
-    """FREQ on the pairs of another model's predictions."""
-
-    def __init__(self, meta: DatasetMeta, evaluator: SceneGraphEvaluator) -> None:
-        self._frequency, self._evaluator = FrequencyBaseline(meta), evaluator
-
-    def update(self, prediction: dict[str, Any], groundtruth: dict[str, Any], *, image_id: int | str) -> None:
-        # Its many equal scores must not be ordered by what the model thinks.
-        pairs = prediction["pairs"][np.lexsort(prediction["pairs"].T[::-1])]
-        labels = np.asarray(groundtruth["labels"] if self._evaluator.mode == "predcls" else prediction["labels"])[pairs]
-        scores = self._frequency.predicate_scores(labels[:, 0], labels[:, 1])
-        self._evaluator.update(
-            prediction | {"pairs": pairs, "predicate_scores": scores}, groundtruth, image_id=image_id
-        )
-
-    def summary(self) -> dict[str, Any]:
-        whole = self._evaluator.summary()
-        return {name: whole[name] for name in ("R", "mR", "F")}
 
 
 def _zero_shot(

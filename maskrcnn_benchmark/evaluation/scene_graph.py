@@ -11,13 +11,13 @@ import numpy as np
 import torch
 
 from maskrcnn_benchmark.evaluation import figures
+from maskrcnn_benchmark.evaluation.averages import frequency_thirds, predicate_recall
+from maskrcnn_benchmark.evaluation.figures import K_VALUES, MODES
 from maskrcnn_benchmark.evaluation.image_ranks import fill_ranks
 from maskrcnn_benchmark.evaluation.inputs import GroundTruth, Prediction, as_array
-from maskrcnn_benchmark.evaluation.records import LIMIT, Counts, RelationRecords, count, new_rows
+from maskrcnn_benchmark.evaluation.records import RelationRecords, Tally, new_rows
 from maskrcnn_benchmark.utils.errors import UserError
 
-MODES = ("predcls", "sgcls", "sgdet")
-K_VALUES = (20, 50, 100)
 REL_NMS_THRESHOLD = 0.6
 
 
@@ -191,66 +191,30 @@ class SceneGraphEvaluator:
 
     # --- figures ---
 
-    def counts(self, k: int, *, ng: bool = False, zero_shot: bool = False, phrase: bool = False) -> Counts:
-        """Annotated and found relations by image and predicate, at the first k predictions; k at most 100."""
-        if not 1 <= k <= LIMIT:
-            raise UserError(f"recall is kept for K from 1 to {LIMIT}, asked for {k}")
-        return count(
-            self.records, ("ng_" if ng else "") + ("phrase_rank" if phrase else "rank"), k, zero_shot=zero_shot
-        )
+    def tally(self) -> Tally:
+        """The relations so far, found and not, for figures to be made of."""
+        thirds = None if self.train_counts is None else frequency_thirds(self.train_counts)
+        return Tally(self.records, self.num_predicates, thirds)
 
     def summary(self) -> dict[str, Any]:
         """
         The dict of metrics.json: fractions between 0 and 1, None where nothing was to be found. docs/metrics.md names
         every entry.
         """
-        per_predicate = self._per_predicate(ng=False)
+        tally = self.tally()
         summary: dict[str, Any] = {"mode": self.mode, "images": len(self.image_ids)}
-        summary |= self._recalls() | self._group_recalls(per_predicate)
-        if self.mode == "sgdet":
-            summary["phrdet"] = self._recalls(phrase=True)
-        else:
-            summary["A"] = {str(k): figures.pooled_recall(count(self.records, "pair_rank", k)) for k in K_VALUES}
-        summary["per_predicate"] = self._by_name(per_predicate)
-        summary["ng-per_predicate"] = self._by_name(self._per_predicate(ng=True))
+        for figure in figures.FIGURES:
+            if figure.applies(self.mode, tally):
+                place = summary.setdefault(figure.section, {}) if figure.section else summary
+                place[figure.name] = {str(k): figure.measure.value(tally, k) for k in K_VALUES}
+        for key, rank in (("per_predicate", "rank"), ("ng-per_predicate", "ng_rank")):
+            by_k = {str(k): predicate_recall(tally.counts(rank, k), self.num_predicates) for k in K_VALUES}
+            summary[key] = {
+                name: {k: values[i] for k, values in by_k.items()} for i, name in enumerate(self.predicate_names[1:])
+            }
         summary["confusion"] = self._confusion()
-        summary["choices"] = self._choices(per_predicate["20"])
+        summary["choices"] = self._choices(tally)
         return summary
-
-    def _per_predicate(self, **which: bool) -> dict[str, list[float | None]]:
-        return {str(k): figures.predicate_recall(self.counts(k, **which), self.num_predicates) for k in K_VALUES}
-
-    def _recalls(self, *, phrase: bool = False) -> dict[str, dict[str, float | None]]:
-        table: dict[str, dict[str, float | None]] = {}
-        for prefix, ng in (("", False), ("ng-", True)):
-            per_predicate = self._per_predicate(ng=ng, phrase=phrase)
-            table[f"{prefix}R"] = {str(k): figures.recall(self.counts(k, ng=ng, phrase=phrase)) for k in K_VALUES}
-            table[f"{prefix}mR"] = {k: figures.mean_recall(values) for k, values in per_predicate.items()}
-            table[f"{prefix}mR-present"] = {
-                k: figures.mean_recall(values, present_only=True) for k, values in per_predicate.items()
-            }
-            table[f"{prefix}zR"] = {
-                str(k): figures.recall(self.counts(k, ng=ng, zero_shot=True, phrase=phrase)) for k in K_VALUES
-            }
-        table["F"] = {k: figures.harmonic_mean(value, table["mR"][k]) for k, value in table["R"].items()}
-        table["accR"] = {str(k): figures.pooled_recall(self.counts(k, phrase=phrase)) for k in K_VALUES}
-        return table
-
-    def _group_recalls(self, per_predicate: dict[str, list[float | None]]) -> dict[str, dict[str, float | None]]:
-        if self.train_counts is None:
-            return {}
-        return {
-            f"mR-{group}": {
-                k: figures.mean_recall([values[p - 1] for p in members]) for k, values in per_predicate.items()
-            }
-            for group, members in figures.frequency_thirds(self.train_counts).items()
-        }
-
-    def _by_name(self, per_predicate: dict[str, list[float | None]]) -> dict[str, dict[str, float | None]]:
-        return {
-            name: {k: values[i] for k, values in per_predicate.items()}
-            for i, name in enumerate(self.predicate_names[1:])
-        }
 
     def _confusion(self) -> list[list[int]]:
         """
@@ -262,9 +226,10 @@ class SceneGraphEvaluator:
         )
         return np.bincount(cells, minlength=self.num_predicates**2).reshape(self.num_predicates, -1).tolist()
 
-    def _choices(self, per_predicate: list[float | None]) -> dict[str, Any]:
+    def _choices(self, tally: Tally) -> dict[str, Any]:
         """Everything that moves the figures and differs between papers."""
-        absent = [name for name, value in zip(self.predicate_names[1:], per_predicate, strict=True) if value is None]
+        present = set(self.records.column("predicate").tolist())
+        absent = [name for p, name in enumerate(self.predicate_names) if p and p not in present]
         choices: dict[str, Any] = {
             "graph_constraint": "R, mR, zR, accR, A, F: one predicate a pair; ng-: any number",
             "rel_nms": REL_NMS_THRESHOLD if self.rel_nms else False,
@@ -280,9 +245,8 @@ class SceneGraphEvaluator:
             "zeroshot_hash": f"{_hash(self._zero_shot):016x}" if self._knows_zero_shot else None,
             "zeroshot_relations": int(self.records.column("zero_shot").sum()),
         }
-        if self.train_counts is not None:
-            thirds = figures.frequency_thirds(self.train_counts)
-            choices["groups"] = {name: [self.predicate_names[p] for p in members] for name, members in thirds.items()}
+        if tally.thirds is not None:
+            choices["groups"] = {name: [self.predicate_names[p] for p in own] for name, own in tally.thirds.items()}
         return choices
 
 

@@ -7,30 +7,22 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-# Rows of the table, as far as the metrics hold them: the label, the path in the dict.
-_PLAIN = ("R", "mR", "F", "zR", "ng-R", "ng-mR", "ng-zR", "A", "accR", "mR-present", "mR-head", "mR-body", "mR-tail")
-_ROWS = [
-    *[(name, (name,)) for name in _PLAIN],
-    *[(f"PhrDet {name}", ("phrdet", name)) for name in ("R", "mR")],
-    *[(f"FREQ {name}", ("freq", name)) for name in ("R", "mR", "F")],
-]
+from maskrcnn_benchmark.evaluation.figures import (
+    DETECTION_FIGURES,
+    K_VALUES,
+    OPEN_IMAGES_FIGURES,
+    Figure,
+    freq_figures,
+    main_figures,
+    shown_figures,
+)
+
+_AP50 = next(figure for figure in DETECTION_FIGURES if figure.name == "AP50")
 
 
-def percent(value: float | None) -> str:
-    """A fraction as a percentage with two decimals; a dash for None."""
-    return "–" if value is None else f"{100 * value:.2f}"
-
-
-def figure_rows(metrics: Mapping[str, Any]) -> list[tuple[str, Mapping[str, float | None]]]:
-    """The rows of the recall table that a metrics dict has: label and figures by K."""
-    rows = []
-    for label, path in _ROWS:
-        figures: Any = metrics
-        for key in path:
-            figures = (figures or {}).get(key)
-        if figures:
-            rows.append((label, figures))
-    return rows
+def figure_rows(metrics: Mapping[str, Any]) -> list[tuple[Figure, Mapping[str, float | None]]]:
+    """The figures that a metrics dict has and tables show, with their values by K."""
+    return [(figure, values) for figure in shown_figures() if (values := figure.read(metrics))]
 
 
 def metrics_table(metrics: Mapping[str, Any]) -> str:
@@ -42,13 +34,14 @@ def metrics_table(metrics: Mapping[str, Any]) -> str:
     """
     title = f"{metrics['mode']}, {metrics['images']} images"
     if metrics.get("AP50") is not None:
-        title += f", detection AP50 {percent(metrics['AP50'])}"
-    rows = figure_rows(metrics)
-    ks = list(rows[0][1])
+        title += f", detection AP50 {_AP50.text(metrics['AP50'])}"
+    freq = metrics.get("freq") or {}
+    rows = [(figure.label, figure, values) for figure, values in figure_rows(metrics)]
+    rows += [(f"FREQ {figure.name}", figure, freq[figure.name]) for figure in freq_figures() if figure.name in freq]
     text = _table(
         title,
-        ["%", *[f"@{k}" for k in ks]],
-        [[label, *[percent(figures.get(k)) for k in ks]] for label, figures in rows],
+        ["%", *[f"@{k}" for k in K_VALUES]],
+        [[label, *[figure.text(values.get(str(k))) for k in K_VALUES]] for label, figure, values in rows],
     )
     choices = metrics.get("choices", {})
     if choices:
@@ -69,9 +62,10 @@ def coverage_text(metrics: Mapping[str, Any]) -> str:
 
 def interval_table(intervals: Mapping[str, Mapping[str, float]]) -> str:
     """Figures with their 95 % intervals, of bootstrap.bootstrap, in percent."""
-    rows = [
-        [name, percent(v["value"]), f"{percent(v['low'])} to {percent(v['high'])}"] for name, v in intervals.items()
-    ]
+    rows = []
+    for name, v in intervals.items():
+        value, low, high = (_figure(name).text(v[key]) for key in ("value", "low", "high"))
+        rows.append([name, value, f"{low} to {high}"])
     return _table("95 % intervals over images", ["%", "value", "interval"], rows)
 
 
@@ -80,16 +74,31 @@ def difference_table(differences: Mapping[str, Mapping[str, float]]) -> str:
     rows = []
     for name, v in differences.items():
         beyond = "yes" if v["low"] > 0 or v["high"] < 0 else "no"
-        interval = f"{100 * v['low']:+.2f} to {100 * v['high']:+.2f}"
-        rows.append([name, percent(v["a"]), percent(v["b"]), f"{100 * v['difference']:+.2f}", interval, beyond])
+        difference, low, high = (_figure(name).text(v[key], sign=True) for key in ("difference", "low", "high"))
+        rows.append([name, *(_figure(name).text(v[key]) for key in "ab"), difference, f"{low} to {high}", beyond])
     return _table("paired over images", ["%", "this", "other", "difference", "95 % interval", "beyond chance"], rows)
 
 
 def open_images_table(metrics: Mapping[str, Any]) -> str:
     """The figures of OpenImagesEvaluator.summary(), in percent."""
-    rows = [[f"R@{k}", percent(value)] for k, value in metrics["R"].items()]
-    rows += [[name, percent(metrics[name])] for name in ("mAP_rel", "wmAP_rel", "mAP_phr", "wmAP_phr", "score_wtd")]
-    return _table("Open Images", ["%", "value"], rows)
+    return _table("Open Images", ["%", "value"], open_images_rows(metrics))
+
+
+def open_images_rows(metrics: Mapping[str, Any]) -> list[list[str]]:
+    """Name and value of each figure of OpenImagesEvaluator.summary()."""
+    rows = []
+    for figure in OPEN_IMAGES_FIGURES:
+        found = metrics[figure.name]
+        if isinstance(found, dict):
+            rows += [[f"{figure.name}@{k}", figure.text(value)] for k, value in found.items()]
+        else:
+            rows.append([figure.name, figure.text(found)])
+    return rows
+
+
+def _figure(name: str) -> Figure:
+    """The figure of a name such as mR@50."""
+    return main_figures()[name.partition("@")[0]]
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

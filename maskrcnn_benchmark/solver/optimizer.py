@@ -1,6 +1,7 @@
 """SGD with the parameter groups of the published recipe."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
@@ -10,38 +11,30 @@ from maskrcnn_benchmark.utils.log import get_logger
 
 logger = get_logger(__name__)
 
-# IMP (iterative message passing) learns its copies of the box extractors this much slower than its messages.
-SLOW_RATIO = 10.0
-SLOW_MODULES = {
-    "IMPPredictor": (
-        "roi_heads.relation.box_feature_extractor.",
-        "roi_heads.relation.union_feature_extractor.feature_extractor.",
-    ),
-}
-
 
 @dataclass(frozen=True)
 class ParameterRule:
     """
     Learning rate and weight decay of a parameter, by its name.
 
-    A name that holds "bias" learns at rate · bias_factor with decay bias_decay; a name that starts with one of
-    `slow_modules` learns SLOW_RATIO times slower on top.
+    A name that holds "bias" learns at rate · bias_factor with decay bias_decay; a parameter of one of
+    `slow_modules` learns so many times slower on top.
     """
 
     rate: float
     decay: float
     bias_factor: float = 1.0
     bias_decay: float = 0.0
-    slow_modules: tuple[str, ...] = ()
+    slow_modules: Mapping[str, float] = field(default_factory=dict)
 
     def __call__(self, name: str) -> tuple[float, float]:
         """Name -> (learning rate, weight decay)."""
         rate, decay = self.rate, self.decay
         if "bias" in name:
             rate, decay = rate * self.bias_factor, self.bias_decay
-        if name.startswith(self.slow_modules):
-            rate /= SLOW_RATIO
+        for module, ratio in self.slow_modules.items():
+            if name.startswith(f"{module}."):
+                rate /= ratio
         return rate, decay
 
 
@@ -64,15 +57,14 @@ def learning_rate_rule(cfg) -> tuple[float, str]:
     return scaled, f"learning rate {scaled:g} = {rule} (SOLVER.SCALE_LR_BY_BATCH); {batch} images an update"
 
 
-def parameter_rule(cfg) -> ParameterRule:
-    """The rule of a config's SOLVER block; slow modules where the config's relation predictor asks for them."""
-    predictor = cfg.MODEL.ROI_RELATION_HEAD.PREDICTOR if cfg.MODEL.RELATION_ON else ""
+def parameter_rule(cfg, slow_modules: Mapping[str, float]) -> ParameterRule:
+    """The rule of a config's SOLVER block."""
     return ParameterRule(
         rate=learning_rate_rule(cfg)[0],
         decay=cfg.SOLVER.WEIGHT_DECAY,
         bias_factor=cfg.SOLVER.BIAS_LR_FACTOR,
         bias_decay=cfg.SOLVER.WEIGHT_DECAY_BIAS,
-        slow_modules=SLOW_MODULES.get(predictor, ()),
+        slow_modules=slow_modules,
     )
 
 
@@ -94,23 +86,23 @@ def parameter_groups(model: nn.Module, rule: ParameterRule) -> list[dict]:
     return list(groups.values())
 
 
-def make_optimizer(cfg, model: nn.Module) -> torch.optim.SGD:
+def make_optimizer(cfg, model: nn.Module, slow_modules: Mapping[str, float] | None = None) -> torch.optim.SGD:
     """
     SGD with momentum over the trained parameters of a model; logs the learning rate with its rule.
 
+    Args:
+        slow_modules: modules that learn slower than the rest, and how many times, by name.
     Raises:
         UserError: nothing is trained.
     """
-    rule = parameter_rule(cfg)
+    rule = parameter_rule(cfg, slow_modules or {})
     groups = parameter_groups(model, rule)
     if not groups:
         raise UserError(
             "no parameter is trained: every module of this model is frozen (MODEL.FREEZE_DETECTOR, MODEL.RELATION_ON)"
         )
     logger.info(learning_rate_rule(cfg)[1])
-    if rule.slow_modules:
-        logger.info(
-            f"{', '.join(m.rstrip('.') for m in rule.slow_modules)} learn {SLOW_RATIO:g} times slower (IMPPredictor)"
-        )
+    for module, ratio in rule.slow_modules.items():
+        logger.info(f"{module} learns {ratio:g} times slower, as the relation predictor asks")
     # Torch's own form: the fused one takes a first momentum that an overflowing float16 update has left unwritten.
     return torch.optim.SGD(groups, lr=rule.rate, momentum=cfg.SOLVER.MOMENTUM)

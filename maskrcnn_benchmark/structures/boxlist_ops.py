@@ -8,6 +8,9 @@ from torch import Tensor
 from maskrcnn_benchmark.structures.bounding_box import IMAGE_FIELDS, BoxList
 from maskrcnn_benchmark.utils.device import to_host
 
+# Fields of an annotation that its boxes keep where they stand in for detections.
+GIVEN_FIELDS = ("labels", "image_id", "epoch")
+
 
 def box_area(boxes: Tensor) -> Tensor:
     """Areas of boxes (n, 4) xyxy -> (n,)."""
@@ -97,6 +100,12 @@ def cat_boxlist(boxlists: Sequence[BoxList]) -> BoxList:
     for name in names:
         joined.add_field(name, torch.cat([boxlist.get_field(name) for boxlist in boxlists]))
     return joined
+
+
+def given_boxes(targets: Sequence[BoxList]) -> list[BoxList]:
+    """Annotated boxes as the entities of PredCls and SGCls: with labels, and with what their images are known by."""
+    boxes = [target.convert("xyxy") for target in targets]
+    return [own.copy_with_fields(name for name in GIVEN_FIELDS if own.has_field(name)) for own in boxes]
 
 
 def on_cpu(lists: Sequence[BoxList], fields: Sequence[str] | None = None) -> list[BoxList]:

@@ -1,7 +1,11 @@
 """Errors that a user can mend, and how the command lines show them."""
 
+import json
 import logging
+import os
+import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from maskrcnn_benchmark.utils.console import hold_standard_streams, printable, stderr
 
@@ -14,9 +18,9 @@ class UserError(ValueError):
     """
 
 
-def some(names: Sequence[str], limit: int = 6) -> str:
-    """The first of many names for a message, quoted, and how many more there are."""
-    first = ", ".join(f"'{name}'" for name in names[:limit])
+def some(names: Sequence[str], limit: int = 6, *, quoted: bool = True, between: str = ", ") -> str:
+    """The first of many names, or phrases, for a message, and how many more there are."""
+    first = between.join(f"'{name}'" if quoted else name for name in names[:limit])
     return first + (f" and {len(names) - limit} more" if len(names) > limit else "")
 
 
@@ -35,10 +39,28 @@ def run_tool(main: Callable[[], int]) -> int:
         return main()
     except (UserError, OSError) as error:
         logger.debug("stopped by an error", exc_info=True)
-        stderr.write(printable(f"error: {' '.join(str(error).split())}") + "\n")
+        line = printable(f"error: {' '.join(str(error).split())}")
+        stderr.write(line + "\n")
+        _tell_torchrun(line)
         return 2
     except KeyboardInterrupt:
         stderr.write(
             "interrupted: files already written stay; the same command goes on from the last checkpoint of a training\n"
         )
         return 130
+
+
+def _tell_torchrun(line: str) -> None:
+    """
+    Leaves the line where torchrun looks for it: the summary that it prints when a process has failed ends with it.
+
+    The form is that of torch.distributed.elastic's `record`, whose traceback the line takes the place of.
+    """
+    file = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if not file:
+        return
+    said = {"message": line, "extraInfo": {"py_callstack": line, "timestamp": str(int(time.time()))}}
+    try:
+        Path(file).write_text(json.dumps({"message": said}), encoding="utf-8")
+    except OSError as error:
+        logger.debug("torchrun's error file %s: %s", file, error)

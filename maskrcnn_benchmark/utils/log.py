@@ -43,6 +43,15 @@ class _Formatter(logging.Formatter):
         return printable(super().format(record))
 
 
+class _ConsoleFormatter(_Formatter):
+    """Short lines: a level is said where it is not the usual one."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
+        if record.levelno != logging.INFO:
+            record.message = f"{record.levelname} {record.message}"
+        return super().formatMessage(record)
+
+
 def get_logger(name: str = PACKAGE) -> logging.Logger:
     """
     The logger of a module (`get_logger(__name__)`); names outside the package, such as a tool's, are put under it.
@@ -63,7 +72,7 @@ def setup_logging(output_dir: str | Path | None = None) -> None:
     root = logging.getLogger(PACKAGE)
     root.setLevel(logging.DEBUG)
     console = _Console(logging.INFO if main_process else logging.ERROR)
-    console.setFormatter(_Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+    console.setFormatter(_ConsoleFormatter("%(asctime)s %(message)s", "%H:%M:%S"))
     root.addHandler(console)
     if output_dir is not None and main_process:
         folder = Path(output_dir)

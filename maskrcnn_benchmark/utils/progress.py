@@ -19,7 +19,7 @@ def progress(iterable: Iterable[T] | None = None, total: int | None = None, desc
     driven by hand (`bar.update(1)`, `bar.set_postfix(...)`).
     """
     terminal = {"mininterval": 0.1, "dynamic_ncols": True, "file": stderr}
-    place = terminal if stderr.isatty() else {"mininterval": 10.0, "file": _Lines(), "ncols": 100}
+    place = terminal if stderr.isatty() else {"mininterval": 10.0, "file": _Lines(), "ncols": 79}
     return tqdm(iterable, total=total, desc=desc, unit=unit, disable=not is_main_process(), **place)
 
 

@@ -179,7 +179,7 @@ def holds_backbone_only(names: Collection[str], targets: Container[str]) -> bool
     return fitting > 0 and 2 * fitting >= len(names)
 
 
-def summarise(names: Iterable[str], limit: int = 12) -> str:
+def summarise(names: Iterable[str], limit: int = 5) -> str:
     """Names for a line of a log: grouped by their first parts, each group with its count, the largest groups first."""
     groups: dict[str, int] = {}
     for name in names:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.errors import UserError, some
 from maskrcnn_benchmark.utils.log import get_logger
 from maskrcnn_benchmark.utils.weight_files import named_tensors, read_weights
 from maskrcnn_benchmark.utils.weight_names import DETECTOR_COPIES, copy_source, summarise, target_name
@@ -141,7 +141,7 @@ def _leave_out_misshapen(
         else:
             refused.append(f"{target} is {have} in the file, {want} in the model")
     if refused:
-        shown = "; ".join(refused[:6]) + (f"; and {len(refused) - 6} more" if len(refused) > 6 else "")
+        shown = some(refused, quoted=False, between="; ")
         raise UserError(
             f"{name}: {len(refused)} entries have another shape: {shown}. Set the config to the file's sizes, or leave"
             " them out: MODEL.IGNORE_WEIGHTS \"('name', 'section.*')\""
@@ -176,9 +176,9 @@ def _log(report: LoadReport, name: str) -> None:
     for what, names in accounts.items():
         if names:
             logger.info(f"  {what}: {summarise(names)}")
-            logger.debug(f"  {what}, all names: {', '.join(names)}")
+            logger.debug(f"  {what}, all names:\n" + "\n".join(names))
     if report.misshapen:
-        logger.warning(f"  left out for their shape, as MODEL.IGNORE_WEIGHTS says: {', '.join(report.misshapen)}")
+        logger.warning(f"  left out for their shape, as MODEL.IGNORE_WEIGHTS says: {some(report.misshapen)}")
 
 
 def mark_unfilled(module: nn.Module, parameter_name: str, reason: str) -> None:

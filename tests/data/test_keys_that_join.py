@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from maskrcnn_benchmark.config.paths_catalog import dataset_entry
 from maskrcnn_benchmark.data.build import read_source
+from maskrcnn_benchmark.data.datasets.catalog import dataset_entry
 from maskrcnn_benchmark.data.image_ids import ids_from_names, image_number
 from maskrcnn_benchmark.data.names import clean_name, vocabulary
 from maskrcnn_benchmark.utils.errors import UserError

@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 
 from maskrcnn_benchmark.config import Task, load_config
-from maskrcnn_benchmark.config.paths_catalog import dataset_entry
 from maskrcnn_benchmark.data.build import build_dataset, read_source, training_statistics
 from maskrcnn_benchmark.data.datasets import SceneGraphDataset
+from maskrcnn_benchmark.data.datasets.catalog import dataset_entry
 from maskrcnn_benchmark.data.image_files import image_size, read_image
 from maskrcnn_benchmark.utils.errors import UserError
 

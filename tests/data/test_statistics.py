@@ -7,10 +7,10 @@ from vg_folders import OBJECTS, PREDICATES, random_images
 from benchmarks.statistics import plain_counts
 from benchmarks.synthetic_annotations import write_synthetic_vg
 from maskrcnn_benchmark.config import load_config
-from maskrcnn_benchmark.config.paths_catalog import dataset_entry
 from maskrcnn_benchmark.data.annotations import Annotations, offsets
 from maskrcnn_benchmark.data.build import load_dataset_meta, read_source, training_statistics
 from maskrcnn_benchmark.data.datasets import split_rows
+from maskrcnn_benchmark.data.datasets.catalog import dataset_entry
 from maskrcnn_benchmark.data.datasets.vg_layout import write_vg_layout
 from maskrcnn_benchmark.data.datasets.visual_genome import read_vg
 from maskrcnn_benchmark.data.meta import DatasetMeta
@@ -191,19 +191,6 @@ def config(*more):
     return load_config(None, ["DATASETS.TRAIN", ("toy_train",), "MODEL.RELATION_ON", True,
     "MODEL.ROI_BOX_HEAD.NUM_CLASSES", NUM_OBJECTS,
                               "MODEL.ROI_RELATION_HEAD.NUM_CLASSES", NUM_PREDICATES, *more])  # fmt: skip
-
-
-@pytest.mark.usefixtures("annotated")
-def test_class_counts_that_differ_name_the_file_and_the_key():
-    assert load_dataset_meta(config()).num_predicates == NUM_PREDICATES
-    with pytest.raises(
-        UserError, match="VG-SGG-dicts-with-attri.json names 3 objects.*ROI_BOX_HEAD.NUM_CLASSES is 151"
-    ):
-        load_dataset_meta(config("MODEL.ROI_BOX_HEAD.NUM_CLASSES", 151))
-    with pytest.raises(UserError, match="dicts.*3 predicates.*ROI_RELATION_HEAD.NUM_CLASSES is 51"):
-        load_dataset_meta(config("MODEL.ROI_RELATION_HEAD.NUM_CLASSES", 51))
-    with pytest.raises(UserError, match="0 attributes.*NUM_ATTRIBUTES is 201"):
-        load_dataset_meta(config("MODEL.ATTRIBUTE_ON", True))
 
 
 def test_missing_files_are_one_error_that_names_them(annotated):

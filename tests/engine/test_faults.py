@@ -153,7 +153,7 @@ def test_a_standard_error_that_goes_away_stops_nothing(world):
     os.close(reading)
     status, _ = training.end()
     assert status == 0 and saved_iteration(world) == 6
-    assert "iteration 6 of 6" in (world / "out/log.txt").read_text()
+    assert " 6/6 " in (world / "out/log.txt").read_text()
 
 
 # Reading an image takes for ever once the first few are read.

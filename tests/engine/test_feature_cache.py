@@ -198,7 +198,7 @@ def test_what_a_killed_process_left_is_cut_off_and_completed(trained, monkeypatc
     cfg = config(trained)
     model = loaded(cfg)
     whole = [features.images[0] for features in loaders(cfg, model, "test")[1]]
-    expected = [np.array(image.union_features) for image in whole]
+    expected = [np.array(image.arrays[0]["union_features"]) for image in whole]
     folder = next((trained / "cache").glob("tiny_test-relation-*"))
     unions, journal = folder / "union_features.0.bin", folder / "journal.0.bin"
     os.truncate(unions, unions.stat().st_size - 7)  # the last image's rows are not all there
@@ -208,7 +208,7 @@ def test_what_a_killed_process_left_is_cut_off_and_completed(trained, monkeypatc
     again = [features.images[0] for features in loaders(cfg, model, "test")[1]]
     assert len(computed) == 1
     for image, union_features in zip(again, expected, strict=True):
-        np.testing.assert_array_equal(image.union_features, union_features)
+        np.testing.assert_array_equal(image.arrays[0]["union_features"], union_features)
 
 
 @pytest.mark.parametrize("name", ["union_features.0.bin", "journal.0.bin"])

@@ -38,6 +38,7 @@ SPLN = [
 ]
 SPLN += [HEAD + "VIS_VAE_LATENT_DIM", 4, HEAD + "CON_PRO_TYPE", "LLAMA", HEAD + "CON_PRO_LLAMA_PATH", "conceptual.pt"]
 SPLN += [HEAD + "CON_PRO_DIM", 24, HEAD + "CON_VAE_INPUT_DIM", 24, HEAD + "CON_VAE_LATENT_DIM", 4]
+SPLN += ["MODEL.USE_REWEIGHT", "PENET"]
 # Predictor, task, DTYPE: each predictor and task, each DTYPE with every task.
 RUNS = [
     ("SPLN", "predcls", "bfloat16"),

@@ -181,7 +181,7 @@ def test_terms_are_those_of_the_predicates_logit(spln, penet, trained):
     assert SceneGraph.from_dict(json.loads(graph.to_json())) == graph
     assert all("term_visual" in values for *_, values in graph.to_networkx().edges(data=True))
     assert all(relation.terms is None for relation in spln.predict(photo, boxes=BOXES, labels=LABELS).relations)
-    with pytest.raises(UserError, match="terms are told by SPLN alone"):
+    with pytest.raises(UserError, match="not made of terms"):
         penet.predict(photo, terms=True)
 
 

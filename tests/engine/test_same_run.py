@@ -8,14 +8,14 @@ import pytest
 
 from maskrcnn_benchmark.config import load_config
 from maskrcnn_benchmark.engine.lock import LOCK, only_training_in
-from maskrcnn_benchmark.engine.same_run import KEPT_KEYS, check_iterations, check_same_data, check_same_run
+from maskrcnn_benchmark.engine.same_run import KEPT_KEYS, check_iterations, check_same_data, check_same_run, config_text
 from maskrcnn_benchmark.utils.errors import UserError
 
 
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / "last_checkpoint").write_text("model_0000001.pth\n")
-    (tmp_path / "config.yml").write_text(load_config(None).dump())
+    (tmp_path / "config.yml").write_text(config_text(load_config(None)))
     return tmp_path
 
 
@@ -61,6 +61,22 @@ def test_a_config_that_is_cut_off_is_not_equal(share, folder):
     (folder / "config.yml").write_text("".join(lines[: int(share * len(lines))]))
     with pytest.raises(UserError, match=r"config\.yml lacks \d+ keys"):
         check_same_run(load_config(None), folder)
+
+
+def without(folder, key):
+    """config.yml as a version wrote it that did not have this key."""
+    path = folder / "config.yml"
+    lines = path.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if not line.strip().startswith(f"{key}:")]
+    assert len(kept) < len(lines)
+    path.write_text("".join(kept))
+
+
+def test_a_run_of_a_version_without_a_key_goes_on_at_its_default(folder):
+    without(folder, "REWEIGHT_BETA")
+    assert check_same_run(load_config(None), folder) == []
+    with pytest.raises(UserError, match=r"MODEL\.REWEIGHT_BETA was 0\.99999, is 0\.9"):
+        check_same_run(load_config(None, ["MODEL.REWEIGHT_BETA", "0.9"]), folder)
 
 
 def test_a_config_that_is_no_text_is_one_error(folder):

@@ -12,6 +12,7 @@ from maskrcnn_benchmark.engine.resume import Best, TrainingState
 from maskrcnn_benchmark.engine.signals import StopRequest
 from maskrcnn_benchmark.engine.step import TrainingStep, make_scaler
 from maskrcnn_benchmark.engine.trainer import Plan, Trainer
+from maskrcnn_benchmark.engine.writers import TensorBoard
 from maskrcnn_benchmark.solver import WarmupMultiStepLR, WarmupReduceLROnPlateau
 from maskrcnn_benchmark.utils.checkpoint import Checkpointer
 from maskrcnn_benchmark.utils.errors import UserError
@@ -59,7 +60,8 @@ def make_trainer(folder, results=(), schedule="steps", **changed):
         value = next(results, 0.5)
         return {"R": {"100": value}, "mR": {"100": value / 2}}
 
-    log = MetricLog(folder, device=CPU, period=1, start=0, max_iter=plan.max_iter)
+    writers = {"tensorboard": TensorBoard(folder, 0)}
+    log = MetricLog(folder, device=CPU, period=1, start=0, max_iter=plan.max_iter, writers=writers)
     step = TrainingStep(model, optimizer, state.scaler, CPU)
     return Trainer(state, step, iter(loader), validate, plan, Checkpointer(folder), log, StopRequest()), asked
 

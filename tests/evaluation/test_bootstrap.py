@@ -1,11 +1,13 @@
 """The bootstrap's vectorised resampling against evaluators that are fed each resample image by image."""
 
+from statistics import harmonic_mean
+
 import numpy as np
 import pytest
 
 from maskrcnn_benchmark.evaluation import SceneGraphEvaluator
-from maskrcnn_benchmark.evaluation.bootstrap import _Resampled, bootstrap, paired_bootstrap
-from maskrcnn_benchmark.evaluation.figures import harmonic_mean
+from maskrcnn_benchmark.evaluation.bootstrap import bootstrap, paired_bootstrap
+from maskrcnn_benchmark.evaluation.figures import main_figures
 from maskrcnn_benchmark.utils.errors import UserError
 from tests.evaluation.scenes import predict, random_image, truth
 
@@ -24,31 +26,44 @@ def fed(images, ids=None):
     return evaluator
 
 
-@pytest.mark.parametrize(
-    ("prefix", "metric"), [("", "R"), ("", "mR"), ("", "zR"), ("", "F"), ("ng-", "R"), ("ng-", "mR"), ("ng-", "zR")]
-)
-def test_weights_are_repetitions_of_images(images, prefix, metric):
+PRESENT = {"mR": "mR-present", "ng-mR": "ng-mR-present"}
+
+
+@pytest.mark.parametrize("metric", [name for name in main_figures() if "mR-" not in name or "present" in name])
+def test_weights_are_repetitions_of_images(images, metric):
     """
     Where a draw lacks a predicate, mR is the mean over the others, times the share of predicates that the whole set
     has.
     """
     rng = np.random.default_rng(1)
-    few = images[:6]
-    share = 4 - fed(few).summary()["choices"]["predicates_absent"]
-    resampled = _Resampled(fed(few), prefix + metric, 20, np.arange(6))
+    few = fed(images[:6])
+    share = (4 - few.summary()["choices"]["predicates_absent"]) / 4
+    resampled = main_figures()[metric].measure.resampler(few.tally(), 20, np.arange(6))
     lost = 0
     for _ in range(20):
         weights = np.bincount(rng.integers(6, size=6), minlength=6)
-        repeated = fed([image for image, times in zip(few, weights, strict=True) for _ in range(times)]).summary()
-        lost += repeated["choices"]["predicates_absent"] > 4 - share
-        expected = repeated[f"{prefix}{metric}"]["20"]
-        if metric in ("mR", "F"):
-            mean_recall = repeated[f"{prefix}mR-present"]["20"] * share / 4
-            recall = repeated[f"{prefix}R"]["20"]
-            expected = mean_recall if metric == "mR" else harmonic_mean(recall, mean_recall)
-        value = resampled.figure(weights[None].astype(float))[0]
+        repeated = fed([image for image, times in zip(images, weights, strict=False) for _ in range(times)]).summary()
+        lost += repeated["choices"]["predicates_absent"] > 4 * (1 - share)
+        expected = repeated[metric]["20"]
+        if metric in PRESENT:
+            expected = repeated[PRESENT[metric]]["20"] * share
+        elif metric == "F":
+            expected = harmonic_mean([repeated["R"]["20"], repeated["mR-present"]["20"] * share])
+        with np.errstate(invalid="ignore"):
+            value = resampled(weights[None].astype(float))[0]
         assert np.isnan(value) if expected is None else value == pytest.approx(expected, abs=1e-12)
     assert lost
+
+
+def test_a_third_of_the_predicates_is_resampled_alone(images):
+    evaluator = SceneGraphEvaluator("predcls", 5, train_counts=[0, 9, 7, 5, 3])
+    for image in images:
+        evaluator.update(*image)
+    whole = evaluator.summary()
+    for third in ("head", "body", "tail"):
+        result = bootstrap(evaluator, f"mR-{third}", 20, samples=50)
+        assert result["value"] == pytest.approx(whole[f"mR-{third}"]["20"], abs=1e-12)
+        assert result["low"] <= result["value"] <= result["high"]
 
 
 def test_a_model_does_not_differ_from_itself_whatever_the_order_of_images(images):
@@ -81,11 +96,13 @@ def test_the_interval_of_a_proportion_is_the_binomial_one():
 
 
 def test_what_cannot_be_compared_is_an_error(images):
-    with pytest.raises(UserError, match="R, mR, zR, F"):
-        paired_bootstrap(fed(images), fed(images), metric="A")
+    without_zero_shot = SceneGraphEvaluator("predcls", 5)
+    without_zero_shot.update(*images[0])
+    with pytest.raises(UserError, match="one of R, mR, F, zR"):
+        paired_bootstrap(fed(images), fed(images), metric="precision")
     with pytest.raises(UserError, match="1 images are in one evaluator only, such as 30"):
         paired_bootstrap(fed(images), fed(images[:-1]))
-    with pytest.raises(UserError, match="other annotations"):
+    with pytest.raises(UserError, match="other ground truth"):
         paired_bootstrap(fed(images), fed(images[::-1]))
     merged = fed(images)
     merged.merge(fed(images))
@@ -93,3 +110,5 @@ def test_what_cannot_be_compared_is_an_error(images):
         paired_bootstrap(merged, fed(images))
     with pytest.raises(UserError, match="no image"):
         bootstrap(fed([]))
+    with pytest.raises(UserError, match="zR has no value"):
+        bootstrap(without_zero_shot, "zR")

@@ -347,7 +347,7 @@ def test_settings_that_cannot_be_are_refused():
     with pytest.raises(UserError, match="predicate_names has 4"):
         SceneGraphEvaluator("predcls", 5, predicate_names=["a", "b", "c", "d"])
     with pytest.raises(UserError, match="1 to 100"):
-        SceneGraphEvaluator("predcls", 5).counts(101)
+        SceneGraphEvaluator("predcls", 5).tally().counts("rank", 101)
 
 
 def test_the_background_column_is_not_read():

@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 
 from maskrcnn_benchmark.config import load_config
-from maskrcnn_benchmark.config.paths_catalog import dataset_entry
 from maskrcnn_benchmark.data.build import read_source
 from maskrcnn_benchmark.data.custom import Vocabulary, make_dataset
+from maskrcnn_benchmark.data.datasets.catalog import dataset_entry
 from maskrcnn_benchmark.data.datasets.vg_layout import write_vg_layout
 from maskrcnn_benchmark.data.image_files import image_size, read_image
 from maskrcnn_benchmark.data.proposals import ProposalFile

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.multiprocessing as mp
 
-from maskrcnn_benchmark.modeling.averaging import mean_over_samples
+from maskrcnn_benchmark.modeling.averaging import mean_over_processes
 from maskrcnn_benchmark.modeling.balanced_sampler import BalancedSampler
 from maskrcnn_benchmark.modeling.box_coder import BoxCoder
 from maskrcnn_benchmark.modeling.roi_heads.attribute_head.loss import AttributeLoss
@@ -98,6 +98,6 @@ def test_the_average_over_processes_is_the_loss_of_all_images(tmp_path):
 
 def test_no_sample_is_zero_with_a_gradient():
     total = torch.zeros(2, requires_grad=True)
-    loss = mean_over_samples(total[:0].sum(), 0)
+    loss = mean_over_processes(total[:0].sum(), 0)
     loss.backward()
     assert loss == 0 and total.grad.tolist() == [0, 0]

@@ -32,7 +32,7 @@ def test_biases_have_their_own_rate_and_decay():
 
 
 def test_slow_modules_learn_ten_times_slower():
-    rule = ParameterRule(rate=0.08, decay=1e-4, bias_factor=2, slow_modules=("head.slow.",))
+    rule = ParameterRule(rate=0.08, decay=1e-4, bias_factor=2, slow_modules={"head.slow": 10.0})
     have = settings(toy(), rule)
     assert have["head.slow.weight"][0] == pytest.approx(0.008) and have["head.slow.bias"][0] == pytest.approx(0.016)
     assert have["head.bias_like_gate"][0] == pytest.approx(0.16)
@@ -42,7 +42,7 @@ def test_groups_update_as_one_group_a_parameter_would():
     torch.manual_seed(0)
     model, twin = toy(), toy()
     twin.load_state_dict(model.state_dict())
-    rule = ParameterRule(rate=0.1, decay=1e-2, bias_factor=2, slow_modules=("head.slow.",))
+    rule = ParameterRule(rate=0.1, decay=1e-2, bias_factor=2, slow_modules={"head.slow": 10.0})
     grouped = torch.optim.SGD(parameter_groups(model, rule), momentum=0.9)
     single = torch.optim.SGD(
         [

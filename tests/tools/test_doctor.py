@@ -1,8 +1,5 @@
 """What the doctor finds, and what it advises."""
 
-import subprocess
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -11,23 +8,6 @@ import torch
 from maskrcnn_benchmark import layers
 from maskrcnn_benchmark.engine import doctor
 from maskrcnn_benchmark.engine.doctor import BAD, GOOD, NOTE, Finding, conclusion
-
-TOOL = Path(__file__).resolve().parents[2] / "tools" / "doctor.py"
-HELP = """
-import runpy, sys
-sys.argv = sys.argv[1:]
-try:
-    runpy.run_path(sys.argv[0], run_name="__main__")
-finally:
-    assert "torch" not in sys.modules
-"""
-
-
-def test_help_comes_at_once_with_an_example():
-    done = subprocess.run(
-        [sys.executable, "-c", HELP, str(TOOL), "--help"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0 and "Example: python tools/doctor.py" in done.stdout
 
 
 def test_a_machine_that_works_is_told_so_part_by_part(call, world):

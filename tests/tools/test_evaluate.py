@@ -208,7 +208,7 @@ def _triplets(image):
 
 def test_an_unknown_figure_is_named_before_anything_is_written(tmp_path):
     saved(tmp_path / "a.npz", 0)
-    with pytest.raises(UserError, match="R, mR, zR, F"):
+    with pytest.raises(UserError, match="one of R, mR, F, zR"):
         evaluate.main(
             [str(tmp_path / "a.npz"), "--bootstrap", "10", "--metrics", "Q", "--output", str(tmp_path / "m.json")]
         )

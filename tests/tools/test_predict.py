@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -31,17 +29,6 @@ def photos(trained, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     yield
     close_logging()
-
-
-def test_help_has_an_example_and_imports_nothing_heavy():
-    tool = ROOT / "tools/predict.py"
-    code = (
-        f"import sys, runpy; sys.argv = ['predict', '--help']\ntry: runpy.run_path({str(tool)!r},"
-        " run_name='__main__')\n"
-    )
-    code += "except SystemExit: pass\nassert not {'torch', 'cv2', 'numpy', 'matplotlib'} & set(sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0 and "Example: python tools/predict.py" in done.stdout
 
 
 def test_pictures_become_files_and_what_is_none_is_named(trained, call):
@@ -144,7 +131,7 @@ def test_boxes_and_labels_can_be_given(trained, call):
         (["in", "--predicate", "onn"], "error: --predicate 'onn' is not among the model's 3 names; near it are 'on'"),
         (["in", "--output", "in"], "error: --output in is the folder of "),
         (["in", "--checkpoint", "in/notes.txt"], "error: in/notes.txt is damaged or no PyTorch file"),
-        (["in", "--terms"], "terms are told by SPLN alone"),
+        (["in", "--terms"], "not made of terms"),
     ],
 )
 def test_a_failure_is_one_line(trained, call, words, why):

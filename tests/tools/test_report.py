@@ -2,19 +2,26 @@
 
 import json
 import re
+import shutil
 import warnings
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from maskrcnn_benchmark.data.datasets.vg_layout import write_vg_layout
 from maskrcnn_benchmark.evaluation import SceneGraphEvaluator
+from maskrcnn_benchmark.evaluation.bootstrap import bootstrap
+from maskrcnn_benchmark.evaluation.files import EVALUATION_FILE, SCORES_FILE
 from maskrcnn_benchmark.evaluation.predictions import PredictionWriter
 from maskrcnn_benchmark.utils.errors import UserError, run_tool
 from maskrcnn_benchmark.visualization.report import write_report
 from maskrcnn_benchmark.visualization.report.charts import loss_chart
+from maskrcnn_benchmark.visualization.report.examples import examples
+from maskrcnn_benchmark.visualization.report.layout import lay_out
+from maskrcnn_benchmark.visualization.report.predicates import predicate_rows
 from tests.evaluation.scenes import random_image
 from tools import report
 
@@ -22,46 +29,66 @@ NAMES = ["__background__", "on", "has", "<near & far>", "under"]
 OBJECTS = ["__background__", "man", "horse", "hat"]
 
 
+TERMS = ("base", "structural", "visual")
+
+
 class Page(HTMLParser):
     """Tags, attributes and text of a page; complains of tags that do not close."""
 
     def __init__(self, text):
         super().__init__()
-        self.tags, self.attributes, self.words, self.open = [], [], "", []
+        self.tags, self.attributes, self.parts, self.open = [], [], [], []
         self.feed(text)
+        self.words = "".join(self.parts)
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
         self.attributes += [(tag, name, value) for name, value in attrs]
-        if tag not in ("meta", "img", "br", "path", "use"):
+        if tag not in ("meta", "input", "br"):
             self.open.append(tag)
 
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value) for name, value in attrs]
+
     def handle_endtag(self, tag):
-        if tag not in ("path", "use"):
-            assert self.open.pop() == tag
+        assert self.open.pop() == tag
 
     def handle_data(self, data):
-        self.words += data
+        self.parts.append(data)
+
+    def text(self):
+        """The words, a blank between two elements."""
+        return " ".join(" ".join(self.parts).split())
+
+    def photos(self):
+        return sum(
+            value.startswith("data:image/jpeg")
+            for tag, name, value in self.attributes
+            if (tag, name) == ("image", "href")
+        )
 
 
-def evaluated(mode="predcls", images=12):
+def evaluated(mode="predcls", images=12, seed=0):
     evaluator = SceneGraphEvaluator(mode, 5, predicate_names=NAMES, train_counts=[0, 9, 5, 3, 1])
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     saved = [random_image(rng, mode, 5, 4) for _ in range(images)]
     for prediction, groundtruth in saved:
         evaluator.update(prediction, groundtruth)
-    return evaluator.summary(), saved
+    return evaluator, saved
 
 
-@pytest.fixture
-def run(tmp_path):
-    """An OUTPUT_DIR with everything but pictures."""
-    folder = tmp_path / "run"
-    metrics, _ = evaluated()
+def finished_run(folder, evaluator):
+    """An OUTPUT_DIR with everything but predictions."""
+    metrics = evaluator.summary()
     metrics["freq"] = {name: dict.fromkeys(metrics[name], 0.125) for name in ("R", "mR", "F")}
     metrics["freq"]["lead"] = {"R@50": {"difference": 0.1, "low": 0.0432, "high": 0.2}}
-    (folder / "inference/toy_test").mkdir(parents=True)
-    (folder / "inference/toy_test/metrics.json").write_text(json.dumps(metrics))
+    place = folder / "inference/toy_test"
+    place.mkdir(parents=True)
+    (place / "metrics.json").write_text(json.dumps(metrics))
+    torch.save(evaluator.state_dict(), place / SCORES_FILE)
+    facts = {"date": "2026-01-02T03:04:05+00:00", "weights": "model_best.pth", "seconds": 6.0, "terms": TERMS}
+    (place / EVALUATION_FILE).write_text(json.dumps(facts))
     lines = [
         {"iteration": i, "loss": 2 / i, "loss_rel": 1.5 / i, "l21_loss": 0.5 / i, "lr": 0.1, "seconds": 0.2}
         for i in (1, 20, 40)
@@ -70,6 +97,27 @@ def run(tmp_path):
     (folder / "validation.jsonl").write_text(json.dumps({"iteration": 40, "mR@50": 0.25}) + "\n")
     (folder / "config.yml").write_text("MODEL:\n  ROI_RELATION_HEAD:\n    PREDICTOR: MotifPredictor\nSEED: 7\n")
     return folder, metrics
+
+
+@pytest.fixture
+def run(tmp_path):
+    return finished_run(tmp_path / "run", evaluated()[0])
+
+
+def with_images(folder, data_dir, saved):
+    """Predictions with their terms in the folder, and the data set toy_test that they are of."""
+    images = [
+        {"image_id": i, "width": 64, "height": 48, "split": "test", **truth} for i, (_, truth) in enumerate(saved)
+    ]
+    write_vg_layout(data_dir / "toy", images, OBJECTS[1:], NAMES[1:])
+    (data_dir / "toy/VG_100K").mkdir()
+    for i in range(len(saved)):
+        Image.new("RGB", (64, 48), (0, 0, 20 * i)).save(data_dir / f"toy/VG_100K/{i}.jpg")
+    file = folder / "inference/toy_test/predictions/0000.npz"
+    with PredictionWriter(file, mode="predcls", predicates=NAMES, objects=OBJECTS, terms=TERMS) as writer:
+        for i, (prediction, truth) in enumerate(saved):
+            rows = np.arange(3.0) + np.arange(len(prediction["pairs"]))[:, None] / 100
+            writer.add(i, prediction | {"terms": rows}, truth)
 
 
 def test_the_page_holds_the_figures_and_needs_nothing_else(run):
@@ -81,13 +129,51 @@ def test_the_page_holds_the_figures_and_needs_nothing_else(run):
     assert f"{100 * metrics['R']['50']:.2f}" in page.words and f"{100 * metrics['mR-present']['100']:.2f}" in page.words
     assert "12.50" in page.words and "+4.32" in page.words  # FREQ and the lead
     assert "MotifPredictor" in page.words and "predicates averaged" in page.words
-    assert page.tags.count("svg") == 4  # predicates, confusion, losses, validation
+    assert "2026-01-02 03:04:05 UTC" in page.words and "model_best.pth" in page.words
+    assert "6.0 s, 0.500 s per image" in page.words and "base, structural, visual" in page.words
+    assert "Training time 8.0 s" in page.text()
+    assert page.tags.count("svg") == 4  # tips of arrows, confusion, losses, validation
     assert {"l21_loss", "loss_rel", "mR@50"} <= set(re.findall(r"[\w@]+", page.words))
     assert "<near & far>" in page.words  # escaped in the source
     assert "<near" not in text
     for tag, name, value in page.attributes:
         assert name not in ("src", "href", "xlink:href") or value.startswith(("data:", "#")), (tag, name)
-    assert "script" not in page.tags and "@import" not in text and "url(http" not in text
+    assert "@import" not in text and "url(http" not in text
+
+
+def test_headline_figures_have_the_intervals_of_the_bootstrap(run):
+    folder, metrics = run
+    words = Page(write_report(folder).read_text()).text()
+    for name in ("R", "mR", "F"):
+        interval = bootstrap(evaluated()[0], name, 50)
+        low, high = f"{100 * interval['low']:.2f}", f"{100 * interval['high']:.2f}"
+        assert f"{name}@50 {100 * metrics[name]['50']:.2f} % {low} to {high} (95 %)" in words
+
+
+def test_each_predicate_has_its_recall_and_what_it_is_taken_for(run):
+    _, metrics = run
+    rows = {row["name"]: row for row in predicate_rows(metrics, "50")}
+    assert rows.keys() == {name for name in NAMES[1:] if metrics["per_predicate"][name]["50"] is not None}
+    lost = [row["relations"] * (1 - row["recall"]) for row in predicate_rows(metrics, "50")]
+    assert lost == sorted(lost, reverse=True)
+    for number, name in enumerate(NAMES[1:], start=1):
+        counts = metrics["confusion"][number]
+        wrong = {NAMES[p]: n / sum(counts) for p, n in enumerate(counts) if p not in (0, number) and n}
+        assert rows[name]["relations"] == sum(counts) and dict(rows[name]["taken_for"]) == wrong
+        assert rows[name]["not_held"] == counts[0] / sum(counts)
+
+
+def test_several_runs_stand_side_by_side(run, tmp_path):
+    folder, metrics = run
+    other, _ = finished_run(tmp_path / "other", evaluated()[0])
+    (other / "config.yml").write_text("MODEL:\n  ROI_RELATION_HEAD:\n    PREDICTOR: MotifPredictor\nSEED: 8\n")
+    unlike, _ = finished_run(tmp_path / "unlike", evaluated(seed=1)[0])
+    path = write_report([folder, other, unlike])
+    page = Page(path.read_text())
+    assert path == folder / "comparison.html" and "run and other and unlike" in page.words
+    assert "+0.00 (+0.00 to +0.00), may be chance" in page.text()
+    assert page.text().count("no difference") == 3  # other images, for each of R, mR and F
+    assert "1 settings differ" in page.text() and "SEED 7 8 7" in page.text()
 
 
 def test_the_same_run_gives_the_same_bytes(run, tmp_path):
@@ -96,42 +182,51 @@ def test_the_same_run_gives_the_same_bytes(run, tmp_path):
     assert first == second
 
 
-def test_pictures_are_drawn_from_saved_predictions(run, tmp_path, monkeypatch):
+def test_best_and_worst_images_are_those_of_the_highest_and_lowest_recall(run, tmp_path, monkeypatch):
+    folder, metrics = run
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    _, saved = evaluated()
+    with_images(folder, tmp_path, saved)
+    shown = examples(folder, "toy_test", metrics, 4)
+    assert [one["kind"] for one in shown] == ["best", "best", "worst", "worst"]
+    recalls = []
+    for image in saved:
+        alone = SceneGraphEvaluator("predcls", 5)
+        alone.update(*image)
+        recalls.append(alone.summary()["R"]["20"])
+    told = [one["found"] / one["relations"] for one in shown]
+    recalls = sorted(recall for recall in recalls if recall is not None)
+    assert sorted(told[:2]) == recalls[-2:] and told[2:] == recalls[:2]
+    for one in shown:
+        assert one["name"].endswith(".jpg") and one["source"].startswith("data:image/jpeg;base64,")
+        image = saved[int(one["name"].removesuffix(".jpg"))][1]
+        misses = [edge for edge in one["edges"] if edge["kind"] == "miss"]
+        assert len(misses) == one["relations"] - one["found"] and one["relations"] == len(image["relations"])
+        assert all(edge["terms"].keys() == set(TERMS) for edge in one["edges"] if edge["kind"] != "miss")
+
+
+def test_images_without_files_are_shown_by_their_boxes(run, tmp_path, monkeypatch):
     folder, _ = run
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
-    _, saved = evaluated(images=3)
-    images = [
-        {"image_id": i, "width": 64, "height": 48, "split": "test", **truth} for i, (_, truth) in enumerate(saved)
-    ]
-    write_vg_layout(tmp_path / "toy", images, OBJECTS[1:], NAMES[1:])
-    (tmp_path / "toy/VG_100K").mkdir()
-    for i in range(3):
-        Image.new("RGB", (64, 48), (0, 0, 90 * i)).save(tmp_path / f"toy/VG_100K/{i}.jpg")
-    with PredictionWriter(
-        folder / "inference/toy_test/predictions/0000.npz", mode="predcls", predicates=NAMES, objects=OBJECTS
-    ) as writer:
-        for i, (prediction, truth) in enumerate(saved):
-            writer.add(i, prediction, truth)
-    sources = [
-        v for t, n, v in Page(write_report(folder, pictures=2).read_text()).attributes if (t, n) == ("img", "src")
-    ]
-    assert len(sources) == 2 and all(source.startswith("data:image/jpeg;base64,") for source in sources)
-    (tmp_path / "toy/VG_100K/0.jpg").unlink()
-    assert "img" not in Page(write_report(folder).read_text()).tags  # a report without pictures, not a failure
+    with_images(folder, tmp_path, evaluated()[1])
+    page = Page(write_report(folder, pictures=2).read_text())
+    assert page.tags.count("article") == page.photos() == 2
+    shutil.rmtree(tmp_path / "toy")
+    page = Page(write_report(folder, pictures=2).read_text())
+    assert page.tags.count("article") == 2 and not page.photos() and page.tags.count("rect") > 2
 
 
-def test_ready_pictures_are_taken(run):
-    folder, _ = run
-    (folder / "pictures").mkdir()
-    Image.new("RGB", (8, 8)).save(folder / "pictures/scene_7.png")
-    page = Page(write_report(folder).read_text())
-    assert ("img", "alt", "scene 7") in page.attributes
+def test_a_relation_on_a_thing_itself_is_a_loop():
+    nodes = [{"box": (0, 0, 9, 9)}, {"box": (20, 0, 29, 9)}]
+    edges = [{"subject": 0, "object": 0}, {"subject": 0, "object": 1}, {"subject": 0, "object": 1}]
+    lay_out(nodes, edges)
+    assert len({edge["path"] for edge in edges}) == 3 and "nan" not in str(edges)
 
 
 def test_parts_alone_are_a_report(tmp_path):
     (tmp_path / "training").mkdir()
     (tmp_path / "training/metrics.jsonl").write_text('{"iteration": 1, "loss": 0.5}\n')
-    assert Page(write_report(tmp_path / "training").read_text()).tags.count("svg") == 1
+    assert Page(write_report(tmp_path / "training").read_text()).tags.count("svg") == 2
     detector = {"mode": "detection", "images": 3, "AP": 0.25, "AP50": 0.5, "AP75": None, "AR": 0.5}
     (tmp_path / "detector").mkdir()
     (tmp_path / "detector/metrics.json").write_text(json.dumps(detector))

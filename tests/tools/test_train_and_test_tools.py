@@ -20,7 +20,6 @@ from maskrcnn_benchmark.config import Task, load_config
 from maskrcnn_benchmark.modeling.detector import build_detection_model
 
 ROOT = Path(__file__).resolve().parents[2]
-TOOLS = ("relation_train_net", "relation_test_net", "detector_pretrain_net", "detector_test_net")
 RELATION = ROOT / "configs/e2e_relation_X_101_32_8_FPN_1x.yaml"
 TINY = "tiny"
 pytestmark = pytest.mark.usefixtures("world")
@@ -33,14 +32,6 @@ def error_of(result):
     last = said.strip().splitlines()[-1]
     assert last.startswith("error: ")
     return last
-
-
-@pytest.mark.parametrize("tool", TOOLS)
-def test_help_has_an_example_and_is_quick(tool):
-    result = subprocess.run(
-        [sys.executable, ROOT / f"tools/{tool}.py", "--help"], capture_output=True, text=True, timeout=60
-    )
-    assert result.returncode == 0 and "Example: python tools/" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -56,7 +47,7 @@ def test_help_has_an_example_and_is_quick(tool):
         (["--config-file", RELATION, "SOLVER.MAX_ITER", "10", " "], "is blank: a space after a trailing backslash"),
         (["--config-file", RELATION, "--no-such-option"], "--no-such-option"),
         (["--config-file", RELATION, "MODEL.RELATION_ON", "False"], "detector_pretrain_net.py"),
-        (["--config-file", RELATION], "data set VG_stanford_filtered_with_attribute_train: "),
+        (["--config-file", RELATION, "MODEL.WEIGHT", "x.pth"], "data set VG_stanford_filtered_with_attribute_train: "),
         ([], "--config-file"),
     ],
 )
@@ -73,6 +64,13 @@ def test_wrong_words_are_answered_without_the_heavy_imports(world):
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=world, env={"PYTHONPATH": str(ROOT)}
     )
     assert result.stdout.strip() == "False", result.stderr
+
+
+def test_a_test_without_a_trained_run_names_the_run_and_no_backbone():
+    command = ["bash", str(ROOT / "scripts/test.sh"), "penet", "predcls", "OUTPUT_DIR", "output/none_such"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHON": sys.executable})
+    assert done.returncode == 2 and "OUTPUT_DIR output/none_such holds no trained run" in done.stderr
+    assert "catalog" not in done.stderr
 
 
 @pytest.mark.parametrize("key", ["MODEL.PRETRAINED_DETECTOR_CKPT", "MODEL.WEIGHT"])

@@ -6,7 +6,7 @@ from maskrcnn_benchmark.config.defaults.data import DATALOADER, DATASETS, INPUT
 from maskrcnn_benchmark.config.defaults.detector import add_detector_keys
 from maskrcnn_benchmark.config.defaults.model import MODEL
 from maskrcnn_benchmark.config.defaults.relation_head import ROI_RELATION_HEAD
-from maskrcnn_benchmark.config.defaults.solver import SOLVER, TEST
+from maskrcnn_benchmark.config.defaults.solver import LOG, SOLVER, TEST
 from maskrcnn_benchmark.config.node import Config
 
 add_detector_keys(MODEL)
@@ -18,6 +18,7 @@ _C.INPUT = INPUT
 _C.DATASETS = DATASETS
 _C.DATALOADER = DATALOADER
 _C.SOLVER = SOLVER
+_C.LOG = LOG
 _C.TEST = TEST
 
 # Where a run writes its config, log, metrics and checkpoints; each run needs a folder of its own.

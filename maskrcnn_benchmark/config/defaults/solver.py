@@ -1,4 +1,4 @@
-"""Keys of training (SOLVER) and of evaluation (TEST)."""
+"""Keys of training (SOLVER), of what is told of it (LOG), and of evaluation (TEST)."""
 
 from maskrcnn_benchmark.config.node import Config
 
@@ -69,6 +69,16 @@ SOLVER.SCHEDULE.COOLDOWN = 1
 SOLVER.SCHEDULE.FACTOR = 0.5
 # Training stops at this many falls.
 SOLVER.SCHEDULE.MAX_DECAY_STEP = 7
+
+LOG = Config()
+# Where the figures of a training go beside metrics.jsonl: tensorboard (OUTPUT_DIR/tensorboard), wandb, mlflow; the last
+# two are the extras of these names, and their own environment variables say where they write.
+LOG.WRITERS = ("tensorboard",)
+# The writers get this many pictures of the first validation images with their predicted graphs; 0 means none. There are
+# none from a feature cache, which opens no image.
+LOG.PICTURES = 4
+# Name of the project (wandb) or the experiment (mlflow) that runs are put into; a run is named as its OUTPUT_DIR.
+LOG.PROJECT = "scene-graphs"
 
 TEST = Config()
 # Images a step at test, over all processes together.

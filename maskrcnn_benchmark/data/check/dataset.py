@@ -4,18 +4,17 @@ from pathlib import Path
 
 import numpy as np
 
-from maskrcnn_benchmark.config.paths_catalog import DatasetEntry, data_dir, dataset_entry
+from maskrcnn_benchmark.config.paths_catalog import data_dir
 from maskrcnn_benchmark.data.build import read_source
 from maskrcnn_benchmark.data.check.annotations import check_annotations
 from maskrcnn_benchmark.data.check.images import check_images
 from maskrcnn_benchmark.data.check.report import Report, SplitSummary
 from maskrcnn_benchmark.data.datasets import AnnotationSource, split_rows
+from maskrcnn_benchmark.data.datasets.catalog import dataset_entry, folder_entries
+from maskrcnn_benchmark.data.datasets.format import DatasetEntry
+from maskrcnn_benchmark.data.datasets.source import SPLITS
 from maskrcnn_benchmark.data.findings import ERROR, NOTE, WARNING
 from maskrcnn_benchmark.utils.errors import UserError
-
-SPLITS = ("train", "val", "test")
-# Folders whose data set has another name.
-_FOLDERS = {"vg": "VG_stanford_filtered_with_attribute", "gqa": "GQA_200", "open_image_v6": "openimage_v6"}
 
 
 def check_dataset(target: str, *, thorough: bool = False) -> Report:
@@ -49,19 +48,17 @@ def check_dataset(target: str, *, thorough: bool = False) -> Report:
 
 def _entries(target: str) -> dict[str, DatasetEntry]:
     """The catalog entries of all splits that are meant."""
-    path = Path(target)
-    if path.is_dir():
-        path = path.resolve()
-        stem = _FOLDERS.get(path.name, path.name)
-        root = path.parents[1] if stem == "openimage_v6" else path.parent
-        return {split: dataset_entry(f"{stem}_{split}", root) for split in SPLITS}
+    if Path(target).is_dir():
+        return folder_entries(Path(target))
     stem, _, split = target.rpartition("_")
     if split in SPLITS:
         return {split: dataset_entry(target)}
     if not target or "/" in target:
         raise UserError(f"{target}: no such folder")
     folder = data_dir() / target
-    return _entries(str(folder)) if folder.is_dir() else {split: dataset_entry(f"{target}_{split}") for split in SPLITS}
+    if folder.is_dir():
+        return folder_entries(folder)
+    return {split: dataset_entry(f"{target}_{split}") for split in SPLITS}
 
 
 def _read(entry: DatasetEntry, sources: dict[Path, AnnotationSource], report: Report) -> AnnotationSource | None:

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from maskrcnn_benchmark.config.paths_catalog import SPLITS, DatasetEntry
+from maskrcnn_benchmark.data.datasets.format import DatasetEntry, Format
 from maskrcnn_benchmark.data.datasets.records import ImageRecord, source_from_records
-from maskrcnn_benchmark.data.datasets.source import SPLIT_MARKS, AnnotationSource
+from maskrcnn_benchmark.data.datasets.source import SPLIT_MARKS, SPLITS, AnnotationSource
 from maskrcnn_benchmark.data.findings import WARNING, Finding, found
 from maskrcnn_benchmark.data.image_ids import image_number
 from maskrcnn_benchmark.data.meta import BACKGROUND
@@ -273,3 +273,16 @@ def _without_crowds(source: AnnotationSource, items: list[dict[str, Any]]) -> An
     names = [f"annotation {shown(items[row].get('id'))}" for row in np.flatnonzero(left_out)[:_SAID]]
     findings = (*source.findings, *found(WARNING, said, names, int(left_out.sum())))
     return replace(source, annotations=kept, findings=findings)
+
+
+def _files(folder: Path, split: str) -> dict[str, Path]:
+    files = {"images": folder / "images", "annotations": folder / f"{split}.json"}
+    return {**files, "relations": folder / "rel.json"} if (folder / "rel.json").exists() else files
+
+
+def _is_own_folder(folder: Path) -> bool:
+    # A folder in Visual Genome's layout may hold json files of these names besides.
+    return not (folder / "image_data.json").exists() and any((folder / f"{split}.json").exists() for split in SPLITS)
+
+
+FORMAT = Format(name="coco", files=_files, read=read_entry, is_own_folder=_is_own_folder)

@@ -1,6 +1,8 @@
 """GQA-200: 200 object classes and 100 predicates (SHA-GCL, Dong et al., CVPR 2022)."""
 
-from maskrcnn_benchmark.config.paths_catalog import DatasetEntry
+from pathlib import Path
+
+from maskrcnn_benchmark.data.datasets.format import DatasetEntry, Format, Published
 from maskrcnn_benchmark.data.datasets.records import ImageRecord, source_from_records
 from maskrcnn_benchmark.data.datasets.source import TEST, TRAIN, AnnotationSource
 from maskrcnn_benchmark.data.findings import NOTE, found
@@ -44,3 +46,18 @@ def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource: 
 
 def _only_zeros(boxes: object) -> bool:
     return isinstance(boxes, list) and len(boxes) > 0 and all(isinstance(box, list) and not any(box) for box in boxes)
+
+
+def _files(folder: Path, split: str) -> dict[str, Path]:
+    # Val is cut from the training file, so that no choice is made on test images.
+    annotations = folder / ("GQA_200_Test.json" if split == "test" else "GQA_200_Train.json")
+    return {"images": folder / "images", "info": folder / "GQA_200_ID_Info.json", "annotations": annotations}
+
+
+FORMAT = Format(
+    name="gqa",
+    files=_files,
+    read=read_entry,
+    names_file="info",
+    published=(Published(stem="GQA_200", folder="gqa", num_val=5000),),
+)

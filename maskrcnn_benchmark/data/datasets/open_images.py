@@ -1,6 +1,8 @@
 """Open Images V6 with relations, in the release of PySGG (BGNN, Li et al., CVPR 2021)."""
 
-from maskrcnn_benchmark.config.paths_catalog import DatasetEntry
+from pathlib import Path
+
+from maskrcnn_benchmark.data.datasets.format import DatasetEntry, Format, Published
 from maskrcnn_benchmark.data.datasets.records import ImageRecord, source_from_records
 from maskrcnn_benchmark.data.datasets.source import SPLIT_MARKS, AnnotationSource
 from maskrcnn_benchmark.data.names import vocabulary
@@ -30,3 +32,22 @@ def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource: 
             raise UserError(f"{where}: img_size must be [width, height], found {shown(size)}")
         records.append(ImageRecord(f"{name}.jpg", *size, boxes, labels, relations, SPLIT_MARKS[entry.split], name))
     return source_from_records(file, records, objects=objects, predicates=predicates, first_id=0)
+
+
+def _files(folder: Path, split: str) -> dict[str, Path]:
+    annotations = folder / "annotations"
+    return {
+        "images": folder / "images",
+        "categories": annotations / "categories_dict.json",
+        "annotations": annotations / f"vrd-{split}-anno.json",
+    }
+
+
+FORMAT = Format(
+    name="openimages",
+    files=_files,
+    read=read_entry,
+    names_file="categories",
+    published=(Published(stem="openimage_v6", folder="openimages/open_image_v6"),),
+    evaluators=frozenset({"open_images"}),
+)

@@ -1,6 +1,8 @@
 """PSG, Panoptic Scene Graphs (Yang et al., ECCV 2022), boxes only: 133 object classes and 56 predicates."""
 
-from maskrcnn_benchmark.config.paths_catalog import DatasetEntry
+from pathlib import Path
+
+from maskrcnn_benchmark.data.datasets.format import DatasetEntry, Format, Published
 from maskrcnn_benchmark.data.datasets.records import ImageRecord, source_from_records
 from maskrcnn_benchmark.data.datasets.source import TEST, TRAIN, AnnotationSource
 from maskrcnn_benchmark.data.names import vocabulary
@@ -36,3 +38,12 @@ def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource: 
     return source_from_records(
         file, records, objects=objects, predicates=vocabulary(predicates, f"{file}, predicate_classes"), first_id=0
     )
+
+
+def _files(folder: Path, split: str) -> dict[str, Path]:  # noqa: ARG001 (one file for all splits)
+    return {"images": folder.parent / "coco", "annotations": folder / "psg.json"}
+
+
+FORMAT = Format(
+    name="psg", files=_files, read=read_entry, published=(Published(stem="psg", folder="psg", num_val=1000),)
+)

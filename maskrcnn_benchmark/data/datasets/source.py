@@ -12,6 +12,7 @@ from maskrcnn_benchmark.utils.errors import UserError
 
 TRAIN, VAL, TEST = 0, 1, 2
 SPLIT_MARKS = {"train": TRAIN, "val": VAL, "test": TEST}
+SPLITS = tuple(SPLIT_MARKS)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from maskrcnn_benchmark.data.datasets.source import SPLIT_MARKS
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.files import atomic_path, write_json
 
@@ -21,7 +22,6 @@ H5 = "VG-SGG-with-attri.h5"
 IMAGE_DIR = "VG_100K"
 BOX_SCALES = (1024, 512)
 MAX_ATTRIBUTES = 10
-SPLITS = {"train": 0, "val": 1, "test": 2}
 
 
 def encode_boxes(boxes: np.ndarray, width: int, height: int, scale: int) -> np.ndarray:
@@ -88,8 +88,8 @@ def _record(position: int, image: Mapping[str, Any], sizes: Mapping[str, int]) -
     what = f"image {info['image_id']} ({name or 'position ' + str(position)})"
     if min(info["width"], info["height"]) <= 0:
         raise UserError(f"{what}: width and height must be above 0, found {info['width']} x {info['height']}")
-    if image["split"] not in SPLITS:
-        raise UserError(f"{what}: split must be one of {', '.join(SPLITS)}, found {image['split']!r}")
+    if image["split"] not in SPLIT_MARKS:
+        raise UserError(f"{what}: split must be one of {', '.join(SPLIT_MARKS)}, found {image['split']!r}")
     boxes = np.asarray(image["boxes"], dtype=np.float64).reshape(-1, 4)
     labels = np.asarray(image["labels"], dtype=np.int64).reshape(-1)
     relations = np.asarray(image["relations"], dtype=np.int64).reshape(-1, 3)
@@ -106,7 +106,7 @@ def _record(position: int, image: Mapping[str, Any], sizes: Mapping[str, int]) -
     _check_range(what, "predicate", relations[:, 2], 1, sizes["predicate"])
     _check_range(what, "relation's box row", relations[:, :2], 0, len(boxes) - 1)
     _check_range(what, "attribute", attributes, 0, sizes["attribute"])
-    split = SPLITS[image["split"]]
+    split = SPLIT_MARKS[image["split"]]
     return {
         "info": info,
         "split": split,
@@ -167,7 +167,7 @@ def _dictionaries(
     Names by id, ids by name, and how often each occurs in training images: class weights come from `predicate_count`.
     """
     tables: dict[str, dict[str, Any]] = {}
-    records = [record for record in records if record["split"] == SPLITS["train"]]
+    records = [record for record in records if record["split"] == SPLIT_MARKS["train"]]
     kinds = (
         ("label", "object_count", objects, [record["labels"] for record in records]),
         ("predicate", "predicate_count", predicates, [record["relations"][:, 2] for record in records]),

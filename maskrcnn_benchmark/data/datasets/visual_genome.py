@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from maskrcnn_benchmark.config.paths_catalog import DatasetEntry
 from maskrcnn_benchmark.data.annotations import Annotations, expand_ranges, offsets
 from maskrcnn_benchmark.data.datasets.base import SceneGraphDataset
+from maskrcnn_benchmark.data.datasets.format import DatasetEntry, Files, Format, Published
 from maskrcnn_benchmark.data.datasets.records import check_distinct, check_sizes
 from maskrcnn_benchmark.data.datasets.source import SPLIT_MARKS, AnnotationSource, check_ids, names_array
 from maskrcnn_benchmark.data.findings import WARNING, Finding, found
@@ -24,6 +24,8 @@ from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.untrusted import ANY, IDENTIFIER, fields, is_whole, number_table, read_json, shown
 
 BOX_SCALE = 1024
+# Visual Genome's images that do not decode; without them image_data.json lines up with the h5 files.
+_CORRUPT_IMAGES = (1592, 1722, 4616, 4617)
 _REQUIRED = ("split", "img_to_first_box", "img_to_last_box", "img_to_first_rel", "img_to_last_rel", "labels",
 f"boxes_{BOX_SCALE}",
              "relationships", "predicates")  # fmt: skip
@@ -286,3 +288,35 @@ def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource:
     """The annotations of a catalog entry of kind "vg"."""
     image_data = None if statistics_only else entry.files["image_data"]
     return read_vg(entry.files["annotations"], entry.files["dicts"], image_data, entry.exclude_images)
+
+
+def _files(folder: Path, split: str) -> dict[str, Path]:  # noqa: ARG001 (one set of files for all splits)
+    return {
+        "images": folder / "VG_100K",
+        "image_data": folder / "image_data.json",
+        "dicts": folder / "VG-SGG-dicts-with-attri.json",
+        "annotations": folder / "VG-SGG-with-attri.h5",
+    }
+
+
+def _files_without_attributes(folder: Path, split: str) -> dict[str, Path]:
+    older = {"dicts": folder / "VG-SGG-dicts.json", "annotations": folder / "VG-SGG.h5"}
+    return _files(folder, split) | older
+
+
+def _published(stem: str, files: Files) -> Published:
+    return Published(stem=stem, folder="vg", num_val=5000, exclude_images=_CORRUPT_IMAGES, files=files)
+
+
+FORMAT = Format(
+    name="vg",
+    files=_files,
+    read=read_entry,
+    names_file="dicts",
+    published=(
+        _published("VG_stanford_filtered_with_attribute", _files),
+        _published("VG_stanford_filtered", _files_without_attributes),
+        Published(stem="scenes", folder="scenes", num_val=100, made_by="python tools/make_demo_dataset.py"),
+    ),
+    is_own_folder=lambda folder: (folder / "image_data.json").exists(),
+)

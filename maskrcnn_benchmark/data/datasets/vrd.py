@@ -1,10 +1,11 @@
 """VRD, Visual Relationship Detection (Lu et al., ECCV 2016): 100 object classes and 70 predicates."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from maskrcnn_benchmark.config.paths_catalog import DatasetEntry
+from maskrcnn_benchmark.data.datasets.format import DatasetEntry, Format, Published
 from maskrcnn_benchmark.data.datasets.records import ImageRecord, source_from_records
 from maskrcnn_benchmark.data.datasets.source import TEST, TRAIN, AnnotationSource
 from maskrcnn_benchmark.data.image_files import image_size
@@ -70,3 +71,13 @@ def _extent(boxes: list[tuple[float, ...]]) -> tuple[int, int]:
         return 1, 1
     corner = np.array(boxes)[:, 2:].max(axis=0) + 1
     return max(int(corner[0]), 1), max(int(corner[1]), 1)
+
+
+def _files(folder: Path, split: str) -> dict[str, Path]:
+    # There is no val; it is an empty part of the training file, so that published training sets stay comparable.
+    annotations = folder / ("annotations_test.json" if split == "test" else "annotations_train.json")
+    names = {"objects": folder / "objects.json", "predicates": folder / "predicates.json"}
+    return {"images": folder / "images", **names, "annotations": annotations}
+
+
+FORMAT = Format(name="vrd", files=_files, read=read_entry, published=(Published(stem="vrd", folder="vrd"),))

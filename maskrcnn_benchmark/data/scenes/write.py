@@ -14,7 +14,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from maskrcnn_benchmark.data.datasets.vg_layout import IMAGE_DIR, SPLITS, write_vg_layout
+from maskrcnn_benchmark.data.datasets.source import SPLIT_MARKS
+from maskrcnn_benchmark.data.datasets.vg_layout import IMAGE_DIR, write_vg_layout
 from maskrcnn_benchmark.data.scenes.annotate import annotate
 from maskrcnn_benchmark.data.scenes.layout import sample_scene
 from maskrcnn_benchmark.data.scenes.render import render
@@ -63,7 +64,7 @@ def make_image(seed: int, split: str, index: int) -> tuple[np.ndarray, dict[str,
         relation (r, 4) int16: subject row, object row, true predicate, annotated predicate (0 where annotators left it
             out).
     """
-    rng = numpy_generator(seed, SPLITS[split], index)
+    rng = numpy_generator(seed, SPLIT_MARKS[split], index)
     scene, setting = sample_scene(rng)
     picture = render(scene, setting, rng)
     annotation = annotate(scene, picture, rng)

@@ -31,8 +31,8 @@ from maskrcnn_benchmark.engine.ablation.plan import (
     schedule,
 )
 from maskrcnn_benchmark.engine.commands import run_test, run_training
-from maskrcnn_benchmark.engine.inference import SCORES_FILE
 from maskrcnn_benchmark.evaluation import SceneGraphEvaluator
+from maskrcnn_benchmark.evaluation.files import SCORES_FILE, read_scores
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.extract_concepts import (
     extract_conceptual_prototypes,
 )
@@ -195,10 +195,7 @@ class Workshop:
         """What a finished run left."""
         file = self._metrics(folder)
         metrics = json.loads(file.read_text(encoding="utf-8"))
-        state = torch.load(file.with_name(SCORES_FILE), weights_only=True)
-        evaluator = SceneGraphEvaluator(**state["settings"])
-        evaluator.load_state_dict(state)
-        return Result(metrics, evaluator)
+        return Result(metrics, read_scores(file.with_name(SCORES_FILE)))
 
     # -- one run ------------------------------------------------------------------------------------------------------
 

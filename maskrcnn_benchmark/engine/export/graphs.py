@@ -96,7 +96,7 @@ class ImageGraph(nn.Module):
                 num_objects=counts,
                 num_pairs=[pairs.size(0)],
                 pair_index=pairs,
-                roi_features=relation.entity_features(maps, [entities]),
+                roi_features=relation.regions(maps, [entities]).entity_features(),
                 union_features=unions,
                 spatial_features=spatial,
                 **known,

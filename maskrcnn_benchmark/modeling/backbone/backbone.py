@@ -7,6 +7,10 @@ from torch import Tensor, nn
 from maskrcnn_benchmark.modeling.backbone.conv import group_norm_from_config
 from maskrcnn_benchmark.modeling.backbone.fpn import FPN
 from maskrcnn_benchmark.modeling.backbone.frozen import FoldedBackbone, may_run_folded
+from maskrcnn_benchmark.utils.registry import Registry
+
+# (cfg) -> Backbone; names as in MODEL.BACKBONE.CONV_BODY
+BACKBONES = Registry("MODEL.BACKBONE.CONV_BODY", "Any backbone of timm is 'timm/<name>-FPN'.")
 
 
 class Backbone(nn.Module):

@@ -1,8 +1,7 @@
 """The backbone that MODEL.BACKBONE.CONV_BODY names."""
 
-from maskrcnn_benchmark.modeling.backbone.backbone import Backbone
+from maskrcnn_benchmark.modeling.backbone.backbone import BACKBONES, Backbone
 from maskrcnn_benchmark.modeling.backbone.timm_backbone import PREFIX, build_timm_backbone
-from maskrcnn_benchmark.modeling.registry import BACKBONES
 
 
 def build_backbone(cfg) -> Backbone:

@@ -7,9 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from maskrcnn_benchmark.layers import FrozenBatchNorm2d
-from maskrcnn_benchmark.modeling.backbone.backbone import Backbone, fpn_from_config
+from maskrcnn_benchmark.modeling.backbone.backbone import BACKBONES, Backbone, fpn_from_config
 from maskrcnn_benchmark.modeling.backbone.conv import DeformableConv, Norm, conv2d, group_norm_from_config
-from maskrcnn_benchmark.modeling.registry import BACKBONES
 from maskrcnn_benchmark.utils.errors import UserError
 
 

@@ -2,9 +2,8 @@
 
 from torch import Tensor, nn
 
-from maskrcnn_benchmark.modeling.backbone.backbone import Backbone
+from maskrcnn_benchmark.modeling.backbone.backbone import BACKBONES, Backbone
 from maskrcnn_benchmark.modeling.backbone.conv import conv2d
-from maskrcnn_benchmark.modeling.registry import BACKBONES
 
 # Widths of the convolutions; 0 is a 2×2 max pooling. torchvision's vgg16 features without the last pooling.
 LAYOUT = (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512)

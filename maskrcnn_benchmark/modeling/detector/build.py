@@ -5,6 +5,7 @@ from pathlib import Path
 from torch import nn
 
 from maskrcnn_benchmark.config import Task
+from maskrcnn_benchmark.data.build import load_dataset_meta
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.data.proposals import ProposalFile
 from maskrcnn_benchmark.modeling.backbone import build_backbone
@@ -37,10 +38,8 @@ def build_detection_model(cfg, meta: DatasetMeta | None = None) -> nn.Module:
     if model.RELATION_ON and model.RPN_ONLY:
         raise UserError("MODEL.RPN_ONLY builds no heads, MODEL.RELATION_ON needs them: set one of them to False")
     if meta is None and model.RELATION_ON:
-        from maskrcnn_benchmark.data.build import load_dataset_meta
-
         meta = load_dataset_meta(cfg)
-    check_class_counts(cfg, meta)
+    _check_class_counts(cfg, meta)
     task = Task.from_cfg(cfg) if model.RELATION_ON else None
     backbone = build_backbone(cfg)
     heads = None
@@ -57,39 +56,31 @@ def build_detection_model(cfg, meta: DatasetMeta | None = None) -> nn.Module:
         proposals=_proposal_file(cfg, task),
     )
     if model.RELATION_ON:
-        _freeze_detector(built, with_backbone=model.FREEZE_DETECTOR)
+        _freeze(cfg, built)
     if model.COMPILE:
         _compile(built)
     return built
 
 
-def check_class_counts(cfg, meta: DatasetMeta | None) -> None:
+def _check_class_counts(cfg, meta: DatasetMeta | None) -> None:
     """
     UserError where the keys of cfg and the data set differ in the number of classes, predicates or (ATTRIBUTE_ON)
     attributes.
     """
     if meta is None:
         return
-    model = cfg.MODEL
-    counts = [("ROI_BOX_HEAD.NUM_CLASSES", model.ROI_BOX_HEAD.NUM_CLASSES, meta.num_objects, "object classes")]
-    if model.RELATION_ON:
-        counts.append(
-            ("ROI_RELATION_HEAD.NUM_CLASSES", model.ROI_RELATION_HEAD.NUM_CLASSES, meta.num_predicates, "predicates")
-        )
-    if model.ATTRIBUTE_ON:
-        counts.append(
-            (
-                "ROI_ATTRIBUTE_HEAD.NUM_ATTRIBUTES",
-                model.ROI_ATTRIBUTE_HEAD.NUM_ATTRIBUTES,
-                meta.num_attributes,
-                "attributes",
-            )
-        )
-    for key, configured, known, what in counts:
+    counts = [("ROI_BOX_HEAD", "NUM_CLASSES", meta.num_classes, "object classes")]
+    if cfg.MODEL.RELATION_ON:
+        counts.append(("ROI_RELATION_HEAD", "NUM_CLASSES", meta.num_predicates, "predicates"))
+    if cfg.MODEL.ATTRIBUTE_ON:
+        counts.append(("ROI_ATTRIBUTE_HEAD", "NUM_ATTRIBUTES", meta.num_attributes, "attributes"))
+    for head, key, known, what in counts:
+        configured = cfg.MODEL[head][key]
         if configured != known:
             raise UserError(
-                f"MODEL.{key} is {configured}, but the data set has {known} {what}, background counted: set the key to"
-                f" {known}"
+                f"MODEL.{head}.{key} is {configured}, but the data set has {known} {what}, background counted: set the"
+                f" key to {known}, or name the data set that the config is for (DATASETS.TRAIN is"
+                f" {tuple(cfg.DATASETS.TRAIN)})"
             )
 
 
@@ -116,17 +107,25 @@ def _compile(model: GeneralizedRCNN) -> None:
     """
     model.backbone.folds = False  # the compiler fuses on its own
     model.backbone.compile(dynamic=True)
-    if hasattr(model.roi_heads, "relation"):
+    if model.task is not None:
         model.roi_heads.relation.predictor.compile(dynamic=True)
 
 
-def _freeze_detector(model: GeneralizedRCNN, *, with_backbone: bool) -> None:
-    parts = [
-        model.rpn,
-        model.roi_heads.box,
-        getattr(model.roi_heads, "attribute", None),
-        model.backbone if with_backbone else None,
-    ]
+def _freeze(cfg, model: GeneralizedRCNN) -> None:
+    """
+    Takes the gradient from what relation training leaves alone: RPN and detector heads, the backbone with
+    MODEL.FREEZE_DETECTOR, the relation head's extractors with ROI_RELATION_HEAD.FREEZE_FEATURE_EXTRACTORS. (Its first
+    stages and norms a backbone freezes as it is built.) Frozen modules stay in training mode, in which the RPN proposes
+    as many boxes as training asks for; only the extractors' norms keep their statistics.
+    """
+    heads = model.roi_heads
+    parts = [model.rpn, heads.box]
+    if cfg.MODEL.ATTRIBUTE_ON:
+        parts.append(heads.attribute)
+    if cfg.MODEL.FREEZE_DETECTOR:
+        parts.append(model.backbone)
+    if cfg.MODEL.ROI_RELATION_HEAD.FREEZE_FEATURE_EXTRACTORS:
+        heads.relation.keeps_statistics = True
+        parts += heads.relation.extractors
     for part in parts:
-        if part is not None:
-            part.requires_grad_(False)
+        part.requires_grad_(False)

@@ -9,11 +9,12 @@ from maskrcnn_benchmark.config import Task
 from maskrcnn_benchmark.data.proposals import ProposalFile
 from maskrcnn_benchmark.modeling.backbone import Backbone
 from maskrcnn_benchmark.modeling.detector.input import InputNormalizer, check_targets
-from maskrcnn_benchmark.modeling.roi_heads import ROIHeads, given_boxes
+from maskrcnn_benchmark.modeling.roi_heads import ROIHeads
 from maskrcnn_benchmark.modeling.rpn import RPN
 from maskrcnn_benchmark.structures.bounding_box import BoxList
+from maskrcnn_benchmark.structures.boxlist_ops import given_boxes
 from maskrcnn_benchmark.structures.image_list import ImageList
-from maskrcnn_benchmark.structures.region_features import RegionFeatures
+from maskrcnn_benchmark.structures.regions import CachedRegions, Regions
 
 
 class GeneralizedRCNN(nn.Module):
@@ -55,6 +56,13 @@ class GeneralizedRCNN(nn.Module):
         """
         return self.proposals is not None or (self.task is not None and self.task.uses_gt_boxes)
 
+    @property
+    def slow_modules(self) -> dict[str, float]:
+        """Which modules learn slower than the rest, and how many times, by name."""
+        if self.task is None:
+            return {}
+        return {f"roi_heads.relation.{name}": ratio for name, ratio in self.roi_heads.relation.slow_modules.items()}
+
     def set_iteration(self, iteration: int) -> None:
         """
         Says which training iteration, from 1, the next forward belongs to; the relation head's class weights may depend
@@ -64,15 +72,15 @@ class GeneralizedRCNN(nn.Module):
             self.roi_heads.relation.set_iteration(iteration)
 
     def forward(
-        self, images: ImageList | Sequence[Tensor] | Sequence[RegionFeatures], targets: Sequence[BoxList] | None = None
+        self, images: ImageList | Sequence[Tensor] | Sequence[CachedRegions], targets: Sequence[BoxList] | None = None
     ) -> dict[str, Tensor] | list[BoxList]:
         """
         Args:
-            images: (3, h, w) tensors or an ImageList; float is network input, uint8 is RGB of the size to be used. Or a
-                RegionFeatures an image, which leaves the relation predictor alone to run.
+            images: (3, h, w) tensors or an ImageList; float is network input, uint8 is RGB of the size to be used. Or
+                the CachedRegions of each image, which leave the relation predictor alone to run.
             targets: annotations in the frame of their image; needed in training and where `needs_targets` says so.
         Returns:
-            In training the weighted losses, whose sum is minimised; in evaluation a BoxList an image, in the frame of
+            In training the weighted losses, whose sum is minimised; in evaluation a BoxList per image, in the frame of
             the unpadded input.
         Raises:
             ValueError: targets are missing, too few or too many, or in another frame.
@@ -86,32 +94,30 @@ class GeneralizedRCNN(nn.Module):
                 else "DATASETS.PROPOSALS"
             )
             raise ValueError(f"{what} needs targets: call model(images, targets)")
-        if not isinstance(images, ImageList) and all(isinstance(image, RegionFeatures) for image in images):
-            return self._relate(images, targets)
+        if self.task is not None:
+            results, losses = self.roi_heads.relation(self.regions(images, targets), targets)
+            self.logged = dict(self.roi_heads.relation.logged)
+            return losses if self.training else results
         images = self.normalizer(images)
         targets = check_targets(targets, images)
         features = self.backbone(images.tensors)
-        proposals, losses = self.propose(images, features, targets)
-        results = proposals
+        results, losses = self.propose(images, features, targets)
         if self.roi_heads is not None:
-            results, head_losses = self.roi_heads(features, proposals, targets)
+            results, head_losses = self.roi_heads(features, results, targets)
             losses = {**losses, **head_losses}
-            self.logged = dict(getattr(getattr(self.roi_heads, "relation", None), "logged", {}))
         return losses if self.training else results
 
-    def _relate(
-        self, images: Sequence[RegionFeatures], targets: Sequence[BoxList] | None
-    ) -> dict[str, Tensor] | list[BoxList]:
-        """The relation head on features made before."""
-        entities = [image.entities for image in images]
-        if self.task.uses_gt_boxes:
-            entities = given_boxes(targets)
-            for boxes, image in zip(entities, images, strict=True):
-                for name in image.entities.fields():
-                    boxes.add_field(name, image.entities.get_field(name))
-        results, losses = self.roi_heads.relation(images, entities, targets)
-        self.logged = dict(self.roi_heads.relation.logged)
-        return losses if self.training else results
+    def regions(
+        self, images: ImageList | Sequence[Tensor] | Sequence[CachedRegions], targets: Sequence[BoxList] | None = None
+    ) -> Regions:
+        """What the images of a batch offer to relations; arguments as of forward, for a relation model."""
+        if not isinstance(images, ImageList) and isinstance(images[0], CachedRegions):
+            return CachedRegions.joined(images)
+        images = self.normalizer(images)
+        targets = check_targets(targets, images)
+        features = self.backbone(images.tensors)
+        proposals, _ = self.propose(images, features, targets)
+        return self.roi_heads.relation.regions(features, self.roi_heads.entities(features, proposals, targets))
 
     def propose(
         self, images: ImageList, features: Sequence[Tensor], targets: Sequence[BoxList] | None

@@ -8,22 +8,19 @@ from maskrcnn_benchmark.config import Task
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.modeling.roi_heads.attribute_head import ROIAttributeHead
 from maskrcnn_benchmark.modeling.roi_heads.box_head import ROIBoxHead
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.relation_head import build_roi_relation_head
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.relation_head import ROIRelationHead, build_roi_relation_head
 from maskrcnn_benchmark.structures.bounding_box import BoxList
-
-# Fields of an annotation that its boxes keep where they stand in for detections.
-ENTITY_FIELDS = ("labels", "image_id", "epoch")
 
 
 class ROIHeads(nn.Module):
-    """`box`, and where they are on `attribute` and `relation`."""
+    """`box`, and where they are on `attribute` and `relation`; else these are None."""
 
     def __init__(
         self,
         *,
         box: ROIBoxHead,
         attribute: ROIAttributeHead | None = None,
-        relation: nn.Module | None = None,
+        relation: ROIRelationHead | None = None,
         task: Task | None = None,
     ):
         """
@@ -32,11 +29,7 @@ class ROIHeads(nn.Module):
             task: of the relation head.
         """
         super().__init__()
-        self.box, self.task = box, task
-        if attribute is not None:
-            self.attribute = attribute
-        if relation is not None:
-            self.relation = relation
+        self.box, self.attribute, self.relation, self.task = box, attribute, relation, task
 
     @classmethod
     def from_config(
@@ -56,18 +49,17 @@ class ROIHeads(nn.Module):
         self, features: Sequence[Tensor], proposals: Sequence[BoxList], targets: Sequence[BoxList] | None = None
     ) -> tuple[list[BoxList], dict[str, Tensor]]:
         """
+        Boxes and attributes of a detector.
+
         Args:
-            features: (B, C, H_l, W_l) a level.
-            proposals: boxes an image; given boxes with their labels in PredCls and SGCls; entities that are complete,
-                with `predict_logits`, where they come from a file.
+            features: (B, C, H_l, W_l) for each level.
+            proposals: the boxes of each image.
             targets: annotated boxes, needed in training.
         Returns:
             In training the boxes worked on and the losses; else results and no loss.
         """
-        if self.task is not None:
-            return self.relation(features, self.entities(features, proposals, targets), targets)
         boxes, losses = self.box(features, proposals, targets)
-        if not hasattr(self, "attribute"):
+        if self.attribute is None:
             return boxes, losses
         generator = self.box.loss.sampler.generator(targets[0]) if self.training and targets else None
         boxes, attribute_losses = self.attribute(features, boxes, generator)
@@ -76,16 +68,13 @@ class ROIHeads(nn.Module):
     def entities(
         self, features: Sequence[Tensor], proposals: Sequence[BoxList], targets: Sequence[BoxList] | None
     ) -> list[BoxList]:
-        """What the relation head works on; PredCls, and boxes that bring logits of their own, need no box head."""
+        """
+        What the relation head works on.
+
+        Args:
+            proposals: the boxes of each image; given ones with their labels in PredCls and SGCls. PredCls, and boxes
+                that bring `predict_logits` along, from a file, need no box head.
+        """
         if self.task is Task.PREDCLS or all(boxes.has_field("predict_logits") for boxes in proposals):
             return list(proposals)
         return self.box(features, proposals, targets)[0]
-
-
-def given_boxes(targets: Sequence[BoxList]) -> list[BoxList]:
-    """Annotated boxes as the proposals of PredCls and SGCls, with what their images are known by."""
-    boxes = [target.convert("xyxy") for target in targets]
-    return [
-        image_boxes.copy_with_fields([name for name in ENTITY_FIELDS if image_boxes.has_field(name)])
-        for image_boxes in boxes
-    ]

@@ -5,7 +5,10 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from maskrcnn_benchmark.modeling.registry import RPN_HEADS
+from maskrcnn_benchmark.utils.registry import Registry
+
+# (in_channels, mid_channels, num_anchors) -> nn.Module; forward as SingleConvRPNHead has it
+RPN_HEADS = Registry("MODEL.RPN.RPN_HEAD")
 
 
 @RPN_HEADS.register("SingleConvRPNHead")

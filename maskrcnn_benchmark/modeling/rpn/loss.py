@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from maskrcnn_benchmark.layers import box_iou
-from maskrcnn_benchmark.modeling.averaging import mean_over_samples
+from maskrcnn_benchmark.modeling.averaging import mean_over_processes
 from maskrcnn_benchmark.modeling.balanced_sampler import BalancedSampler
 from maskrcnn_benchmark.modeling.box_coder import BoxCoder
 from maskrcnn_benchmark.modeling.matcher import BETWEEN, match_boxes
@@ -66,8 +66,8 @@ class RPNLoss:
             torch.cat(chosen_logits), torch.cat(chosen_labels), reduction="sum"
         )
         return {
-            "loss_objectness": mean_over_samples(objectness, count),
-            "loss_rpn_box_reg": mean_over_samples(torch.stack(errors).sum(), count),
+            "loss_objectness": mean_over_processes(objectness, count),
+            "loss_rpn_box_reg": mean_over_processes(torch.stack(errors).sum(), count),
         }
 
     @torch.no_grad()

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from maskrcnn_benchmark.modeling.box_coder import BoxCoder
-from maskrcnn_benchmark.modeling.registry import RPN_HEADS
 from maskrcnn_benchmark.modeling.rpn.anchors import AnchorGenerator
+from maskrcnn_benchmark.modeling.rpn.head import RPN_HEADS
 from maskrcnn_benchmark.modeling.rpn.loss import RPNLoss
 from maskrcnn_benchmark.modeling.rpn.proposals import ProposalSelector, add_annotated_boxes
 from maskrcnn_benchmark.structures.bounding_box import BoxList

@@ -9,10 +9,14 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-INK, FAINT, BLUE, AMBER = "#26262b", "#9a9aa2", "#2f6fb3", "#d08a1d"
-GROUP_COLORS = {"head": "#2f6fb3", "body": "#4aa08a", "tail": "#d08a1d"}
+# The page gives these their colours of the light and the dark theme.
+INK, FAINT = "#26262b", "#9a9aa2"
+THEMED = {INK: "currentColor", FAINT: "var(--faint)"}
+# From nothing to blue, on either ground.
+SHADES = LinearSegmentedColormap.from_list("shades", [(0.18, 0.44, 0.7, 0.0), (0.18, 0.44, 0.7, 1.0)])
 LINES = ["#2f6fb3", "#d08a1d", "#4aa08a", "#a3487d", "#6b5fb5", "#b3572f", "#5c8a2f", "#777780"]
 # What SPLN logs beside its losses: each term's mean weight.
 FUSION_WEIGHT = "fusion_"
@@ -83,49 +87,10 @@ def validation_chart(lines: Sequence[Mapping[str, Any]]) -> str | None:
         return _svg(axes, "Validation figures over the iterations")
 
 
-def predicate_chart(metrics: Mapping[str, Any], k: str = "50") -> str | None:
-    """
-    Recall of every predicate that occurs, a bar each, in order of training frequency where the metrics know it; None
-    without any.
-    """
-    groups = metrics.get("choices", {}).get("groups") or {}
-    group_of = {name: group for group, names in groups.items() for name in names}
-    order = [*group_of, *(name for name in metrics["per_predicate"] if name not in group_of)]
-    shown = [name for name in order if metrics["per_predicate"][name].get(k) is not None]
-    if not shown:
-        return None
-    annotated = annotated_counts(metrics)
-    with mpl.rc_context(STYLE):
-        axes = _axes(7.6, 0.8 + 0.19 * len(shown))
-        rows = np.arange(len(shown))
-        values = [100 * metrics["per_predicate"][name][k] for name in shown]
-        axes.barh(rows, values, color=[GROUP_COLORS.get(group_of.get(name, ""), BLUE) for name in shown], height=0.72)
-        for row, value in zip(rows, values, strict=True):
-            axes.text(value + 0.8, row, f"{value:.0f}", va="center", fontsize=7.5, color=INK)
-        labels = [f"{name}  ({annotated[name]})" if name in annotated else name for name in shown]
-        axes.set_yticks(rows, labels, fontsize=8, **NAMES)
-        axes.invert_yaxis()
-        axes.set_xlim(0, 106)
-        axes.set_ylim(len(shown) - 0.4, -0.6)
-        axes.set_xlabel(f"recall @{k}, %   (in brackets: annotated relations)")
-        for group, color in GROUP_COLORS.items():
-            if group in groups:
-                axes.barh([0], [0], color=color, label=group)
-        if groups:
-            _legend(axes)
-        return _svg(axes, f"Recall at {k} of every predicate")
-
-
-def annotated_counts(metrics: Mapping[str, Any]) -> dict[str, int]:
-    """Annotated relations of each predicate, from the rows of the confusion table; empty without one."""
-    rows = metrics.get("confusion") or []
-    return {name: sum(row) for name, row in zip(metrics["per_predicate"], rows[1:], strict=False)}
-
-
 def confusion_chart(metrics: Mapping[str, Any]) -> str | None:
     """
-    Annotated predicate by predicted one, each row as shares of the pairs that the prediction holds; None without such a
-    pair.
+    Predicate of the ground truth by predicted one, each row as shares of the pairs that the prediction holds; None
+    without such a pair.
     """
     counts = np.array(metrics.get("confusion") or [[0]], dtype=float)[1:, 1:]
     names = list(metrics["per_predicate"])
@@ -136,13 +101,13 @@ def confusion_chart(metrics: Mapping[str, Any]) -> str | None:
     shares = counts[np.ix_(present, used)] / counts[present].sum(axis=1, keepdims=True)
     with mpl.rc_context(STYLE):
         axes = _axes(1.6 + 0.16 * len(used), 1.4 + 0.16 * len(present))
-        picture = axes.imshow(100 * shares, cmap="Blues", vmin=0, vmax=100, aspect="auto", interpolation="nearest")
+        picture = axes.imshow(100 * shares, cmap=SHADES, vmin=0, vmax=100, aspect="auto", interpolation="nearest")
         axes.set_xticks(range(len(used)), [names[i] for i in used], rotation=90, fontsize=7, **NAMES)
         axes.set_yticks(range(len(present)), [names[i] for i in present], fontsize=7, **NAMES)
         axes.set_xlabel("predicted")
-        axes.set_ylabel("annotated")
+        axes.set_ylabel("ground truth")
         axes.figure.colorbar(picture, ax=axes, label="% of the row", fraction=0.04, pad=0.02)
-        return _svg(axes, "Annotated predicate against predicted predicate")
+        return _svg(axes, "Predicates of the ground truth against predicted ones")
 
 
 def _axes(width: float, height: float) -> Axes:
@@ -182,9 +147,11 @@ def svg_text(figure: Figure) -> str:
 
 
 def _svg(axes: Axes, title: str) -> str:
-    """The figure as an <svg> element that shrinks with the page and is read out by its title."""
+    """The figure as an <svg> element that shrinks with the page, has its colours, and is read out by its title."""
     element = svg_text(axes.figure)
     opening, rest = element.split(">", 1)
     points = float(re.search(r' width="([\d.]+)pt"', opening).group(1))
     opening = re.sub(r' (width|height)="[^"]*"', "", opening)
+    for color, themed in THEMED.items():
+        rest = rest.replace(color, themed)
     return f'{opening} role="img" aria-label="{title}" style="max-width: {points * 4 / 3:.0f}px">{rest}'

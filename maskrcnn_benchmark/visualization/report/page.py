@@ -1,6 +1,7 @@
 """Puts the report together: one HTML file with its charts and pictures inside, readable without a network."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,125 +9,181 @@ import jinja2
 from markupsafe import Markup
 
 from maskrcnn_benchmark import __version__
-from maskrcnn_benchmark.evaluation.table import figure_rows, percent
+from maskrcnn_benchmark.evaluation.bootstrap import bootstrap
+from maskrcnn_benchmark.evaluation.figures import (
+    DETECTION_FIGURES,
+    FIGURES,
+    K_VALUES,
+    OPEN_IMAGES_FIGURES,
+    Figure,
+    freq_figures,
+)
+from maskrcnn_benchmark.evaluation.scene_graph import SceneGraphEvaluator
+from maskrcnn_benchmark.evaluation.table import figure_rows, open_images_rows
 from maskrcnn_benchmark.utils.files import write_text
 from maskrcnn_benchmark.visualization.report import charts
-from maskrcnn_benchmark.visualization.report.pictures import run_pictures
+from maskrcnn_benchmark.visualization.report.comparison import comparisons, different_settings
+from maskrcnn_benchmark.visualization.report.examples import RANKED, examples
+from maskrcnn_benchmark.visualization.report.predicates import predicate_rows
 from maskrcnn_benchmark.visualization.report.run_files import RunFiles
 
-TEMPLATE = Path(__file__).with_name("page.html.j2")
+TEMPLATES = Path(__file__).parent
+# K of what is shown at one K alone.
+K = "50"
 # Settings of config.yml that the head of the page names.
 SHOWN_SETTINGS = {
     "Predictor": "MODEL.ROI_RELATION_HEAD.PREDICTOR",
     "Backbone": "MODEL.BACKBONE.CONV_BODY",
     "Training data": "DATASETS.TRAIN",
     "Iterations": "SOLVER.MAX_ITER",
-    "Images a step": "SOLVER.IMS_PER_BATCH",
+    "Images per step": "SOLVER.IMS_PER_BATCH",
     "Base learning rate": "SOLVER.BASE_LR",
     "Seed": "SEED",
 }
 
 
-def write_report(output_dir: str | Path, path: str | Path | None = None, *, pictures: int = 10) -> Path:
+def write_report(
+    output_dirs: str | Path | Sequence[str | Path], path: str | Path | None = None, *, pictures: int = 10
+) -> Path:
     """
-    Writes the report of a run.
+    Writes the report of a run, or of several, compared with the first.
 
     Args:
-        output_dir: OUTPUT_DIR of a training or an evaluation.
-        path: the HTML file; by default report.html in it.
-        pictures: at most that many an evaluation.
+        output_dirs: OUTPUT_DIR of a training or an evaluation, or several.
+        path: the HTML file; by default report.html in the folder, or comparison.html in the first of several.
+        pictures: images shown per evaluation, at most.
     Returns:
         The file written.
     Raises:
         UserError: nothing to report, or a damaged file.
     """
-    run = RunFiles.read(output_dir)
-    path = Path(path) if path is not None else run.folder / "report.html"
+    folders = [output_dirs] if isinstance(output_dirs, str | Path) else list(output_dirs)
+    runs = [RunFiles.read(folder) for folder in folders]
+    several = len(runs) > 1
+    path = Path(path) if path is not None else runs[0].folder / ("comparison.html" if several else "report.html")
     environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
     )
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    page = template.render(
-        title=run.folder.resolve().name,
+    names = _names(runs)
+    page = environment.get_template("page.html.j2").render(
+        title=" and ".join(names) if several else names[0],
         version=__version__,
-        settings=_settings(run),
-        evaluations=[_evaluation(run, name, metrics, pictures) for name, metrics in run.evaluations.items()],
-        loss_chart=_markup(charts.loss_chart(run.training)),
-        validation_chart=_markup(charts.validation_chart(run.validation)),
-        last=run.training[-1] if run.training else None,
+        runs=[_run(run, name, pictures) for run, name in zip(runs, names, strict=True)],
+        comparisons=comparisons(runs, names, K) if several else [],
+        differing=different_settings(runs) if several else [],
+        names=names,
+        glossary=(*FIGURES, *DETECTION_FIGURES, *OPEN_IMAGES_FIGURES),
+        k=K,
+        ranked=RANKED,
     )
     write_text(path, page)
     return path
 
 
-def _settings(run: RunFiles) -> dict[str, str]:
-    values = {label: run.setting(key) for label, key in SHOWN_SETTINGS.items()}
+def _names(runs: Sequence[RunFiles]) -> list[str]:
+    """Of each run: its folder's name, or the path where names repeat."""
+    names = [run.folder.resolve().name for run in runs]
+    return [str(run.folder) if Counter(names)[name] > 1 else name for run, name in zip(runs, names, strict=True)]
+
+
+def _run(run: RunFiles, name: str, pictures: int) -> dict[str, Any]:
+    """What the template shows of one run."""
+    settings = {label: run.setting(key) for label, key in SHOWN_SETTINGS.items()}
+    seconds = run.training_seconds()
+    facts = {label: _text(value) for label, value in settings.items() if value not in (None, "")}
     return {
-        label: ", ".join(map(str, v)) if isinstance(v, list | tuple) else str(v)
-        for label, v in values.items()
-        if v not in (None, "")
+        "name": name,
+        "facts": facts | ({"Training time": _duration(seconds)} if seconds else {}),
+        "evaluations": [_evaluation(run, *item, pictures) for item in run.evaluations.items()],
+        "loss_chart": _markup(charts.loss_chart(run.training)),
+        "validation_chart": _markup(charts.validation_chart(run.validation)),
+        "last": run.training[-1] if run.training else None,
     }
 
 
 def _evaluation(run: RunFiles, name: str, metrics: Mapping[str, Any], pictures: int) -> dict[str, Any]:
     """What the template shows of one data set."""
-    common = {"name": name, "mode": metrics["mode"], "images": metrics.get("images"), "detection": _detection(metrics)}
+    common = {
+        "name": name,
+        "mode": metrics["mode"],
+        "images": metrics.get("images"),
+        "facts": _facts(run, name, metrics.get("images")),
+        "detection": [(f, f.text(metrics[f.name])) for f in DETECTION_FIGURES if f.name in metrics],
+        "open_images": open_images_rows(metrics["open_images"]) if metrics.get("open_images") else [],
+        "rows": [],
+    }
     if "per_predicate" not in metrics or "R" not in metrics:
-        return common | {"headline": [], "rows": [], "charts": [], "choices": {}, "pictures": []}
+        return common
     freq = metrics.get("freq") or {}
-    ks = list(metrics["R"])
-    rows = []
-    for label, figures in figure_rows(metrics):
-        if not label.startswith("FREQ"):
-            rows.append(
-                (
-                    label,
-                    [percent(figures.get(k)) for k in ks],
-                    [percent(freq[label].get(k)) if label in freq else "" for k in ks],
-                )
-            )
     return common | {
-        "ks": ks,
-        "headline": _headline(metrics),
-        "rows": rows,
-        "with_freq": bool(freq),
-        "charts": [
-            (f"Recall of every predicate, @{ks[1]}", _markup(charts.predicate_chart(metrics, ks[1]))),
-            ("Confusion of predicates", _markup(charts.confusion_chart(metrics))),
+        "ks": K_VALUES,
+        "headline": [_tile(figure, metrics, run.scores(name)) for figure in freq_figures()],
+        "rows": [
+            (figure, [figure.text(values.get(str(k))) for k in K_VALUES], _beside(figure, freq))
+            for figure, values in figure_rows(metrics)
         ],
+        "predicates": predicate_rows(metrics, K),
+        "confusion_chart": _markup(charts.confusion_chart(metrics)),
         "choices": {key.replace("_", " "): _text(value) for key, value in (metrics.get("choices") or {}).items()},
-        "pictures": run_pictures(run.folder, name, pictures),
+        "examples": examples(run.folder, name, metrics, pictures),
     }
 
 
-def _headline(metrics: Mapping[str, Any], k: str = "50") -> list[dict[str, str]]:
-    """R, mR and F at k beside FREQ's, with the interval of the lead where the metrics hold it."""
-    tiles = []
-    for name in ("R", "mR", "F"):
-        value = (metrics.get(name) or {}).get(k)
-        other = ((metrics.get("freq") or {}).get(name) or {}).get(k)
-        lead = ((metrics.get("freq") or {}).get("lead") or {}).get(f"{name}@{k}")
-        note = "" if other is None else f"FREQ {percent(other)}"
-        if lead:
-            note += f"; lead {100 * lead['low']:+.2f} to {100 * lead['high']:+.2f} (95 %)"
-        tiles.append({"name": f"{name}@{k}", "value": percent(value), "note": note})
-    return tiles
+def _facts(run: RunFiles, dataset: str, images: int | None) -> dict[str, str]:
+    """When and what was evaluated."""
+    noted = run.evaluation_facts(dataset)
+    facts = {"Date": (noted.get("date") or run.date(dataset)).replace("T", " ").replace("+00:00", " UTC")}
+    facts["Checkpoint"] = noted.get("weights") or "not noted"
+    if noted.get("seconds") is not None:
+        each = f", {noted['seconds'] / images:.3f} s per image" if images else ""
+        facts["Time"] = f"{_duration(noted['seconds'])}{each}"
+    if noted.get("terms"):
+        facts["Active terms"] = ", ".join(noted["terms"])
+    return {label: _text(value) for label, value in facts.items()}
 
 
-def _detection(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [(name, percent(metrics[name])) for name in ("AP", "AP50", "AP75", "AR") if name in metrics]
+def _beside(figure: Figure, freq: Mapping[str, Any]) -> list[str]:
+    """FREQ's values of a figure; empty where it has none."""
+    return [figure.text(freq[figure.name].get(str(k))) for k in K_VALUES] if figure.label in freq else []
+
+
+def _tile(figure: Figure, metrics: Mapping[str, Any], scores: SceneGraphEvaluator | None) -> dict[str, Any]:
+    """A figure at K with its 95 % interval, FREQ's, and the lead over it, as far as they are known."""
+    name, value = f"{figure.name}@{K}", metrics[figure.name].get(K)
+    interval = (metrics.get("intervals") or {}).get(name)
+    if interval is None and scores is not None and value is not None:
+        interval = bootstrap(scores, figure.name, int(K))
+    freq = metrics.get("freq") or {}
+    lead = (freq.get("lead") or {}).get(name)
+    return {
+        "name": name,
+        "meaning": figure.meaning,
+        "value": figure.text(value),
+        "interval": None if interval is None else [figure.text(interval[end]) for end in ("low", "high")],
+        "freq": figure.text(freq[figure.name].get(K)) if figure.name in freq else None,
+        "lead": None if lead is None else [figure.text(lead[end], sign=True) for end in ("low", "high")],
+    }
+
+
+def _duration(seconds: float) -> str:
+    minutes = int(seconds) // 60
+    if minutes < 1:
+        return f"{seconds:.1f} s"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {int(seconds) % 60} s"
 
 
 def _text(value: Any) -> str:
     if isinstance(value, dict):
         return "; ".join(f"{key}: {_text(part)}" for key, part in value.items())
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "none"
-    return (
-        {None: "none", True: "yes", False: "no"}.get(value, str(value))
-        if value is None or isinstance(value, bool)
-        else str(value)
-    )
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "yes", False: "no"}[value]
+    return str(value)
 
 
 def _markup(svg: str | None) -> Markup | None:

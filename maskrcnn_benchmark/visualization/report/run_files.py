@@ -1,14 +1,19 @@
 """What training and evaluation leave in OUTPUT_DIR, read for the report."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from maskrcnn_benchmark.evaluation.files import EVALUATION_FILE, SCORES_FILE, read_scores
+from maskrcnn_benchmark.evaluation.scene_graph import SceneGraphEvaluator
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger
+from maskrcnn_benchmark.utils.untrusted import read_json
 
 logger = get_logger(__name__)
 
@@ -58,12 +63,49 @@ class RunFiles:
             )
         return run
 
+    def scores(self, dataset: str) -> SceneGraphEvaluator | None:
+        """The counts behind an evaluation; None where it left none."""
+        path = self._beside(dataset, SCORES_FILE)
+        return read_scores(path) if path.exists() else None
+
+    def evaluation_facts(self, dataset: str) -> dict[str, Any]:
+        """What an evaluation noted of itself: "date", "weights", "seconds", "terms"; empty where it noted nothing."""
+        path = self._beside(dataset, EVALUATION_FILE)
+        return read_json(path, dict, "evaluate again") if path.exists() else {}
+
+    def date(self, dataset: str) -> str:
+        """When an evaluation's metrics.json was written."""
+        path = self._beside(dataset, "metrics.json")
+        path = path if path.exists() else self.folder / "metrics.json"
+        return datetime.fromtimestamp(path.stat().st_mtime, timezone.utc).isoformat(timespec="seconds")
+
+    def _beside(self, dataset: str, name: str) -> Path:
+        return self.folder / "inference" / dataset / name
+
+    def training_seconds(self) -> float:
+        """Time of all iterations: each line has the mean of those since the line before."""
+        lines = [line for line in self.training if isinstance(line.get("seconds"), int | float)]
+        befores = [0, *(line["iteration"] for line in lines)]
+        return sum(line["seconds"] * (line["iteration"] - before) for line, before in zip(lines, befores, strict=False))
+
+    def flat_config(self) -> dict[str, Any]:
+        """config.yml's values by full key."""
+        return dict(_flat(self.config))
+
     def setting(self, key: str) -> Any:
         """The value of a key such as MODEL.META_ARCHITECTURE in config.yml; None if it is not there."""
         node: Any = self.config
         for part in key.split("."):
             node = node.get(part) if isinstance(node, dict) else None
         return node
+
+
+def _flat(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def _json(path: Path) -> dict[str, Any]:

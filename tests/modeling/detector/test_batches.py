@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from maskrcnn_benchmark.config import Task
-from maskrcnn_benchmark.engine.relation_scores import RelationScores, prediction_arrays, truth_arrays
+from maskrcnn_benchmark.evaluation.relation_scores import RelationScores, groundtruth_arrays, prediction_arrays
 from maskrcnn_benchmark.modeling.detector import build_detection_model
 from maskrcnn_benchmark.structures.image_list import ImageList
 
@@ -138,12 +138,12 @@ def test_a_batch_of_any_images_is_evaluated(kinds, built):
 def test_figures_of_odd_images_are_numbers_or_absent(size, built):
     mode, _, detections, model = built
     kinds = ["no box", "one box", "no overlap", "no relation"]
-    scores = RelationScores(Task.from_cfg(config(mode)), META, zeroshot_triplets=np.array([[1, 3, 2]]))
+    scores = RelationScores.of_training(Task.from_cfg(config(mode)), META, zeroshot_triplets=np.array([[1, 3, 2]]))
     given, annotated = batch_of(kinds)
     with torch.no_grad():
         results = [r for i in range(0, 4, size) for r in model.eval()(given[i : i + size], annotated[i : i + size])]
     for index, (result, target) in enumerate(zip(results, annotated, strict=True)):
-        scores.add(index, prediction_arrays(result), truth_arrays(target))
+        scores.update(prediction_arrays(result), groundtruth_arrays(target), image_id=index)
     metrics = scores.summary()
     assert metrics["images"] == 4 and metrics["choices"]["images_without_relations"] == 3
     found = metrics["ng-R"]["100"]  # every predicate of the one pair in question is among so many
@@ -152,11 +152,12 @@ def test_figures_of_odd_images_are_numbers_or_absent(size, built):
 
 
 def test_nothing_but_images_without_relations_gives_no_figure():
-    model, scores = build("predcls").eval(), RelationScores(Task.PREDCLS, META, zeroshot_triplets=np.zeros((0, 3)))
+    model = build("predcls").eval()
+    scores = RelationScores.of_training(Task.PREDCLS, META, zeroshot_triplets=np.zeros((0, 3)))
     given, annotated = batch_of(["no box", "one box"])
     with torch.no_grad():
         results = model(given, annotated)
     for index, (result, target) in enumerate(zip(results, annotated, strict=True)):
-        scores.add(index, prediction_arrays(result), truth_arrays(target))
+        scores.update(prediction_arrays(result), groundtruth_arrays(target), image_id=index)
     metrics = scores.summary()
     assert metrics["R"]["100"] is None and metrics["mR"]["100"] is None and metrics["freq"]["R"]["100"] is None

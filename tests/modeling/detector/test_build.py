@@ -23,11 +23,23 @@ def test_features_of_a_file_take_the_place_of_the_heads_own(model):
     for each in boxes:
         each.add_field("features", torch.rand(len(each), head.box_feature_extractor.out_channels))
     expected = torch.cat([each.get_field("features") for each in boxes])
-    assert torch.equal(head.entity_features(maps, boxes), expected)
+    assert torch.equal(head.regions(maps, boxes).entity_features(), expected)
     for each in boxes:
         each.add_field("features", torch.rand(len(each), 3))
     with pytest.raises(UserError, match="features are 3 wide, the relation head's 16"):
-        head.entity_features(maps, boxes)
+        head.regions(maps, boxes).entity_features()
+
+
+@pytest.mark.parametrize(
+    "key, said",
+    [
+        ("MODEL.ROI_BOX_HEAD.NUM_CLASSES", "ROI_BOX_HEAD.NUM_CLASSES is 151, but the data set has 5 object classes"),
+        ("MODEL.ROI_RELATION_HEAD.NUM_CLASSES", "RELATION_HEAD.NUM_CLASSES is 151, but the data set has 4 predicates"),
+    ],
+)
+def test_class_counts_that_differ_name_the_key_the_number_and_the_data_set(key, said):
+    with pytest.raises(UserError, match=said + ".*set the key to [45], or.*DATASETS.TRAIN"):
+        build_detection_model(config("predcls", key, 151), META)
 
 
 def test_compilation_is_asked_for_and_changes_no_name_and_no_value(model, monkeypatch):

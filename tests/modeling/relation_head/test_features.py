@@ -7,8 +7,8 @@ from torch import nn
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.features import (
     RelationFeatureExtractor,
     distinct_unions,
-    union_boxes,
 )
+from maskrcnn_benchmark.structures.boxlist_ops import union_boxes
 
 CHANNELS, RESOLUTION = 4, 3
 
@@ -46,13 +46,13 @@ MAPS = [torch.zeros(3, CHANNELS, 5, 5)]
 
 
 def test_union_boxes_hold_both():
-    assert union_boxes(BOXES, PAIRS[:1]).tolist() == [[0, 0, 60, 50]]
+    assert distinct_unions(BOXES, PAIRS[:1], COUNTS)[0][0].tolist() == [[0, 0, 60, 50]]
 
 
 def test_unions_come_once_an_unordered_pair_image_by_image():
     unions, row = distinct_unions(BOXES, PAIRS, COUNTS)
     assert [len(u) for u in unions] == [3, 0, 1]
-    assert torch.equal(torch.cat(unions)[row], union_boxes(BOXES, PAIRS))
+    assert torch.equal(torch.cat(unions)[row], union_boxes(BOXES[PAIRS[:, 0]], BOXES[PAIRS[:, 1]]))
     assert row[0] == row[1] and row[4] == row[5]
 
 

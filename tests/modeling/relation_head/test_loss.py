@@ -10,12 +10,11 @@ import torch.nn.functional as F
 
 from maskrcnn_benchmark.config import load_config
 from maskrcnn_benchmark.data.meta import DatasetMeta
-from maskrcnn_benchmark.modeling.roi_heads.relation_head import loss
+from maskrcnn_benchmark.modeling import averaging
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.loss import (
     RelationLoss,
     configured_weights,
     cross_entropy,
-    mean_over_processes,
     predicate_weights,
 )
 from maskrcnn_benchmark.utils.errors import UserError
@@ -36,9 +35,11 @@ def test_cross_entropy_is_torchs_weighted_or_smoothed():
 
 def test_the_average_of_two_processes_is_the_mean_over_both(monkeypatch):
     parts = [torch.tensor([1.0, 2.0, 6.0]), torch.tensor([5.0])]
-    monkeypatch.setattr(loss, "world_size", lambda: 2)
-    monkeypatch.setattr(loss, "all_reduce_sum", lambda _: torch.tensor(4.0))
-    assert sum(mean_over_processes(p) for p in parts) / 2 == pytest.approx(torch.cat(parts).mean().item())
+    monkeypatch.setattr(averaging, "world_size", lambda: 2)
+    monkeypatch.setattr(averaging, "all_reduce_sum", lambda _: torch.tensor(4.0))
+    assert sum(averaging.mean_over_processes(p.sum(), len(p)) for p in parts) / 2 == pytest.approx(
+        torch.cat(parts).mean().item()
+    )
 
 
 def test_predcls_has_no_label_loss():

@@ -5,6 +5,7 @@ import torch
 
 from maskrcnn_benchmark.config import Task
 from maskrcnn_benchmark.modeling import registry
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.base import RelationPredictor
 
 from .conftest import OBJECTS, PREDICATES, WIDTH, toy_pairs
 
@@ -27,6 +28,25 @@ def test_evaluation_gives_finite_logits_for_every_pair_and_no_loss(name, num_pai
     assert out.entity_logits.shape == (7, OBJECTS)
     assert torch.isfinite(out.relation_logits).all() and torch.isfinite(out.entity_logits).all()
     assert not out.losses
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_the_package_reads_of_a_predictor_is_there(name, toy_cfg, toy_meta):
+    model = build(name, toy_cfg, toy_meta).eval()
+    assert issubclass(registry.ROI_RELATION_PREDICTOR[name], RelationPredictor) and isinstance(model, RelationPredictor)
+    assert tuple(model(toy_pairs(7)).terms) == tuple(model.term_names)
+    assert all(value.numel() == 1 and not value.requires_grad for value in model.logged.values())
+    assert model.extractor_slowdown >= 1
+
+
+def test_a_predictor_that_lacks_a_part_of_the_contract_cannot_be_made():
+    class Halfway(RelationPredictor):
+        @classmethod
+        def from_config(cls, *_):
+            return cls()
+
+    with pytest.raises(TypeError, match="abstract method '?forward"):
+        Halfway.from_config(None, None, 4)
 
 
 @pytest.mark.parametrize("task", list(Task))

@@ -7,10 +7,12 @@ from torch import nn
 from maskrcnn_benchmark.config import Task
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.loss import RelationLoss
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.postprocess import RelationPostProcessor
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.base import RelationPredictor
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.bank import PrototypeSource, read_prototypes
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.extract import UnionMeans, extract_visual_prototypes
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.relation_head import ROIRelationHead
 from maskrcnn_benchmark.structures.bounding_box import BoxList
+from maskrcnn_benchmark.structures.regions import PairFeatures, Regions
 from maskrcnn_benchmark.structures.relation import RelationOutput
 from maskrcnn_benchmark.utils.errors import UserError
 
@@ -25,21 +27,25 @@ SAMPLING = {
 }
 
 
-class Entities(nn.Module):
-    out_channels = F
+class Boxes(Regions):
+    """Features of an entity are its corners, those of a pair their difference."""
 
-    def forward(self, _features, proposals):
-        return torch.cat([p.bbox for p in proposals])
+    def __init__(self, entities):
+        self.entities = entities
+
+    def entity_features(self):
+        return self.boxes
+
+    def pair_features(self, pairs):
+        subject, obj = self.batch_rows(pairs).unbind(1)
+        return PairFeatures(self.boxes[subject] - self.boxes[obj], None)
 
 
-class Unions(nn.Module):
-    out_channels = F
+class Predictor(RelationPredictor):
+    @classmethod
+    def from_config(cls, *_):
+        return cls()
 
-    def forward(self, _features, boxes, _sizes, _num_objects, pair_index):
-        return boxes[pair_index[:, 0]] - boxes[pair_index[:, 1]], None
-
-
-class Predictor(nn.Module):
     def __init__(self):
         super().__init__()
         self.relation, self.entity = nn.Linear(F, PREDICATES), nn.Linear(F, OBJECTS)
@@ -54,7 +60,7 @@ class Predictor(nn.Module):
 def build(task=Task.SGCLS, **keywords):
     torch.manual_seed(0)
     return ROIRelationHead(
-        task=task, box_feature_extractor=Entities(), union_feature_extractor=Unions(), predictor=Predictor(),
+        task=task, box_feature_extractor=nn.Identity(), union_feature_extractor=nn.Identity(), predictor=Predictor(),
         loss=RelationLoss(),
         post_processor=RelationPostProcessor(task=task, nms_threshold=0.5), sampling=SAMPLING, **keywords,
     )  # fmt: skip
@@ -72,12 +78,11 @@ def image(n, relations=()):
 
 
 IMAGES = [image(3, [(0, 1, 2), (2, 0, 4)]), image(0), image(1), image(2, [(1, 0, 1)])]
-MAPS = [torch.zeros(4, 1, 2, 2)]
 
 
 def test_training_gives_losses_and_a_flat_batch_of_all_images():
     head = build().train()
-    proposals, losses = head(MAPS, IMAGES, IMAGES)
+    proposals, losses = head(Boxes(IMAGES), IMAGES)
     assert proposals is IMAGES and set(losses) == {"loss_rel", "loss_refine_obj", "own"}
     pairs = head.predictor.pairs
     assert pairs.num_objects == [3, 0, 1, 2] and pairs.num_pairs == [6, 0, 0, 2]
@@ -89,7 +94,7 @@ def test_training_gives_losses_and_a_flat_batch_of_all_images():
 
 @pytest.mark.parametrize("task", list(Task))
 def test_evaluation_gives_an_image_its_own_pairs(task):
-    results, losses = build(task).eval()(MAPS, IMAGES, None)
+    results, losses = build(task).eval()(Boxes(IMAGES))
     assert losses == {}
     for boxes, result in zip(IMAGES, results, strict=True):
         n = len(boxes)
@@ -103,15 +108,14 @@ def test_detections_apart_are_left_out_on_request():
     far = BoxList(torch.tensor([[0.0, 0, 10, 10], [5, 5, 15, 15], [60, 60, 80, 80]]), (100, 90))
     far.add_field("boxes_per_cls", far.bbox[:, None].repeat(1, OBJECTS, 1))
     results = {
-        task: build(task, test_requires_overlap=True).eval()(MAPS[:1], [far], None)[0][0]
-        for task in (Task.SGDET, Task.SGCLS)
+        task: build(task, test_requires_overlap=True).eval()(Boxes([far]))[0][0] for task in (Task.SGDET, Task.SGCLS)
     }
     assert len(results[Task.SGDET].get_field("rel_pair_idxs")) == 2
     assert len(results[Task.SGCLS].get_field("rel_pair_idxs")) == 6
 
 
 def test_images_without_any_pair_can_be_trained_on():
-    _, losses = build().train()(MAPS[:1], [image(1)], [image(1)])
+    _, losses = build().train()(Boxes([image(1)]), [image(1)])
     total = sum(losses.values())
     total.backward()
     assert torch.isfinite(total) and losses["loss_rel"] == 0
@@ -124,9 +128,10 @@ class Model(nn.Module):
         super().__init__()
         self.roi_heads = nn.Module()
         self.roi_heads.relation = head
+        head.union_feature_extractor.out_channels = F
 
-    def forward(self, _images, targets):
-        return self.roi_heads.relation([torch.zeros(len(targets), 1, 2, 2)], targets, targets)[0]
+    def regions(self, _images, targets):
+        return Boxes(targets)
 
 
 def test_visual_prototypes_are_means_over_annotated_pairs_and_drawn_where_there_are_none(tmp_path, caplog):

@@ -7,8 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from maskrcnn_benchmark.config import Task
-from maskrcnn_benchmark.modeling import registry
-from maskrcnn_benchmark.modeling.roi_heads.relation_head import loss
+from maskrcnn_benchmark.modeling import averaging, registry
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.penet import PENet
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.spln import SPLN
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.blocks import standardise
@@ -231,7 +230,7 @@ def test_noise_is_drawn_in_training_and_at_test_only_on_request(build, files):
 def test_nothing_is_asked_of_other_processes_at_test(build, files, monkeypatch):
     """They have other numbers of batches then, and would wait for ever."""
     model = build(files).eval()
-    monkeypatch.setattr(loss, "all_reduce_sum", lambda _: pytest.fail("waits for all processes"))
+    monkeypatch.setattr(averaging, "all_reduce_sum", lambda _: pytest.fail("waits for all processes"))
     assert not model(toy_pairs(7)).losses
 
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from maskrcnn_benchmark.modeling.registry import ROI_ATTRIBUTE_PREDICTOR, ROI_BOX_FEATURE_EXTRACTORS
 from maskrcnn_benchmark.modeling.roi_heads.attribute_head.loss import AttributeLoss
-from maskrcnn_benchmark.modeling.roi_heads.box_head.extractor import BoxFeatureExtractor
+from maskrcnn_benchmark.modeling.roi_heads.attribute_head.predictor import ROI_ATTRIBUTE_PREDICTOR
+from maskrcnn_benchmark.modeling.roi_heads.box_head.extractor import ROI_BOX_FEATURE_EXTRACTORS, BoxFeatureExtractor
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from maskrcnn_benchmark.modeling.averaging import mean_over_samples
+from maskrcnn_benchmark.modeling.averaging import mean_over_processes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +60,10 @@ class AttributeLoss:
         if self.binary:
             pos_weight = logits.new_full((logits.size(1),), self.pos_weight)
             total = F.binary_cross_entropy_with_logits(logits, wanted, pos_weight=pos_weight, reduction="sum")
-            return self.weight * mean_over_samples(total, logits.numel())
+            return self.weight * mean_over_processes(total, logits.numel())
         wanted[:, 0] = (wanted.sum(dim=1) == 0).to(wanted.dtype)
         total = F.cross_entropy(logits, wanted / wanted.sum(dim=1, keepdim=True), reduction="sum")
-        return self.weight * mean_over_samples(total, len(logits))
+        return self.weight * mean_over_processes(total, len(logits))
 
     def _rows(self, has_any: Tensor, generator: torch.Generator | None) -> Tensor:
         """Rows of all boxes with attributes and of some without; of one, if none has any."""

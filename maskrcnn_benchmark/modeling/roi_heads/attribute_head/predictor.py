@@ -2,7 +2,10 @@
 
 from torch import Tensor, nn
 
-from maskrcnn_benchmark.modeling.registry import ROI_ATTRIBUTE_PREDICTOR
+from maskrcnn_benchmark.utils.registry import Registry
+
+# (in_channels, num_attributes) -> nn.Module; forward as AttributePredictor has it
+ROI_ATTRIBUTE_PREDICTOR = Registry("attribute predictor")
 
 
 @ROI_ATTRIBUTE_PREDICTOR.register("FPNPredictor")

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 from maskrcnn_benchmark.config import Task
 from maskrcnn_benchmark.modeling.box_coder import BoxCoder
-from maskrcnn_benchmark.modeling.registry import ROI_BOX_PREDICTOR
 from maskrcnn_benchmark.modeling.roi_heads.box_head.extractor import BoxFeatureExtractor, build_box_feature_extractor
 from maskrcnn_benchmark.modeling.roi_heads.box_head.loss import BoxLoss, label_proposals
 from maskrcnn_benchmark.modeling.roi_heads.box_head.postprocess import BoxPostProcessor
+from maskrcnn_benchmark.modeling.roi_heads.box_head.predictor import ROI_BOX_PREDICTOR
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 
 

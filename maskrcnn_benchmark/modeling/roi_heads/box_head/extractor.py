@@ -9,8 +9,11 @@ from torch.nn import functional as F
 from maskrcnn_benchmark.modeling.backbone.conv import Norm, conv2d, group_norm_from_config, linear
 from maskrcnn_benchmark.modeling.backbone.resnet import DEPTHS, StageSettings
 from maskrcnn_benchmark.modeling.poolers import Pooler
-from maskrcnn_benchmark.modeling.registry import ROI_BOX_FEATURE_EXTRACTORS
 from maskrcnn_benchmark.structures.bounding_box import BoxList
+from maskrcnn_benchmark.utils.registry import Registry
+
+# cls.from_config(cfg, in_channels, half_out, all_levels) -> BoxFeatureExtractor
+ROI_BOX_FEATURE_EXTRACTORS = Registry("box feature extractor")
 
 
 class BoxFeatureExtractor(nn.Module, ABC):

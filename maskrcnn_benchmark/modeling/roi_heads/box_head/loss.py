@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from maskrcnn_benchmark.layers import box_iou
-from maskrcnn_benchmark.modeling.averaging import mean_over_samples
+from maskrcnn_benchmark.modeling.averaging import mean_over_processes
 from maskrcnn_benchmark.modeling.balanced_sampler import BalancedSampler
 from maskrcnn_benchmark.modeling.box_coder import BoxCoder
 from maskrcnn_benchmark.modeling.matcher import BETWEEN, match_boxes
@@ -109,6 +109,6 @@ class BoxLoss:
         regression = F.smooth_l1_loss(own, goals, beta=1.0, reduction="sum")
         classification = F.cross_entropy(logits, labels, reduction="sum")
         return {
-            "loss_classifier": mean_over_samples(classification, len(labels)),
-            "loss_box_reg": mean_over_samples(regression, len(labels)),
+            "loss_classifier": mean_over_processes(classification, len(labels)),
+            "loss_box_reg": mean_over_processes(regression, len(labels)),
         }

@@ -2,7 +2,10 @@
 
 from torch import Tensor, nn
 
-from maskrcnn_benchmark.modeling.registry import ROI_BOX_PREDICTOR
+from maskrcnn_benchmark.utils.registry import Registry
+
+# (in_channels, num_classes, num_regressions) -> nn.Module; forward as BoxPredictor has it
+ROI_BOX_PREDICTOR = Registry("box predictor")
 
 
 @ROI_BOX_PREDICTOR.register("FPNPredictor")

@@ -12,36 +12,35 @@ import torch
 from torch import Tensor, nn
 
 from maskrcnn_benchmark.layers import pair_masks
-from maskrcnn_benchmark.modeling import registry
 from maskrcnn_benchmark.modeling.roi_heads.box_head.extractor import build_box_feature_extractor
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.batch_norm import BatchNorm2d
+from maskrcnn_benchmark.structures.boxlist_ops import union_boxes
+from maskrcnn_benchmark.utils.registry import Registry
+
+# cls.from_config(cfg, in_channels, separate_spatial) -> nn.Module; forward as RelationFeatureExtractor has it
+ROI_RELATION_FEATURE_EXTRACTORS = Registry("relation feature extractor")
 
 
-def union_boxes(boxes: Tensor, pairs: Tensor) -> Tensor:
-    """Smallest box around both boxes of each pair. (N, 4) xyxy, (P, 2) -> (P, 4)."""
-    first, second = boxes[pairs[:, 0]], boxes[pairs[:, 1]]
-    return torch.cat([torch.minimum(first[:, :2], second[:, :2]), torch.maximum(first[:, 2:], second[:, 2:])], dim=1)
-
-
-def distinct_unions(boxes: Tensor, pair_index: Tensor, num_objects: Sequence[int]) -> tuple[list[Tensor], Tensor]:
+def distinct_unions(boxes: Tensor, pair_index: Tensor, num_entities: Sequence[int]) -> tuple[list[Tensor], Tensor]:
     """
     The union boxes without their doubles: the union of (i, j) is that of (j, i).
 
     Args:
         boxes: (N, 4) of the whole batch. pair_index: (P, 2) rows of it; sorted on the CPU, best where it is already.
-        num_objects: entities an image.
+        num_entities: of each image.
     Returns:
-        The distinct boxes of each image, U together, and for each pair the row (P,) of its union among them.
+        The distinct boxes of each image, U together, and the row (P,) of the union of each pair among them.
     """
     total, pair_index = max(len(boxes), 1), pair_index.cpu()
     low, high = pair_index.min(dim=1).values, pair_index.max(dim=1).values
     keys, row = torch.unique(low * total + high, return_inverse=True)  # ascending: image by image
     first = keys // total
     distinct = torch.stack([first, keys - first * total], dim=1).to(boxes.device, non_blocking=True)
-    unions, row = union_boxes(boxes, distinct), row.to(boxes.device, non_blocking=True)
-    if len(num_objects) == 1:  # nothing to count, so that a graph of one image can be traced
+    unions = union_boxes(boxes[distinct[:, 0]], boxes[distinct[:, 1]])
+    row = row.to(boxes.device, non_blocking=True)
+    if len(num_entities) == 1:  # nothing to count, so that a graph of one image can be traced
         return [unions], row
-    ends = torch.as_tensor(num_objects, dtype=torch.long).cumsum(0) * total
+    ends = torch.as_tensor(num_entities, dtype=torch.long).cumsum(0) * total
     counts = torch.searchsorted(keys, ends).diff(prepend=torch.zeros(1, dtype=torch.long))
     return list(unions.split(counts.tolist())), row
 
@@ -61,12 +60,12 @@ class MaskEmbedding(nn.Sequential):
         )
 
 
-@registry.ROI_RELATION_FEATURE_EXTRACTORS.register("RelationFeatureExtractor")
+@ROI_RELATION_FEATURE_EXTRACTORS.register("RelationFeatureExtractor")
 class RelationFeatureExtractor(nn.Module):
     """
     Features of pairs: the union box pooled and reduced, the two spatial masks added, then the box extractor's layers.
 
-    Pooling and reduction are done once an unordered pair; only the masks tell (i, j) from (j, i).
+    Pooling and reduction are done once per unordered pair; only the masks tell (i, j) from (j, i).
     """
 
     def __init__(
@@ -84,7 +83,7 @@ class RelationFeatureExtractor(nn.Module):
             channels: C of a pooled map after reduction.
             resolution: r of a pooled map.
             att_feature_extractor: a second one, whose features are put after the first one's (ATTRIBUTE_ON).
-            separate_spatial: masks become features of their own instead of being added (CAUSAL.SEPARATE_SPATIAL).
+            separate_spatial: masks become features of their own instead of being added.
         """
         super().__init__()
         self.feature_extractor = feature_extractor
@@ -108,8 +107,8 @@ class RelationFeatureExtractor(nn.Module):
                 nn.init.zeros_(layer.bias)
 
     @classmethod
-    def from_config(cls, cfg, in_channels: int) -> "RelationFeatureExtractor":
-        """Reads ATTRIBUTE_ON, POOLING_ALL_LEVELS, CAUSAL.SEPARATE_SPATIAL and the box head's POOLER_RESOLUTION."""
+    def from_config(cls, cfg, in_channels: int, separate_spatial: bool = False) -> "RelationFeatureExtractor":
+        """Reads ATTRIBUTE_ON, POOLING_ALL_LEVELS and the box head's POOLER_RESOLUTION."""
         head = cfg.MODEL.ROI_RELATION_HEAD
         attributes = cfg.MODEL.ATTRIBUTE_ON
 
@@ -123,22 +122,22 @@ class RelationFeatureExtractor(nn.Module):
             channels=in_channels,
             resolution=cfg.MODEL.ROI_BOX_HEAD.POOLER_RESOLUTION,
             att_feature_extractor=extractor() if attributes else None,
-            separate_spatial=head.PREDICTOR == "CausalAnalysisPredictor" and head.CAUSAL.SEPARATE_SPATIAL,
+            separate_spatial=separate_spatial,
         )
 
     def forward(
-        self, features: Sequence[Tensor], boxes: Tensor, sizes: Tensor, num_objects: Sequence[int], pair_index: Tensor
+        self, features: Sequence[Tensor], boxes: Tensor, sizes: Tensor, num_entities: Sequence[int], pair_index: Tensor
     ) -> tuple[Tensor, Tensor | None]:
         """
         Args:
-            features: feature maps of the batch, a level each.
-            boxes: (N, 4) xyxy of all entities, image by image; num_objects says how many an image.
+            features: feature maps of the batch, one for each level.
+            boxes: (N, 4) xyxy of all entities, image by image; num_entities says how many of each image.
             sizes: (N, 2) width and height of each entity's unpadded image.
             pair_index: (P, 2) subject and object, rows of boxes; best on the CPU.
         Returns:
             Union features (P, F), and spatial features (P, F) or None.
         """
-        unions, row = distinct_unions(boxes, pair_index, num_objects)
+        unions, row = distinct_unions(boxes, pair_index, num_entities)
         subject, obj = pair_index.to(boxes.device, non_blocking=True).unbind(1)
         masks = pair_masks(boxes[subject], boxes[obj], sizes[subject], self.mask_resolution)
         masks = self.rect_conv(masks.to(self.rect_conv[0].weight.dtype))  # (P, C, r, r)
@@ -149,10 +148,3 @@ class RelationFeatureExtractor(nn.Module):
                 parts.append(extractor.embed(pooled if self.spatial_fc is not None else pooled + masks))
         spatial = self.spatial_fc(masks.flatten(1)) if self.spatial_fc is not None else None
         return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0], spatial
-
-
-def build_relation_feature_extractor(cfg, in_channels: int) -> nn.Module:
-    """The union feature extractor that FEATURE_EXTRACTOR names."""
-    return registry.ROI_RELATION_FEATURE_EXTRACTORS[cfg.MODEL.ROI_RELATION_HEAD.FEATURE_EXTRACTOR].from_config(
-        cfg, in_channels
-    )

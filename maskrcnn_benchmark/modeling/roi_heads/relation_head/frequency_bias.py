@@ -15,16 +15,16 @@ class FrequencyBias(nn.Module):
         table: (O, O, K) initial logits, ln(count / total + 0.001), or None for zeros.
     """
 
-    def __init__(self, num_objects: int, num_predicates: int, table: Tensor | None = None):
+    def __init__(self, num_classes: int, num_predicates: int, table: Tensor | None = None):
         super().__init__()
-        self.num_objects = num_objects
-        self.obj_baseline = nn.Embedding(num_objects * num_objects, num_predicates)
+        self.num_classes = num_classes
+        self.obj_baseline = nn.Embedding(num_classes * num_classes, num_predicates)
         with torch.no_grad():
             if table is None:
                 self.obj_baseline.weight.zero_()
             else:
                 self.obj_baseline.weight.copy_(
-                    torch.as_tensor(table).reshape(num_objects * num_objects, num_predicates)
+                    torch.as_tensor(table).reshape(num_classes * num_classes, num_predicates)
                 )
 
     @classmethod
@@ -36,13 +36,13 @@ class FrequencyBias(nn.Module):
     def by_labels(self, labels: Tensor, pair_index: Tensor) -> Tensor:
         """labels (N,), pair_index (P, 2) -> (P, K)."""
         subject, object_ = labels[pair_index].unbind(1)
-        return self.obj_baseline(subject * self.num_objects + object_)
+        return self.obj_baseline(subject * self.num_classes + object_)
 
     def by_probabilities(self, probabilities: Tensor, pair_index: Tensor, chunk: int = 1024) -> Tensor:
         """
         The expected row under independent label distributions.
 
-        The sum over the subject's classes is taken once an entity; the sum over the object's, chunk by chunk, so that
+        The sum over the subject's classes is taken once per entity; the sum over the object's, chunk by chunk, so that
         nothing of size (P, O, O) exists.
 
         Args:
@@ -50,9 +50,9 @@ class FrequencyBias(nn.Module):
         Returns:
             (P, K)
         """
-        num_objects, num_predicates = self.num_objects, self.obj_baseline.embedding_dim
-        table = self.obj_baseline.weight.view(num_objects, num_objects * num_predicates)
-        by_subject = (probabilities @ table).view(-1, num_objects, num_predicates)  # (N, O, K)
+        num_classes, num_predicates = self.num_classes, self.obj_baseline.embedding_dim
+        table = self.obj_baseline.weight.view(num_classes, num_classes * num_predicates)
+        by_subject = (probabilities @ table).view(-1, num_classes, num_predicates)  # (N, O, K)
         rows = [
             torch.bmm(probabilities[part[:, 1]].unsqueeze(1), by_subject[part[:, 0]]).squeeze(1)
             for part in pair_index.split(chunk)

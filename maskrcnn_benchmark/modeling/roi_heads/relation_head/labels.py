@@ -18,12 +18,12 @@ POSITION_DIM = 128
 GIVEN_LABEL_LOGIT = 1000.0
 
 
-def entity_sizes(image_sizes: Sequence[tuple[int, int]], num_objects: Sequence[int], like: Tensor) -> Tensor:
+def entity_sizes(image_sizes: Sequence[tuple[int, int]], num_entities: Sequence[int], like: Tensor) -> Tensor:
     """(width, height) in pixels of each entity's unpadded image, (N, 2), on the device and in the type of `like`."""
     sizes = torch.as_tensor(image_sizes, dtype=like.dtype).reshape(-1, 2)
-    if len(num_objects) == 1:  # without counting rows, so that a graph of one image can be traced
-        return sizes.expand(num_objects[0], 2).to(like.device, non_blocking=True)
-    return sizes.repeat_interleave(torch.tensor(num_objects, dtype=torch.long), dim=0).to(
+    if len(num_entities) == 1:  # without counting rows, so that a graph of one image can be traced
+        return sizes.expand(num_entities[0], 2).to(like.device, non_blocking=True)
+    return sizes.repeat_interleave(torch.tensor(num_entities, dtype=torch.long), dim=0).to(
         like.device, non_blocking=True
     )
 
@@ -77,20 +77,20 @@ def best_foreground(scores: Tensor) -> Tensor:
     return scores[:, 1:].argmax(dim=1) + 1
 
 
-def greedy_foreground(logits: Tensor, boxes_per_class: Tensor, num_objects: Sequence[int], threshold: float) -> Tensor:
+def greedy_foreground(logits: Tensor, boxes_per_class: Tensor, num_entities: Sequence[int], threshold: float) -> Tensor:
     """
     Greedy label assignment image by image, on the softmax of refined logits.
 
     Args:
         logits: (N, O).
         boxes_per_class: (N, O, 4) each entity's box as regressed for each class.
-        num_objects: entities an image.
+        num_entities: of each image.
         threshold: IoU from which a box loses the class that a neighbour has taken.
     Returns:
         (N,) labels, never background.
     """
     probabilities = logits.detach().float().softmax(dim=1)
-    counts = list(num_objects)
+    counts = list(num_entities)
     parts = zip(probabilities.split(counts), boxes_per_class.detach().float().split(counts), strict=True)
     labels = [greedy_labels(p, b, threshold) for p, b in parts]
     return torch.cat(labels) if labels else torch.zeros(0, dtype=torch.long, device=logits.device)

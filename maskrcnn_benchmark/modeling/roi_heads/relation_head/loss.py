@@ -1,4 +1,4 @@
-"""Losses over pairs and entities: cross-entropies, their weights, and means over all processes."""
+"""Losses over pairs and entities: cross-entropies and their weights."""
 
 import numpy as np
 import torch
@@ -7,24 +7,11 @@ from torch import Tensor, nn
 
 from maskrcnn_benchmark.config import Config
 from maskrcnn_benchmark.data.meta import DatasetMeta
-from maskrcnn_benchmark.utils.distributed import all_reduce_sum, world_size
+from maskrcnn_benchmark.modeling.averaging import mean_over_processes
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger, warn_once
 
 logger = get_logger(__name__)
-
-
-def mean_over_processes(values: Tensor, weights: Tensor | None = None) -> Tensor:
-    """
-    Weighted mean of this process's values (n,) over the values of all processes; 0 where there are none at all.
-
-    Each process returns its own sum · processes / total weight. The average over the processes, which is what gradient
-    averaging takes, is the mean over all values.
-    """
-    total = values.sum() if weights is None else (values * weights).sum()
-    weight = values.new_full((), float(len(values))) if weights is None else weights.sum()
-    weight = all_reduce_sum(weight)
-    return total * world_size() / torch.where(weight > 0, weight, torch.ones_like(weight))
 
 
 def cross_entropy(
@@ -40,7 +27,10 @@ def cross_entropy(
     """
     labels = labels.long()
     losses = F.cross_entropy(logits.float(), labels, reduction="none", label_smoothing=smoothing)
-    return mean_over_processes(losses, None if class_weights is None else class_weights[labels])
+    if class_weights is None:
+        return mean_over_processes(losses.sum(), len(losses))
+    weights = class_weights[labels]
+    return mean_over_processes((losses * weights).sum(), weights.sum())
 
 
 class PredicateWeights(nn.Module):

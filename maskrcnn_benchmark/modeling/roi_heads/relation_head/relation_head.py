@@ -1,19 +1,22 @@
 """The relation head: pairs, features, predictor, losses or results."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from maskrcnn_benchmark.config import Task
 from maskrcnn_benchmark.data.meta import DatasetMeta
-from maskrcnn_benchmark.modeling import registry
 from maskrcnn_benchmark.modeling.roi_heads.box_head.extractor import build_box_feature_extractor
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.features import build_relation_feature_extractor
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import entity_sizes
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.features import ROI_RELATION_FEATURE_EXTRACTORS
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.loss import RelationLoss, configured_weights
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.postprocess import RelationPostProcessor
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.extract import UnionMeans
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.base import (
+    ROI_RELATION_PREDICTOR,
+    RelationPredictor,
+)
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.regions import LiveRegions
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.sampling import (
     SampledPairs,
     all_pairs,
@@ -22,9 +25,8 @@ from maskrcnn_benchmark.modeling.roi_heads.relation_head.sampling import (
 )
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 from maskrcnn_benchmark.structures.boxlist_ops import on_cpu
-from maskrcnn_benchmark.structures.region_features import RegionFeatures
+from maskrcnn_benchmark.structures.regions import Regions
 from maskrcnn_benchmark.structures.relation import PairBatch
-from maskrcnn_benchmark.utils.errors import UserError
 
 LABEL_SMOOTHING = 0.01
 
@@ -37,8 +39,7 @@ class ROIRelationHead(nn.Module):
     pairs.
 
     Attributes:
-        shows_terms: results have `pred_rel_terms`, the terms of each relation's score (RelationPostProcessor); off
-            unless asked for.
+        keeps_statistics: the extractors, being frozen, leave the statistics of their norms alone in training, too.
     """
 
     def __init__(
@@ -47,25 +48,22 @@ class ROIRelationHead(nn.Module):
         task: Task,
         box_feature_extractor: nn.Module,
         union_feature_extractor: nn.Module,
-        predictor: nn.Module,
+        predictor: RelationPredictor,
         loss: nn.Module,
         post_processor: nn.Module,
         att_feature_extractor: nn.Module | None = None,
         sampling: dict | None = None,
         test_requires_overlap: bool = False,
-        freeze_extractors: bool = False,
     ):
         """
         Args:
             task: what is given.
-            box_feature_extractor: entities' features, `forward(features, proposals) -> (N, F)`; att_feature_extractor:
-                more columns of them (ATTRIBUTE_ON).
+            box_feature_extractor: entities' features; att_feature_extractor: more columns of them (ATTRIBUTE_ON).
             union_feature_extractor: pairs' features.
-            predictor: `forward(PairBatch) -> RelationOutput`.
+            predictor: what relates a pair.
             loss: a RelationLoss. post_processor: a RelationPostProcessor.
             sampling: keyword arguments of `sample_training_pairs`.
             test_requires_overlap: in SGDet, pairs at test only of boxes that overlap.
-            freeze_extractors: the extractors get no gradient, and their norms keep their statistics in training, too.
         """
         super().__init__()
         self.task = task
@@ -78,58 +76,74 @@ class ROIRelationHead(nn.Module):
         self.sampling = dict(sampling or {})
         self.test_requires_overlap = test_requires_overlap
         self.logged: dict[str, Tensor] = {}
-        self.shows_terms = False
-        self._union_means: UnionMeans | None = None
-        self._frozen = [part for part in self.extractors if part is not None] if freeze_extractors else []
-        for part in self._frozen:
-            part.requires_grad_(False)
+        self.shows_terms = self.keeps_statistics = False
 
     @property
-    def extractors(self) -> tuple[nn.Module | None, ...]:
-        """Entities', attributes' (None without) and unions' feature extractors."""
-        return self.box_feature_extractor, self.att_feature_extractor, self.union_feature_extractor
+    def extractors(self) -> list[nn.Module]:
+        """The feature extractors: the entities', with ATTRIBUTE_ON one more of them, and last that of the unions."""
+        parts = (self.box_feature_extractor, self.att_feature_extractor, self.union_feature_extractor)
+        return [part for part in parts if part is not None]
 
     def train(self, mode: bool = True) -> "ROIRelationHead":
-        """Training mode for everything but frozen extractors."""
+        """Training mode for everything but extractors whose norms keep their statistics."""
         super().train(mode)
-        for part in self._frozen:
+        for part in self.extractors if self.keeps_statistics else ():
             part.eval()
         return self
+
+    @property
+    def slow_modules(self) -> dict[str, float]:
+        """Which modules of the head learn slower than the rest, and how many times: what the predictor asks for."""
+        copies = ("box_feature_extractor", "union_feature_extractor.feature_extractor")
+        ratio = self.predictor.extractor_slowdown
+        return dict.fromkeys(copies, ratio) if ratio != 1 else {}
+
+    @contextmanager
+    def showing_terms(self, shown: bool = True) -> Iterator[None]:
+        """Meanwhile results have `pred_rel_terms`, the terms of each relation's score, if the predictor tells them."""
+        self.shows_terms = shown
+        try:
+            yield
+        finally:
+            self.shows_terms = False
 
     def set_iteration(self, iteration: int) -> None:
         """As RelationLoss.set_iteration."""
         self.loss.set_iteration(iteration)
 
+    def regions(self, maps: Sequence[Tensor], entities: Sequence[BoxList]) -> LiveRegions:
+        """
+        What this head's extractors see.
+
+        Args:
+            maps: feature maps of the batch, one for each level.
+            entities: the boxes of each image, with the fields that the box head adds in relation mode.
+        """
+        *box_extractors, union_extractor = self.extractors
+        return LiveRegions(maps, entities, box_extractors=box_extractors, union_extractor=union_extractor)
+
     def forward(
-        self,
-        features: Sequence[Tensor] | Sequence[RegionFeatures],
-        proposals: list[BoxList],
-        targets: list[BoxList] | None = None,
+        self, regions: Regions, targets: Sequence[BoxList] | None = None
     ) -> tuple[list[BoxList], dict[str, Tensor]]:
         """
         Args:
-            features: feature maps of the batch, a level each; or a RegionFeatures an image, which the extractors then
-                leave to be.
-            proposals: the entities of each image, with the fields that the box head adds in relation mode.
+            regions: the entities of each image and their features.
             targets: annotations of each image; needed in training.
         Returns:
-            In training the proposals and the losses by name; else the results and no loss. While union features are
-            collected, the proposals and nothing else.
+            In training the entities and the losses by name; else the results and no loss.
         """
-        if self._union_means is not None:
-            self._collect(self._union_means, features, proposals, targets)
-            return proposals, {}
-        sampled = self.select_pairs(proposals, targets)
-        pairs = self.describe(features, proposals, sampled)
+        sampled = self.select_pairs(regions.entities, targets)
+        pairs = self.describe(regions, sampled)
         output = self.predictor(pairs)
-        self.logged = dict(getattr(self.predictor, "logged", {}))
+        self.logged = dict(self.predictor.logged)
         if not self.training:
             per_image = [s.pairs.to(output.relation_logits.device, non_blocking=True) for s in sampled]
             terms = output.terms if self.shows_terms else None
-            return self.post_processor(output.entity_logits, output.relation_logits, per_image, proposals, terms), {}
+            logits = output.entity_logits, output.relation_logits
+            return self.post_processor(*logits, per_image, regions.entities, terms), {}
         losses = self.loss(output.relation_logits, pairs.rel_labels, output.entity_logits, pairs.object_labels)
         self.logged |= self.loss.logged
-        return proposals, {**losses, **output.losses}
+        return regions.entities, {**losses, **output.losses}
 
     def select_pairs(self, proposals: Sequence[BoxList], targets: Sequence[BoxList] | None) -> list[SampledPairs]:
         """The pairs of each image: drawn in training, all of them at test."""
@@ -141,111 +155,28 @@ class ROIRelationHead(nn.Module):
             return [SampledPairs(pairs=overlapping_pairs(p.bbox.float())) for p in on_cpu(proposals, ())]
         return [SampledPairs(pairs=all_pairs(len(p))) for p in proposals]
 
-    def describe(
-        self,
-        features: Sequence[Tensor] | Sequence[RegionFeatures],
-        proposals: Sequence[BoxList],
-        sampled: Sequence[SampledPairs],
-    ) -> PairBatch:
+    def describe(self, regions: Regions, sampled: Sequence[SampledPairs]) -> PairBatch:
         """
         Gathers what a predictor may use: boxes, pairs, features and what is known of the labels, for the whole batch.
         """
-        device = features[0].device
-        boxes = torch.cat([p.bbox for p in proposals]).to(device)
-        counts = [len(p) for p in proposals]
-        image_sizes = [tuple(p.size) for p in proposals]
-        starts = torch.tensor([0, *counts]).cumsum(0)
-        on_host = torch.cat([s.pairs + start for s, start in zip(sampled, starts[:-1], strict=True)])
-        pair_index = on_host.to(device, non_blocking=True)
-        if isinstance(features[0], RegionFeatures):
-            extracted = _made_before(features, sampled)
-        else:
-            sizes = entity_sizes(image_sizes, counts, boxes)
-            unions, spatial = self.union_feature_extractor(features, boxes, sizes, counts, on_host)
-            roi_features = self.entity_features(features, proposals)
-            extracted = {"roi_features": roi_features, "union_features": unions, "spatial_features": spatial}
+        boxes, chosen = regions.boxes, [s.pairs for s in sampled]
+        device = boxes.device
+        features = regions.pair_features(chosen)
         return PairBatch(
             boxes=boxes,
-            image_sizes=image_sizes,
-            num_objects=counts,
-            pair_index=pair_index,
-            num_pairs=[len(s.pairs) for s in sampled],
-            **extracted,
-            object_labels=_field(proposals, "labels"),
-            object_logits=_field(proposals, "predict_logits"),
-            boxes_per_class=_field(proposals, "boxes_per_cls"),
+            image_sizes=regions.sizes,
+            num_objects=regions.counts,
+            pair_index=regions.batch_rows(chosen).to(device, non_blocking=True),
+            num_pairs=[len(pairs) for pairs in chosen],
+            roi_features=regions.entity_features(),
+            union_features=features.union,
+            spatial_features=features.spatial,
+            object_labels=regions.field("labels"),
+            object_logits=regions.field("predict_logits"),
+            boxes_per_class=regions.field("boxes_per_cls"),
             rel_labels=torch.cat([s.labels for s in sampled]).to(device, non_blocking=True) if self.training else None,
             related=[s.related.to(device, non_blocking=True) for s in sampled] if self.training else None,
         )
-
-    def entity_features(self, features: Sequence[Tensor], proposals: Sequence[BoxList]) -> Tensor:
-        """
-        (N, F) features of the entities' boxes, attribute features included; those that the entities bring along
-        (`features`, from a file of proposals) take their place.
-
-        Raises:
-            UserError: features of a file are not as wide as the head's own.
-        """
-        given = _field(proposals, "features")
-        if given is not None:
-            width = sum(
-                part.out_channels
-                for part in (self.box_feature_extractor, self.att_feature_extractor)
-                if part is not None
-            )
-            if given.size(1) != width:
-                raise UserError(
-                    f"DATASETS.PROPOSALS: features are {given.size(1)} wide, the relation head's {width}; leave the"
-                    " array out"
-                )
-            return given
-        roi_features = self.box_feature_extractor(features, proposals)
-        if self.att_feature_extractor is None:
-            return roi_features
-        return torch.cat([roi_features, self.att_feature_extractor(features, proposals)], dim=1)
-
-    def collect_unions(self, num_predicates: int) -> UnionMeans:
-        """
-        From now on forward predicts nothing and adds the union features of annotated pairs to what is returned here; K
-        predicates.
-        """
-        self._union_means = UnionMeans(num_predicates, self.union_feature_extractor.out_channels)
-        return self._union_means
-
-    @torch.no_grad()
-    def _collect(
-        self, means: UnionMeans, features: Sequence[Tensor], proposals: Sequence[BoxList], targets: Sequence[BoxList]
-    ) -> None:
-        relations = [t.get_field("relation_tuple").long().reshape(-1, 3) for t in targets]
-        if isinstance(features[0], RegionFeatures):
-            unions = [image.of_pairs(r[:, :2])["union_features"] for image, r in zip(features, relations, strict=True)]
-            means.add(torch.cat(unions), torch.cat(relations)[:, 2])
-            return
-        counts = [len(p) for p in proposals]
-        starts = torch.tensor([0, *counts]).cumsum(0).tolist()
-        boxes = torch.cat([p.bbox for p in proposals])
-        pair_index = torch.cat([r[:, :2] + start for r, start in zip(relations, starts[:-1], strict=True)]).to(
-            boxes.device
-        )
-        sizes = entity_sizes([tuple(p.size) for p in proposals], counts, boxes)
-        unions, _ = self.union_feature_extractor(features, boxes, sizes, counts, pair_index)
-        means.add(unions, torch.cat(relations)[:, 2])
-
-
-def _made_before(features: Sequence[RegionFeatures], sampled: Sequence[SampledPairs]) -> dict[str, Tensor | None]:
-    """roi_features and the pairs' features of a batch whose features exist already."""
-    pairs = [image.of_pairs(s.pairs) for image, s in zip(features, sampled, strict=True)]
-    joined = {
-        name: None if pairs[0][name] is None else torch.cat([image[name] for image in pairs]) for name in pairs[0]
-    }
-    return {"roi_features": torch.cat([image.of_entities() for image in features]), **joined}
-
-
-def _field(proposals: Sequence[BoxList], name: str) -> Tensor | None:
-    """A field of all images' entities in one tensor; None if the images do not have it."""
-    if not proposals or not all(p.has_field(name) for p in proposals):
-        return None
-    return torch.cat([p.get_field(name) for p in proposals])
 
 
 def build_roi_relation_head(cfg, meta: DatasetMeta, in_channels: int) -> ROIRelationHead:
@@ -259,7 +190,7 @@ def build_roi_relation_head(cfg, meta: DatasetMeta, in_channels: int) -> ROIRela
         in_channels: C of the feature maps.
     """
     head, task = cfg.MODEL.ROI_RELATION_HEAD, Task.from_cfg(cfg)
-    attributes = cfg.MODEL.ATTRIBUTE_ON
+    attributes, predictor = cfg.MODEL.ATTRIBUTE_ON, ROI_RELATION_PREDICTOR[head.PREDICTOR]
     box_extractor = build_box_feature_extractor(cfg, in_channels, half_out=attributes)
     att_extractor = build_box_feature_extractor(cfg, in_channels, half_out=True) if attributes else None
     width = box_extractor.out_channels + (att_extractor.out_channels if att_extractor is not None else 0)
@@ -267,8 +198,10 @@ def build_roi_relation_head(cfg, meta: DatasetMeta, in_channels: int) -> ROIRela
         task=task,
         box_feature_extractor=box_extractor,
         att_feature_extractor=att_extractor,
-        union_feature_extractor=build_relation_feature_extractor(cfg, in_channels),
-        predictor=registry.ROI_RELATION_PREDICTOR[head.PREDICTOR].from_config(cfg, meta, width),
+        union_feature_extractor=ROI_RELATION_FEATURE_EXTRACTORS[head.FEATURE_EXTRACTOR].from_config(
+            cfg, in_channels, separate_spatial=predictor.reads_spatial_features(cfg)
+        ),
+        predictor=predictor.from_config(cfg, meta, width),
         loss=RelationLoss(
             weights=configured_weights(cfg, meta),
             smoothing=LABEL_SMOOTHING if head.LABEL_SMOOTHING_LOSS else 0.0,
@@ -284,5 +217,4 @@ def build_roi_relation_head(cfg, meta: DatasetMeta, in_channels: int) -> ROIRela
             "require_overlap": head.REQUIRE_BOX_OVERLAP,
         },
         test_requires_overlap=cfg.TEST.RELATION.REQUIRE_OVERLAP,
-        freeze_extractors=head.FREEZE_FEATURE_EXTRACTORS,
     )

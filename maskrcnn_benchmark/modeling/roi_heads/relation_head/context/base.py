@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from maskrcnn_benchmark.config import Task
+from maskrcnn_benchmark.config import Config, Task
+from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.trees import Forest
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.words import class_table, decoder_table
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import box_positions, entity_sizes, given_label_logits
 from maskrcnn_benchmark.structures.relation import PairBatch
 
@@ -64,9 +67,31 @@ class ContextEncoder(nn.Module):
     def __init__(self, *, task: Task, object_words: nn.Embedding, hidden: int):
         super().__init__()
         self.task, self.hidden = task, hidden
-        self.num_objects, self.embed_dim = object_words.num_embeddings, object_words.embedding_dim
+        self.num_classes, self.embed_dim = object_words.num_embeddings, object_words.embedding_dim
         self.obj_embed1 = object_words
         self.obj_embed2 = copy.deepcopy(object_words)
+
+    @staticmethod
+    def arguments(cfg: Config, meta: DatasetMeta, in_channels: int) -> dict[str, Any]:
+        """The constructor's arguments that every encoder has."""
+        return {
+            "task": Task.from_cfg(cfg),
+            "in_channels": in_channels,
+            "object_words": class_table(cfg, meta),
+            "hidden": cfg.MODEL.ROI_RELATION_HEAD.CONTEXT_HIDDEN_DIM,
+        }
+
+    @classmethod
+    def recurrent_arguments(cls, cfg: Config, meta: DatasetMeta, in_channels: int) -> dict[str, Any]:
+        """The arguments that encoders of LSTMs have, along sequences and along trees."""
+        head = cfg.MODEL.ROI_RELATION_HEAD
+        return cls.arguments(cfg, meta, in_channels) | {
+            "decoder_words": decoder_table(cfg, meta),
+            "object_layers": head.CONTEXT_OBJ_LAYER,
+            "edge_layers": head.CONTEXT_REL_LAYER,
+            "dropout": head.CONTEXT_DROPOUT_RATE,
+            "keep_averages": head.CAUSAL.EFFECT_ANALYSIS,
+        }
 
     def keep_average(self, name: str, width: int) -> None:
         """Adds the buffer untreated_<name> (width,), from zero."""
@@ -81,14 +106,14 @@ class ContextEncoder(nn.Module):
     def given_labels(self, pairs: PairBatch) -> tuple[Tensor, Tensor]:
         """PredCls: logits (N, O) and labels (N,) of the ground truth."""
         return (
-            given_label_logits(pairs.object_labels, self.num_objects).to(pairs.roi_features.dtype),
+            given_label_logits(pairs.object_labels, self.num_classes).to(pairs.roi_features.dtype),
             pairs.object_labels.long(),
         )
 
     def empty(self, pairs: PairBatch) -> Context:
         """The result of a batch without a box."""
         none = pairs.roi_features.new_zeros(0, self.hidden)
-        return Context(none.new_zeros(0, self.num_objects), pairs.pair_index.new_zeros(0), none, none)
+        return Context(none.new_zeros(0, self.num_classes), pairs.pair_index.new_zeros(0), none, none)
 
 
 def position_numbers(pairs: PairBatch) -> Tensor:

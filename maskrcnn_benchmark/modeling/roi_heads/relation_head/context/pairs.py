@@ -1,5 +1,5 @@
 """
-What turns two entities into a pair: projections of their representations, taken once an entity, and of the union
+What turns two entities into a pair: projections of their representations, taken once per entity, and of the union
 features.
 """
 
@@ -32,7 +32,7 @@ def union_projection(in_channels: int, pooling_dim: int) -> nn.Module:
 
 
 def pair_linear(layer: nn.Linear, subject: Tensor, object_: Tensor, pair_index: Tensor) -> Tensor:
-    """layer([subject[i]; object[j]]) of every pair, with the products taken once an entity.
+    """layer([subject[i]; object[j]]) of every pair, with the products taken once per entity.
 
     Args:
         subject: (N, H) representations in the subject's role; object_: (N, H); pair_index: (P, 2).

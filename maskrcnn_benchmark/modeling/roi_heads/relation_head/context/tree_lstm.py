@@ -21,7 +21,7 @@ def _orthonormal_blocks(layer: nn.Linear, block: int) -> None:
 
 
 def _dropout_mask(dropout: nn.Dropout, forest: Forest, like: Tensor) -> Tensor:
-    """What a node's state is multiplied with: drawn once an image and call, (N, H)."""
+    """What a node's state is multiplied with: drawn once per image and call, (N, H)."""
     num_images = int(forest.images[-1]) + 1 if len(forest.images) else 0
     return dropout(torch.ones(num_images, like.size(1), device=like.device, dtype=like.dtype))[forest.images]
 

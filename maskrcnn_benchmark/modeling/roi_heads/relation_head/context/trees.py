@@ -77,7 +77,7 @@ class Forest:
 
 
 def grow_forest(scores: list[Tensor], device: torch.device) -> Forest:
-    """One tree an image from its pair scores (n, n). Scores carry no gradient."""
+    """One tree per image from its pair scores (n, n). Scores carry no gradient."""
     children_parts, heights, depths, total = [], [], [], sum(len(s) for s in scores)
     start = 0
     for image_scores in scores:

@@ -9,83 +9,22 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from maskrcnn_benchmark.config import Task
 from maskrcnn_benchmark.data.meta import DatasetMeta
-from maskrcnn_benchmark.modeling import registry
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.base import (
-    Context,
-    ContextEncoder,
-    kaiming_linear,
-    position_numbers,
-    update_average,
-)
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.base import Context, ContextEncoder, update_average
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.lstm import LSTMContext
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.pairs import pair_linear, role_embedding, xavier_linear
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.spatial import SPATIAL_NUMBERS, pair_spatial_numbers
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.words import class_table
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.vctree import VCTreeContext
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.vtranse import VTransEContext
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.frequency_bias import FrequencyBias
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import label_vectors, position_embedding
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.loss import cross_entropy
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.motifs import LSTMContext
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.vctree import VCTreeContext
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.base import (
+    ROI_RELATION_PREDICTOR,
+    RelationPredictor,
+)
 from maskrcnn_benchmark.structures.relation import PairBatch, RelationOutput
 from maskrcnn_benchmark.utils.errors import UserError
-
-
-class VTransEContext(ContextEncoder):
-    """The context of VTransE (Zhang et al., CVPR 2017): a classifier and one layer, entity by entity."""
-
-    def __init__(self, *, task: Task, in_channels: int, object_words: nn.Embedding, hidden: int, keep_averages: bool):
-        super().__init__(task=task, object_words=object_words, hidden=hidden)
-        entity = in_channels + self.embed_dim + 128
-        if keep_averages:
-            self.keep_average("obj_feat", entity)
-            self.keep_average("edg_feat", in_channels + 128)
-        self.pos_embed = position_embedding()
-        self.pred_layer = kaiming_linear(entity, self.num_objects)
-        self.fc_layer = kaiming_linear(entity, hidden)
-
-    @classmethod
-    def from_config(cls, cfg, meta: DatasetMeta, in_channels: int) -> VTransEContext:
-        head = cfg.MODEL.ROI_RELATION_HEAD
-        return cls(
-            task=Task.from_cfg(cfg),
-            in_channels=in_channels,
-            object_words=class_table(cfg, meta),
-            hidden=head.CONTEXT_HIDDEN_DIM,
-            keep_averages=head.CAUSAL.EFFECT_ANALYSIS,
-        )
-
-    def forward(self, pairs: PairBatch) -> Context:
-        """
-        Uses boxes, image_sizes, roi_features (N, F), labels or logits. PredCls keeps the given labels; published code
-        classifies.
-        """
-        positions = self.pos_embed(position_numbers(pairs))
-        entities = torch.cat([pairs.roi_features, label_vectors(self.obj_embed1, pairs, self.task), positions], 1)
-        self.track("obj_feat", entities)
-        logits, labels = self.classify(pairs, entities)
-        edge_input = torch.cat([pairs.roi_features, positions], 1)
-        self.track("edg_feat", edge_input)
-        return Context(logits, labels, F.relu(self.fc_layer(torch.cat([edge_input, self.obj_embed2(labels)], 1))))
-
-    def counterfactual(self, pairs: PairBatch, _: Context) -> Context:
-        """The second pass of a causal effect: one average entity for all."""
-        num = len(pairs.boxes)
-        logits, labels = self.classify(pairs, self.untreated_obj_feat.expand(num, -1))
-        words = logits.float().softmax(1).to(logits.dtype) @ self.obj_embed2.weight
-        return Context(
-            logits, labels, F.relu(self.fc_layer(torch.cat([self.untreated_edg_feat.expand(num, -1), words], 1)))
-        )
-
-    def classify(self, pairs: PairBatch, entities: Tensor) -> tuple[Tensor, Tensor]:
-        """Entity logits (N, O) and their argmax, background allowed; in PredCls what is given."""
-        if self.task.uses_gt_labels:
-            return self.given_labels(pairs)
-        logits = self.pred_layer(entities)
-        return logits, logits.detach().argmax(1)
-
 
 CONTEXT_LAYERS: dict[str, type[ContextEncoder]] = {
     "motifs": LSTMContext,
@@ -103,8 +42,8 @@ class Logits(NamedTuple):
     frequency: Tensor
 
 
-@registry.ROI_RELATION_PREDICTOR.register("CausalAnalysisPredictor")
-class CausalAnalysisPredictor(nn.Module):
+@ROI_RELATION_PREDICTOR.register("CausalAnalysisPredictor")
+class CausalAnalysisPredictor(RelationPredictor):
     """
     Fuses vision, context and frequency; at test it can return a causal effect instead of the fused logits.
 
@@ -182,6 +121,11 @@ class CausalAnalysisPredictor(nn.Module):
             separate_spatial=causal.SEPARATE_SPATIAL,
             spatial_for_vision=causal.SPATIAL_FOR_VISION,
         )
+
+    @classmethod
+    def reads_spatial_features(cls, cfg) -> bool:
+        """CAUSAL.SEPARATE_SPATIAL."""
+        return cfg.MODEL.ROI_RELATION_HEAD.CAUSAL.SEPARATE_SPATIAL
 
     def forward(self, pairs: PairBatch) -> RelationOutput:
         """

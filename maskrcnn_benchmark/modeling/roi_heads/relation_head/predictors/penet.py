@@ -24,6 +24,7 @@ from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import (
     label_vectors,
     position_embedding,
 )
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.base import RelationPredictor
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.blocks import MLP, initial_log_scale, scaled_cosine
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.loss import prototype_losses
 from maskrcnn_benchmark.structures.relation import PairBatch, RelationOutput
@@ -32,7 +33,7 @@ from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.seeding import torch_generator
 
 
-class PENet(nn.Module):
+class PENet(RelationPredictor):
     """
     Scores a pair by its cosine to one prototype per predicate, in a space spanned by words: subject and object come
     from their class's word vector and their appearance, the pair from both and the union's appearance, predicates from
@@ -68,7 +69,6 @@ class PENet(nn.Module):
         super().__init__()
         num_classes, embed_dim = object_vectors.shape
         self.task, self.nms_threshold, self.dim = task, nms_threshold, dim
-        self.logged: dict[str, Tensor] = {}
         self.obj_embed = nn.Embedding.from_pretrained(object_vectors.clone(), freeze=False)
         self.rel_embed = nn.Embedding.from_pretrained(predicate_vectors.clone(), freeze=False)
         self.post_emb = nn.Linear(in_channels, 2 * dim)

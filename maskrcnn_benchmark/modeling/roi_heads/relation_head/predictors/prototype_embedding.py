@@ -2,18 +2,21 @@
 
 from maskrcnn_benchmark.config import Config
 from maskrcnn_benchmark.data.meta import DatasetMeta
-from maskrcnn_benchmark.modeling import registry
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.base import (
+    ROI_RELATION_PREDICTOR,
+    RelationPredictor,
+)
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.penet import PENet
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.spln import SPLN
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.sources import names_prototypes
 
 
-@registry.ROI_RELATION_PREDICTOR.register("PrototypeEmbeddingNetwork")
-class PrototypeEmbeddingNetwork:
-    """Makes the model that a config means by PrototypeEmbeddingNetwork."""
+@ROI_RELATION_PREDICTOR.register("PrototypeEmbeddingNetwork")
+class PrototypeEmbeddingNetwork(RelationPredictor):
+    """Makes the model that a config means by PrototypeEmbeddingNetwork; is none itself."""
 
-    @staticmethod
-    def from_config(cfg: Config, meta: DatasetMeta, in_channels: int) -> PENet:
+    @classmethod
+    def from_config(cls, cfg: Config, meta: DatasetMeta, in_channels: int) -> PENet:
         """As PENet.from_config and SPLN.from_config have it."""
         model = SPLN if names_prototypes(cfg) else PENet
         return model.from_config(cfg, meta, in_channels)

@@ -66,7 +66,7 @@ def extract_visual_prototypes(
     Writes the file of visual prototypes; nothing is trained.
 
     Args:
-        model: a GeneralizedRCNN in a task with given boxes; it is good for nothing else afterwards.
+        model: a GeneralizedRCNN in a task with given boxes.
         batches: images and targets of the training split, each image once, not mirrored; with several processes, each
             its share.
         predicates: K names, background first.
@@ -75,12 +75,14 @@ def extract_visual_prototypes(
     Returns:
         The bank (K, V).
     """
-    means = model.roi_heads.relation.collect_unions(len(predicates))
+    means = UnionMeans(len(predicates), model.roi_heads.relation.union_feature_extractor.out_channels)
     device = next(model.parameters()).device
     model.eval()
     with torch.no_grad():
         for images, targets in progress(batches, total=total, desc="visual prototypes", unit="batch"):
-            model(images, targets)
+            relations = [target.get_field("relation_tuple").long().reshape(-1, 3) for target in targets]
+            unions, _ = model.regions(images, targets).pair_features([rows[:, :2] for rows in relations])
+            means.add(unions, torch.cat(relations)[:, 2])
     bank, counts = means.result(device, seed)
     empty = [name for name, count in zip(predicates, counts.tolist(), strict=True) if count == 0]
     logger.warning(f"no training example of {', '.join(empty)}: drawn from the standard normal instead, seed {seed}")

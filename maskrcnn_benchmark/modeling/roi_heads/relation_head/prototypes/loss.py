@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.loss import mean_over_processes
+from maskrcnn_benchmark.modeling.averaging import mean_over_processes
 
 
 def squared_distances(a: Tensor, b: Tensor) -> Tensor:
@@ -64,7 +64,7 @@ def matching(rows: Tensor, prototypes: Tensor, labels: Tensor, *, margin: float 
     own = distances.gather(1, own_column).squeeze(1)
     others = distances.scatter(1, own_column, float("inf"))
     nearest = others.topk(min(hardest, others.size(1) - 1), dim=1, largest=False).values
-    return mean_over_processes(F.relu(own - nearest.mean(dim=1) + margin))
+    return mean_over_processes(F.relu(own - nearest.mean(dim=1) + margin).sum(), len(rows))
 
 
 def prototype_losses(rows: Tensor, prototypes: Tensor, labels: Tensor) -> dict[str, Tensor]:

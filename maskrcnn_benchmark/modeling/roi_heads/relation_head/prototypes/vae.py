@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.loss import mean_over_processes
+from maskrcnn_benchmark.modeling.averaging import mean_over_processes
 
 SLOPE = 0.1
 
@@ -85,4 +85,4 @@ def vae_loss(x: Tensor, restored: Tensor, mean: Tensor, log_variance: Tensor) ->
     x, restored, mean, log_variance = (values.float() for values in (x, restored, mean, log_variance))
     distance = (x - restored).norm(dim=1)
     divergence = -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).sum(dim=1)
-    return mean_over_processes(distance + divergence)
+    return mean_over_processes((distance + divergence).sum(), len(x))

@@ -1,0 +1,111 @@
+"""
+Turns your own images and one JSON file into a data set to train on, or looks any data set over.
+
+Example: %(prog)s birds.json --images photos/ --folder datasets/birds
+         %(prog)s --check datasets/birds
+         %(prog)s --check GQA_200 --thorough
+
+The JSON is a list of {"file": "a.jpg", "objects": [{"box": [x1, y1, x2, y2], "label": "bird", "attributes": ["blue"]},
+...], "relations": [[0, "sitting on", 1], ...], "split": "train"}: boxes in pixels, relations by positions in "objects"
+from 0; "attributes", "relations" and "split" may be left out. DATASET.md says more.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from maskrcnn_benchmark.commands.parser import Parser
+from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.log import get_logger, setup_logging
+
+logger = get_logger(__name__)
+
+
+def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
+    parser = Parser(__doc__, prog)
+    parser.add_argument("annotations", nargs="*", help="JSON files to convert; several are joined")
+    parser.add_argument("--images", help='folder that "file" is relative to (default: the first JSON file\'s)')
+    parser.add_argument("--folder", help="where to write, such as datasets/birds")
+    parser.add_argument(
+        "--vocabulary", help="JSON with the lists objects, predicates, attributes, to fix names and their order"
+    )
+    parser.add_argument(
+        "--val", type=float, default=0.1, help="share of images without a split that becomes val (default 0.1)"
+    )
+    parser.add_argument("--test", type=float, default=0.1, help="share that becomes test (default 0.1)")
+    parser.add_argument("--seed", type=int, default=0, help="of the drawn splits (default 0)")
+    parser.add_argument("--skip-bad", action="store_true", help="leave bad entries out instead of writing nothing")
+    parser.add_argument(
+        "--check", metavar="DIR|NAME", help="look over a data set folder, or a data set by its catalog name"
+    )
+    _add_check_options(parser, "with --check: ")
+    return parser.parse_args(argv)
+
+
+def _add_check_options(parser: Parser, when: str = "") -> None:
+    parser.add_argument("--thorough", action="store_true", help=f"{when}decode every image")
+    parser.add_argument("--page", help=f"{when}where the summary page goes (default output/check/<name>.html)")
+
+
+def check(args: argparse.Namespace) -> int:
+    """Logs the findings, writes the page; 1 if there is an error among them."""
+    from maskrcnn_benchmark.data.check import check_dataset, write_page  # after the words are read: takes seconds
+
+    report = check_dataset(args.check, thorough=args.thorough)
+    for name, split in report.splits.items():
+        logger.info("%-5s %8d images, %8d with a relation, %9d boxes, %8d relations", name, split.images,
+        split.images_with_relations,
+                    split.boxes, split.relations)  # fmt: skip
+    for finding in report.findings:
+        logger.info("%s", finding.line())
+    page = Path(args.page or f"output/check/{report.name}.html")
+    write_page(report, page)
+    logger.info(
+        "%s: %s; the summary is %s", report.name, f"{report.errors} errors" if report.errors else "no errors", page
+    )
+    return 1 if report.errors else 0
+
+
+def convert(args: argparse.Namespace) -> int:
+    """Writes the data set and logs what it holds."""
+    from maskrcnn_benchmark.data.custom import Vocabulary, make_dataset  # after the words are read: takes seconds
+
+    if not args.annotations or not args.folder:
+        raise UserError("name a JSON file and --folder to write to, or --check a data set; --help shows examples")
+    images = args.images or Path(args.annotations[0]).parent
+    vocabulary = Vocabulary.from_file(args.vocabulary) if args.vocabulary else None
+    made = make_dataset(
+        args.annotations,
+        images,
+        args.folder,
+        vocabulary=vocabulary,
+        val=args.val,
+        test=args.test,
+        seed=args.seed,
+        skip_bad=args.skip_bad,
+    )
+    logger.info("%s: %s", args.folder, ", ".join(f"{count} {what}" for what, count in made.items()))
+    logger.info(
+        "train with DATASETS.TRAIN %s_train MODEL.ROI_BOX_HEAD.NUM_CLASSES %d MODEL.ROI_RELATION_HEAD.NUM_CLASSES %d",
+        Path(args.folder).resolve().name, made["objects"] + 1, made["predicates"] + 1,
+    )  # fmt: skip
+    return 0
+
+
+def main(argv: Sequence[str] | None = None, prog: str = "python tools/make_dataset.py") -> int:
+    args = parse_args(argv, prog)
+    setup_logging()
+    return check(args) if args.check else convert(args)
+
+
+def check_main(argv: Sequence[str] | None = None, prog: str = "sgg data check") -> int:
+    """--check as a command of its own."""
+    description = (
+        "Looks a data set over and writes a page that sums it up.\n\nExample: %(prog)s datasets/birds --thorough"
+    )
+    parser = Parser(description, prog)
+    parser.add_argument("check", metavar="DIR|NAME", help="a data set's folder, or its name in the catalog")
+    _add_check_options(parser)
+    args = parser.parse_args(argv)
+    setup_logging()
+    return check(args)

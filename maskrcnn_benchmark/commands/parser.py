@@ -1,0 +1,44 @@
+"""The parsers of the command lines."""
+
+import argparse
+from typing import Any, NoReturn
+
+from maskrcnn_benchmark.utils.errors import UserError
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse whose complaints are one line, like every other error, and whose description keeps its lines."""
+
+    def __init__(self, description: str, prog: str, **options: Any):
+        """
+        Args:
+            description: the command's docstring, with the line "Example: %(prog)s ...".
+            prog: the words that start the command, such as `sgg predict`.
+        """
+        super().__init__(
+            prog=prog, description=description, formatter_class=argparse.RawDescriptionHelpFormatter, **options
+        )
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; {self.prog} --help shows what there is")
+
+
+def config_parser(description: str, prog: str) -> Parser:
+    """
+    A parser for `--config-file FILE [KEY VALUE ...]`, also as older launchers call it (--local_rank, --local-rank:
+    ignored).
+
+    Its parse_intermixed_args takes options before, between and after the keys.
+    """
+    parser = Parser(description, prog)
+    parser.add_argument(
+        "--config-file", required=True, metavar="FILE", help="configuration, such as configs/demo/predcls.yaml"
+    )
+    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument(
+        "overrides",
+        metavar="KEY VALUE",
+        nargs="*",
+        help="configuration keys and values that override the file's, such as SOLVER.MAX_ITER 20",
+    )
+    return parser

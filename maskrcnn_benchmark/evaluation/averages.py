@@ -1,0 +1,182 @@
+"""
+How counts become a figure: exactly, over all images, and for the bootstrap over draws of the images.
+
+Every exact mean is a ratio of exact sums (math.fsum), so the order of images leaves no trace.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from maskrcnn_benchmark.evaluation.records import Counts, Tally
+
+# Draws of the images (S, I), how often each image is in a draw, to a figure of each (S,); NaN where nothing is in it.
+Resampler = Callable[[np.ndarray], np.ndarray]
+
+
+class Measure(ABC):
+    """What a figure is: a number at K of a tally of images."""
+
+    zero_shot: bool
+    needs_thirds = False
+
+    @abstractmethod
+    def value(self, tally: Tally, k: int) -> float | None:
+        """The figure; None where nothing was to be found."""
+
+    @abstractmethod
+    def resampler(self, tally: Tally, k: int, order: np.ndarray) -> Resampler:
+        """The figure of any draws of the images, which are put into this order (I,) first."""
+
+    @abstractmethod
+    def by_phrases(self) -> "Measure":
+        """The same where a relation is found by the box around both objects."""
+
+
+@dataclass(frozen=True)
+class Average(Measure):
+    """
+    Args:
+        rank: the column of records.COLUMNS that says at which place a relation is found.
+        zero_shot: only relations whose labels and predicate never occur together in training.
+    """
+
+    rank: str = "rank"
+    zero_shot: bool = False
+
+    def by_phrases(self) -> "Average":
+        return replace(self, rank=self.rank.replace("rank", "phrase_rank"))
+
+    def _counts(self, tally: Tally, k: int) -> Counts:
+        return tally.counts(self.rank, k, self.zero_shot)
+
+    def _table(self, tally: Tally, k: int, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return tally.table(self.rank, k, self.zero_shot, order)
+
+
+@dataclass(frozen=True)
+class ImageMean(Average):
+    """R@K: mean over images of found / ground truth. Images without such a relation do not count."""
+
+    def value(self, tally: Tally, k: int) -> float | None:
+        found, total = self._counts(tally, k).by_image()
+        return mean((found / total).tolist())
+
+    def resampler(self, tally: Tally, k: int, order: np.ndarray) -> Resampler:
+        found, total = (table.sum(axis=1) for table in self._table(tally, k, order))
+        ratio, has_any = found / np.maximum(total, 1), (total > 0).astype(np.float64)
+        return lambda weights: (weights @ ratio) / (weights @ has_any)
+
+
+@dataclass(frozen=True)
+class PooledRatio(Average):
+    """accR@K: found / ground truth, each summed over the whole set."""
+
+    def value(self, tally: Tally, k: int) -> float | None:
+        counts = self._counts(tally, k)
+        total = int(counts.total.sum())
+        return int(counts.found.sum()) / total if total else None
+
+    def resampler(self, tally: Tally, k: int, order: np.ndarray) -> Resampler:
+        found, total = (table.sum(axis=1) for table in self._table(tally, k, order))
+        return lambda weights: (weights @ found) / (weights @ total)
+
+
+@dataclass(frozen=True)
+class PredicateMean(Average):
+    """
+    mR@K: mean over predicates of predicate_recall.
+
+    Args:
+        present_only: leave predicates that no image has out of the mean; else they count 0.
+        third: "head", "body" or "tail": only those predicates.
+    """
+
+    present_only: bool = False
+    third: str | None = None
+
+    @property
+    def needs_thirds(self) -> bool:
+        return self.third is not None
+
+    def value(self, tally: Tally, k: int) -> float | None:
+        recalls = predicate_recall(self._counts(tally, k), tally.num_predicates)
+        own = [recalls[p - 1] for p in self._predicates(tally)]
+        present = [value for value in own if value is not None]
+        return math.fsum(present) / (len(present) if self.present_only else len(own)) if present else None
+
+    def resampler(self, tally: Tally, k: int, order: np.ndarray) -> Resampler:
+        """
+        Rare predicates fall out of many draws; counting those 0, as predicates absent from the whole set are, would
+        put the interval beside the value. So the mean runs over the predicates drawn, and is scaled by the share that
+        the whole set has.
+        """
+        found, total = (table[:, np.array(self._predicates(tally)) - 1] for table in self._table(tally, k, order))
+        has_predicate, ratio = (total > 0).astype(np.float64), found / np.maximum(total, 1)
+        share = 1.0 if self.present_only else has_predicate.any(axis=0).mean()
+
+        def figure(weights: np.ndarray) -> np.ndarray:
+            times = weights @ has_predicate  # (S, P) draws of an image with the predicate
+            recalls = (weights @ ratio) / np.maximum(times, 1)
+            return share * recalls.sum(axis=1) / (times > 0).sum(axis=1)
+
+        return figure
+
+    def _predicates(self, tally: Tally) -> Sequence[int]:
+        return range(1, tally.num_predicates) if self.third is None else tally.thirds[self.third]
+
+
+@dataclass(frozen=True)
+class HarmonicMean(Measure):
+    """F@K of R@K and mR@K: 0 if both are."""
+
+    first: Average
+    second: Average
+    zero_shot: bool = False
+
+    def value(self, tally: Tally, k: int) -> float | None:
+        first, second = self.first.value(tally, k), self.second.value(tally, k)
+        if first is None or second is None:
+            return None
+        return 2 * first * second / (first + second) if first + second else 0.0
+
+    def resampler(self, tally: Tally, k: int, order: np.ndarray) -> Resampler:
+        first, second = (part.resampler(tally, k, order) for part in (self.first, self.second))
+
+        def figure(weights: np.ndarray) -> np.ndarray:
+            a, b = first(weights), second(weights)
+            return 2 * a * b / np.maximum(a + b, 1e-300)
+
+        return figure
+
+    def by_phrases(self) -> "HarmonicMean":
+        return replace(self, first=self.first.by_phrases(), second=self.second.by_phrases())
+
+
+def mean(values: Sequence[float]) -> float | None:
+    """Exactly rounded mean; None of nothing."""
+    return math.fsum(values) / len(values) if len(values) else None
+
+
+def predicate_recall(counts: Counts, num_predicates: int) -> list[float | None]:
+    """
+    For each predicate, the background left out: mean over the images that have it of found / ground truth; None if no
+    image has it.
+    """
+    ratio = counts.found / counts.total
+    return [mean(ratio[cells].tolist()) for cells in counts.by_predicate(num_predicates)][1:]
+
+
+def frequency_thirds(train_counts: np.ndarray) -> dict[str, list[int]]:
+    """
+    Head, body and tail: thirds of the predicates by training frequency, descending, equal ones by id; the first thirds
+    take what is over.
+
+    Args:
+        train_counts: (K,) training relations per predicate; the background's entry is not read.
+    """
+    order = np.argsort(-np.asarray(train_counts[1:], dtype=np.float64), kind="stable") + 1
+    return {name: part.tolist() for name, part in zip(("head", "body", "tail"), np.array_split(order, 3), strict=True)}

@@ -1,0 +1,143 @@
+"""
+All figures of relations that are taken from the same predictions, be they a model's or a file's: recalls, the frequency
+baseline beside them, AP50, those of Open Images.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from maskrcnn_benchmark.config import Task
+from maskrcnn_benchmark.data.meta import DatasetMeta
+from maskrcnn_benchmark.evaluation import figures
+from maskrcnn_benchmark.evaluation.bootstrap import paired_bootstrap
+from maskrcnn_benchmark.evaluation.detection import DetectionEvaluator
+from maskrcnn_benchmark.evaluation.frequency import FrequencyBaseline
+from maskrcnn_benchmark.evaluation.inputs import as_array
+from maskrcnn_benchmark.evaluation.open_images import OpenImagesEvaluator
+from maskrcnn_benchmark.evaluation.scene_graph import SceneGraphEvaluator
+from maskrcnn_benchmark.structures.bounding_box import BoxList
+
+# The model's lead over FREQ is given at this K, with an interval.
+COMPARED_AT = 50
+
+
+class RelationScores:
+    """
+    Takes predictions image by image; what it keeps of each is small. Those of several processes can be merged.
+
+    Attributes:
+        model: the evaluator of the predictions, for a bootstrap.
+    """
+
+    def __init__(
+        self,
+        mode: str,
+        num_predicates: int,
+        *,
+        predicates: Sequence[str] | None = None,
+        objects: Sequence[str] = (),
+        train_counts: Any = None,
+        zeroshot_triplets: Any = None,
+        iou_threshold: float = 0.5,
+        rel_nms: bool = False,
+        open_images: bool = False,
+        training: DatasetMeta | None = None,
+    ):
+        """
+        Args:
+            mode, num_predicates, predicates, train_counts, zeroshot_triplets, iou_threshold: as SceneGraphEvaluator
+                takes them.
+            objects: names, background first; where they are known, SGDet has AP50.
+            rel_nms: of the predictions; FREQ's are ranked without.
+            open_images: the figures of the Open Images challenge too.
+            training: the statistics that FREQ is made of; without them there is no FREQ.
+        """
+        settings = {
+            "mode": mode,
+            "num_predicates": num_predicates,
+            "predicate_names": predicates,
+            "zeroshot_triplets": zeroshot_triplets,
+            "iou_threshold": iou_threshold,
+            "train_counts": train_counts,
+        }
+        self.model = SceneGraphEvaluator(**settings, rel_nms=rel_nms)
+        self.frequency = SceneGraphEvaluator(**settings) if training is not None else None
+        self.others: dict[str, Any] = {}
+        if self.model.mode == "sgdet" and objects:
+            self.others["detection"] = DetectionEvaluator(objects)
+        if open_images:
+            self.others["open_images"] = OpenImagesEvaluator(num_predicates, predicates, iou_threshold)
+        self._baseline = FrequencyBaseline(training) if training is not None else None
+
+    @classmethod
+    def of_training(cls, task: Task, meta: DatasetMeta, **settings: Any) -> "RelationScores":
+        """For a model: `meta` is the vocabulary and the statistics of its training data, FREQ included."""
+        known = {"predicates": meta.predicates, "objects": meta.objects, "train_counts": meta.predicate_counts()}
+        return cls(str(task), meta.num_predicates, training=meta, **known, **settings)
+
+    def update(
+        self, prediction: Mapping[str, Any], groundtruth: Mapping[str, Any], *, image_id: int | str | None = None
+    ) -> None:
+        """Takes one image, as SceneGraphEvaluator.update does."""
+        for evaluator in (self.model, *self.others.values()):
+            evaluator.update(prediction, groundtruth, image_id=image_id)
+        if self.frequency is not None:
+            # The many equal scores of FREQ must not be in the order of what the model thinks.
+            pairs = as_array(prediction["pairs"])
+            pairs = pairs[np.lexsort(pairs.T[::-1])]
+            labels = as_array((groundtruth if self.model.mode == "predcls" else prediction)["labels"])[pairs]
+            own = {"pairs": pairs, "predicate_scores": self._baseline.predicate_scores(labels[:, 0], labels[:, 1])}
+            self.frequency.update({**prediction, **own}, groundtruth, image_id=image_id)
+
+    def merge(self, other: "RelationScores") -> None:
+        """Adds another process's images."""
+        self.model.merge(other.model)
+        if self.frequency is not None:
+            self.frequency.merge(other.frequency)
+        for name, evaluator in self.others.items():
+            evaluator.merge(other.others[name])
+
+    def summary(self) -> dict[str, Any]:
+        """metrics.json's dict."""
+        metrics = self.model.summary()
+        if self.frequency is not None:
+            whole, names = self.frequency.summary(), [figure.name for figure in figures.freq_figures()]
+            metrics["freq"] = {name: whole[name] for name in names}
+            if len(self.model.records.rows):
+                metrics["freq"]["lead"] = {f"{name}@{COMPARED_AT}": self._lead(name) for name in names}
+        if "detection" in self.others:
+            metrics["AP50"] = self.others["detection"].summary()["AP50"]
+        if "open_images" in self.others:
+            metrics["open_images"] = self.others["open_images"].summary()
+        return metrics
+
+    def _lead(self, figure: str) -> dict[str, float]:
+        """How far the model is above FREQ, with the 95 % interval of a paired bootstrap over images."""
+        return paired_bootstrap(self.model, self.frequency, metric=figure, k=COMPARED_AT)
+
+
+def prediction_arrays(result: BoxList) -> dict[str, np.ndarray]:
+    """
+    A relation result as the evaluators take it: boxes (n, 4), labels, scores (n,), pairs (m, 2), predicate_scores (m,
+    K); and, for prediction files, `terms` (m, T) where the result tells them.
+    """
+    told = result.get_field("pred_rel_terms") if result.has_field("pred_rel_terms") else {}
+    terms = {"terms": np.column_stack([values.float().numpy() for values in told.values()])} if told else {}
+    return terms | {
+        "boxes": result.bbox.numpy(),
+        "labels": result.get_field("pred_labels").numpy(),
+        "scores": result.get_field("pred_scores").float().numpy(),
+        "pairs": result.get_field("rel_pair_idxs").numpy(),
+        "predicate_scores": result.get_field("pred_rel_scores").float().numpy(),
+    }
+
+
+def groundtruth_arrays(groundtruth: BoxList) -> dict[str, np.ndarray]:
+    """The ground truth as the evaluators take it: boxes (n, 4), labels (n,), relations (r, 3)."""
+    return {
+        "boxes": groundtruth.bbox.numpy(),
+        "labels": groundtruth.get_field("labels").numpy(),
+        "relations": groundtruth.get_field("relation_tuple").numpy(),
+    }

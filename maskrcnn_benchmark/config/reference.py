@@ -88,7 +88,8 @@ def _modules() -> Iterator[Any]:
 def _keys_of(module: Any, tree: Config) -> Iterator[Key]:
     """The keys that a module sets. Its names of sections (HEAD, RPN) are found again in the tree as the same nodes."""
     places = {id(node): name for name, node in _sections(tree).items()}
-    comment, part = [], ""
+    comment: list[str] = []
+    part = ""
     for line in Path(module.__file__).read_text(encoding="utf-8").splitlines():
         title, assignment = _PART.match(line), _KEY.match(line)
         if title:

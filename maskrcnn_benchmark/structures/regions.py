@@ -43,7 +43,7 @@ class Regions(ABC):
     @property
     def sizes(self) -> list[tuple[int, int]]:
         """(width, height) of each unpadded image."""
-        return [tuple(boxes.size) for boxes in self.entities]
+        return [boxes.size for boxes in self.entities]
 
     @property
     def boxes(self) -> Tensor:

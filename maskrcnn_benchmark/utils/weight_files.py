@@ -2,6 +2,7 @@
 
 import collections
 import errno
+import importlib
 import re
 import struct
 import zipfile
@@ -87,7 +88,7 @@ def _numpy_values() -> list:
     numpy numbers and arrays, which older checkpoints keep in their schedules: data under names of two numpy
     generations.
     """
-    multiarray = np._core.multiarray if hasattr(np, "_core") else np.core.multiarray
+    multiarray = importlib.import_module(f"numpy.{'_core' if hasattr(np, '_core') else 'core'}.multiarray")
     dtypes = {type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?")}
     named = [
         (entry, f"numpy.{core}.multiarray.{name}")

@@ -47,6 +47,7 @@ demo: env
 lint: env
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check --quiet .
+	$(PYTHON) -m mypy
 
 test: $(TEST_BUILD) lint
 	$(PYTHON) -m coverage erase

@@ -1,5 +1,6 @@
-"""What setup.py compiles for."""
+"""What setup.py compiles for, and what is run before a commit."""
 
+import importlib.util
 import os
 import runpy
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 import setuptools
 import torch
+import yaml
 
 SETUP = Path(__file__).resolve().parents[1] / "setup.py"
 
@@ -29,3 +31,12 @@ def test_a_visible_gpu_and_the_users_list_go_before_the_default(setup, monkeypat
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
     setup["choose_architectures"]()
     assert os.environ.get("TORCH_CUDA_ARCH_LIST") == chosen
+
+
+def test_what_runs_before_a_commit_is_what_lint_runs_and_fetches_nothing():
+    repos = yaml.safe_load((SETUP.parent / ".pre-commit-config.yaml").read_text())["repos"]
+    assert [repo["repo"] for repo in repos] == ["local"]
+    hooks = [hook["entry"].split() for hook in repos[0]["hooks"]]
+    assert all(words[:2] == [".venv/bin/python", "-m"] and importlib.util.find_spec(words[2]) for words in hooks)
+    lint = (SETUP.parent / "Makefile").read_text().partition("\nlint:")[2].partition("\n\n")[0]
+    assert {words[2] for words in hooks} == {line.split()[2] for line in lint.splitlines()[1:]}

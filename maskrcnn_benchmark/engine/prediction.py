@@ -80,6 +80,21 @@ class SceneGraphModel:
         load_content(cfg, model, content, str(path), meta)
         return cls(cfg, meta, model.to(place), name=str(path), has_detector=content.get("detector") is not False)
 
+    @property
+    def network(self) -> nn.Module:
+        """The model itself, in evaluation, for the task that it was trained for."""
+        return self._models[self.task]
+
+    @property
+    def config(self) -> Config:
+        """The model's config, frozen."""
+        return self._cfg
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages."""
+        return self._name
+
     def predict(
         self,
         image: Any,

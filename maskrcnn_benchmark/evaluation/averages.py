@@ -21,7 +21,11 @@ class Measure(ABC):
     """What a figure is: a number at K of a tally of images."""
 
     zero_shot: bool
-    needs_thirds = False
+
+    @property
+    def needs_thirds(self) -> bool:
+        """Whether it is known only where the training counts of the predicates are."""
+        return False
 
     @abstractmethod
     def value(self, tally: Tally, k: int) -> float | None:
@@ -126,7 +130,11 @@ class PredicateMean(Average):
         return figure
 
     def _predicates(self, tally: Tally) -> Sequence[int]:
-        return range(1, tally.num_predicates) if self.third is None else tally.thirds[self.third]
+        if self.third is None:
+            return range(1, tally.num_predicates)
+        if tally.thirds is None:
+            raise ValueError(f"mR of the {self.third} third needs training counts: Figure.applies tells where they are")
+        return tally.thirds[self.third]
 
 
 @dataclass(frozen=True)

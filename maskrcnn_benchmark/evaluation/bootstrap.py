@@ -27,7 +27,11 @@ def _weights(images: int, samples: int, seed: int) -> Iterator[np.ndarray]:
 def _measure(metric: str, evaluator: SceneGraphEvaluator) -> Measure:
     """The measure of a figure that this evaluator has; UserError for any other."""
     tally = evaluator.tally()
-    known = {name: figure.measure for name, figure in main_figures().items() if figure.applies(evaluator.mode, tally)}
+    known = {
+        name: figure.measure
+        for name, figure in main_figures().items()
+        if figure.measure is not None and figure.applies(evaluator.mode, tally)
+    }
     if metric not in known:
         raise UserError(f"bootstrap: metric must be one of {', '.join(known)}, got '{metric}'")
     if not len(evaluator.records.rows):
@@ -94,7 +98,7 @@ def paired_bootstrap(
     orders = _paired_order(evaluator_a, evaluator_b)
     tallies = evaluator_a.tally(), evaluator_b.tally()
     totals = [tally.table("rank", k, measure.zero_shot, order)[1] for tally, order in zip(tallies, orders, strict=True)]
-    if not np.array_equal(*totals):
+    if not np.array_equal(totals[0], totals[1]):
         raise UserError(
             "paired bootstrap: an image has other ground truth in one evaluator than in the other; both must see one"
             " data set"
@@ -124,4 +128,5 @@ def _paired_order(a: SceneGraphEvaluator, b: SceneGraphEvaluator) -> tuple[np.nd
             f"paired bootstrap: {len(only)} images are in one evaluator only, such as {', '.join(only[:3])}"
         )
     order = sorted(place_a, key=lambda image_id: (isinstance(image_id, str), image_id))
-    return tuple(np.array([place[image_id] for image_id in order], dtype=np.int64) for place in (place_a, place_b))
+    rows_a, rows_b = (np.array([place[image_id] for image_id in order], np.int64) for place in (place_a, place_b))
+    return rows_a, rows_b

@@ -77,16 +77,15 @@ class DetectionEvaluator:
             precisions.append(precision)
             recalls.append(recall)
             per_class[self.class_names[label]] = float(precision[0].mean())
-        figures = {"AP": None, "AP50": None, "AP75": None, "AR": None}
+        figures: dict[str, float | None] = {"AP": None, "AP50": None, "AP75": None, "AR": None}
         if precisions:
             stacked = np.stack(precisions)  # (classes, IoU thresholds, recall points)
             figures = {
-                "AP": stacked.mean(),
-                "AP50": stacked[:, 0].mean(),
-                "AP75": stacked[:, 5].mean(),
-                "AR": np.mean(recalls),
+                "AP": float(stacked.mean()),
+                "AP50": float(stacked[:, 0].mean()),
+                "AP75": float(stacked[:, 5].mean()),
+                "AR": float(np.mean(recalls)),
             }
-            figures = {key: float(value) for key, value in figures.items()}
         return {**figures, "images": len(self.image_ids), "per_class": per_class}
 
     def _by_class(self, order: Sequence[int]) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:

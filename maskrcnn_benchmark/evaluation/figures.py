@@ -50,7 +50,8 @@ class Figure:
 
     def applies(self, mode: str, tally: Tally) -> bool:
         """Whether an evaluation of this mode and with this knowledge of training has the figure."""
-        return mode in self.modes and not (self.measure.needs_thirds and tally.thirds is None)
+        known = tally.thirds is not None or self.measure is None or not self.measure.needs_thirds
+        return mode in self.modes and known
 
     def read(self, metrics: Mapping[str, Any]) -> Any:
         """Its entry of a metrics.json: a number, or numbers by K; None where there is none."""
@@ -68,7 +69,7 @@ def _phrase_figure(figure: Figure) -> Figure:
     return replace(
         figure,
         meaning=f"{figure.name} by the phrase rule: labels agree, and the boxes around both objects overlap.",
-        measure=figure.measure.by_phrases(),
+        measure=None if figure.measure is None else figure.measure.by_phrases(),
         section="phrdet",
         heading="PhrDet",
         modes=("sgdet",),
@@ -143,7 +144,7 @@ DETECTION_FIGURES = (
     Figure("AP75", f"{_IOU}, at IoU 0.75."),
     Figure("AR", "Share of the ground-truth boxes found by 100 detections per image, mean over IoU 0.50 to 0.95."),
 )
-_OPEN = {"section": "open_images", "heading": "Open Images"}
+_OPEN: dict[str, Any] = {"section": "open_images", "heading": "Open Images"}
 OPEN_IMAGES_FIGURES = (
     Figure("R", "Relations found over all relations, the 2 best predicates of each pair ranked.", **_OPEN),
     Figure("mAP_rel", "Average precision of relations, both boxes to overlap: mean over predicates.", **_OPEN),

@@ -21,7 +21,7 @@ class FrequencyBaseline:
     """
 
     def __init__(self, meta: DatasetMeta) -> None:
-        if meta.fg_matrix is None or not meta.fg_matrix.any():
+        if meta.fg_matrix is None or meta.bg_matrix is None or not meta.fg_matrix.any():
             raise UserError(
                 "FREQ needs the training statistics of the data set (fg_matrix, bg_matrix), they are absent or all zero"
             )

@@ -78,7 +78,7 @@ def _true_pairs_by_overlap(gt: GroundTruth, ranked: RankedPairs, same: np.ndarra
     """
     SGDet: as _true_pairs_by_row; an object stands for any ground-truth one of its label that it overlaps (`same`).
     """
-    stands = same.any(axis=0)
+    stands = np.asarray(same.any(axis=0))
     listed = np.flatnonzero(stands[ranked.pairs[:, 0]] & stands[ranked.pairs[:, 1]])
     listed = listed[np.argsort(-ranked.scores[listed], kind="stable")]
     return listed, matching.pair_hits(same, gt.relations[:, :2], ranked.pairs[listed])

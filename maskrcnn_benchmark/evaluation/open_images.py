@@ -102,8 +102,9 @@ class OpenImagesEvaluator:
             summary[f"mAP_{kind}"] = math.fsum(values[p] for p in present) / len(present) if present else None
             weighted = math.fsum(values[p] * int(self._true_counts[p]) for p in present)
             summary[f"wmAP_{kind}"] = weighted / total if total else None
+        at_50 = recall["50"]
         summary["score_wtd"] = (
-            0.2 * recall["50"] + 0.4 * summary["wmAP_rel"] + 0.4 * summary["wmAP_phr"] if total else None
+            None if at_50 is None else 0.2 * at_50 + 0.4 * summary["wmAP_rel"] + 0.4 * summary["wmAP_phr"]
         )
         summary["per_predicate"] = {
             name: {f"AP_{kind}": precisions[kind][p] if self._true_counts[p] else None for kind in precisions}
@@ -144,7 +145,8 @@ def ranked_relations(found: Prediction) -> tuple[np.ndarray, np.ndarray, np.ndar
     """
     foreground = found.predicate_scores[:, 1:].astype(np.float64)
     order = np.argsort(-foreground, axis=1, kind="stable")[:, :PREDICATES_A_PAIR]
-    entity_scores = found.scores.astype(np.float64)[found.pairs].prod(axis=1)
+    known = np.ones(len(found.boxes)) if found.scores is None else found.scores.astype(np.float64)
+    entity_scores = known[found.pairs].prod(axis=1)
     scores = np.take_along_axis(foreground, order, axis=1) * entity_scores[:, None]
     kept = top(scores.reshape(-1), LIMIT)
     kept = kept[scores.reshape(-1)[kept] > LEAST_SCORE]

@@ -21,7 +21,7 @@ of {"image_id", "boxes", "labels", "scores", "pairs", "predicate_scores", "groun
 
 import json
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -198,7 +198,9 @@ class PredictionFile:
         numbers = iter(range(len(self.image_ids)))
         had_groundtruth: bool | None = None
         for number, sides in zip(
-            numbers, self._json_images() if self._json is not None else self._npz_images(), strict=True
+            numbers,
+            self._json_images(self._json["images"]) if self._json is not None else self._npz_images(),
+            strict=True,
         ):
             where = f"{self._what}: image {number} (from 0), id {shown(self.image_ids[number])}"
             if had_groundtruth is not None and had_groundtruth != bool(sides["groundtruth"]):
@@ -256,8 +258,8 @@ class PredictionFile:
         for file, archive, group in self._groups():
             yield from group_images(archive, group, file)
 
-    def _json_images(self) -> Iterator[dict[str, dict[str, np.ndarray]]]:
-        for number, image in enumerate(self._json["images"]):
+    def _json_images(self, images: list[Any]) -> Iterator[dict[str, dict[str, np.ndarray]]]:
+        for number, image in enumerate(images):
             where = f"{self._what}: image {number} (from 0), id {shown(self.image_ids[number])}"
             gt = fields(image, where, groundtruth=dict)[0] if image.get("groundtruth") is not None else None
             whole = {"prediction": image, "groundtruth": gt}
@@ -274,8 +276,11 @@ class PredictionFile:
                     if rows and isinstance(rows[0], list)
                     else len(self.predicates)
                 )
-                table = number_table(
-                    rows, width, whole=name not in FLOATS, where=lambda row, at=f"{place} '{key}'": f"{at}, row {row},"
-                )
+                table = number_table(rows, width, whole=name not in FLOATS, where=_rows_of(f"{place} '{key}'"))
                 sides[whose][key] = table.astype(np.float32) if name in FLOATS else table
             yield sides
+
+
+def _rows_of(place: str) -> Callable[[int], str]:
+    """What a row of a table is called in a message."""
+    return lambda row: f"{place}, row {row},"

@@ -104,9 +104,7 @@ def suppressed_predicates(
     relation_nms.
     """
     subjects, objects = torch.from_numpy(pairs.T.copy())
-    boxes, labels = torch.from_numpy(boxes), torch.from_numpy(labels)
+    place, kind = torch.from_numpy(boxes), torch.from_numpy(labels)
     foreground = torch.from_numpy(probabilities[:, 1:].copy())
-    return (
-        relation_nms(foreground, labels[subjects], labels[objects], boxes[subjects], boxes[objects], threshold).numpy()
-        + 1
-    )
+    chosen = relation_nms(foreground, kind[subjects], kind[objects], place[subjects], place[objects], threshold)
+    return chosen.numpy() + 1

@@ -74,7 +74,11 @@ class RelationScores:
     @classmethod
     def of_training(cls, task: Task, meta: DatasetMeta, **settings: Any) -> "RelationScores":
         """For a model: `meta` is the vocabulary and the statistics of its training data, FREQ included."""
-        known = {"predicates": meta.predicates, "objects": meta.objects, "train_counts": meta.predicate_counts()}
+        known: dict[str, Any] = {
+            "predicates": meta.predicates,
+            "objects": meta.objects,
+            "train_counts": meta.predicate_counts(),
+        }
         return cls(str(task), meta.num_predicates, training=meta, **known, **settings)
 
     def update(
@@ -83,7 +87,7 @@ class RelationScores:
         """Takes one image, as SceneGraphEvaluator.update does."""
         for evaluator in (self.model, *self.others.values()):
             evaluator.update(prediction, groundtruth, image_id=image_id)
-        if self.frequency is not None:
+        if self.frequency is not None and self._baseline is not None:
             # The many equal scores of FREQ must not be in the order of what the model thinks.
             pairs = as_array(prediction["pairs"])
             pairs = pairs[np.lexsort(pairs.T[::-1])]
@@ -95,6 +99,8 @@ class RelationScores:
         """Adds another process's images."""
         self.model.merge(other.model)
         if self.frequency is not None:
+            if other.frequency is None:
+                raise ValueError("RelationScores: only one of two that are to be merged has FREQ")
             self.frequency.merge(other.frequency)
         for name, evaluator in self.others.items():
             evaluator.merge(other.others[name])
@@ -106,16 +112,16 @@ class RelationScores:
             whole, names = self.frequency.summary(), [figure.name for figure in figures.freq_figures()]
             metrics["freq"] = {name: whole[name] for name in names}
             if len(self.model.records.rows):
-                metrics["freq"]["lead"] = {f"{name}@{COMPARED_AT}": self._lead(name) for name in names}
+                metrics["freq"]["lead"] = {f"{name}@{COMPARED_AT}": self._lead(self.frequency, name) for name in names}
         if "detection" in self.others:
             metrics["AP50"] = self.others["detection"].summary()["AP50"]
         if "open_images" in self.others:
             metrics["open_images"] = self.others["open_images"].summary()
         return metrics
 
-    def _lead(self, figure: str) -> dict[str, float]:
+    def _lead(self, frequency: SceneGraphEvaluator, figure: str) -> dict[str, float]:
         """How far the model is above FREQ, with the 95 % interval of a paired bootstrap over images."""
-        return paired_bootstrap(self.model, self.frequency, metric=figure, k=COMPARED_AT)
+        return paired_bootstrap(self.model, frequency, metric=figure, k=COMPARED_AT)
 
 
 def prediction_arrays(result: BoxList) -> dict[str, np.ndarray]:

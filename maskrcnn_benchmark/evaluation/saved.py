@@ -121,7 +121,7 @@ def evaluate_saved(file: PredictionFile, setting: Setting) -> tuple[SceneGraphEv
         (setting.dataset, groundtruths and groundtruths.meta),
         (setting.train_dataset, training and training.meta),
     ):
-        if meta:
+        if meta and name:
             _check_names(file, meta, name)
     coverage = _coverage(file, groundtruths, partial=setting.partial) if groundtruths else None
     names = file.predicates or (() if groundtruths is None else groundtruths.meta.predicates)
@@ -194,7 +194,8 @@ class _PartsOfImages:
     """Counts predicted boxes that lie between 0 and 1, where pixels are expected."""
 
     def __init__(self, mode: str) -> None:
-        self._counts, self._boxes, self._in_parts, self._example = mode != "predcls", 0, 0, None
+        self._counts, self._boxes, self._in_parts = mode != "predcls", 0, 0
+        self._example: int | str | None = None
 
     def add(self, image: SavedImage) -> None:
         if not self._counts:
@@ -230,6 +231,8 @@ def _triplets(file: PredictionFile) -> np.ndarray:
     """(t, 3) subject label, object label, predicate of every relation in the ground truth of a file."""
     found = [np.zeros((0, 3), dtype=np.int64)]
     for image in file:
+        if image.groundtruth is None:
+            continue
         relations = image.groundtruth["relations"]
         labels = image.groundtruth["labels"][relations[:, :2]]
         found.append(np.column_stack([labels, relations[:, 2]]))

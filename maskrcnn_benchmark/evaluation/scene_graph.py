@@ -202,7 +202,7 @@ class SceneGraphEvaluator:
         tally = self.tally()
         summary: dict[str, Any] = {"mode": self.mode, "images": len(self.image_ids)}
         for figure in figures.FIGURES:
-            if figure.applies(self.mode, tally):
+            if figure.measure is not None and figure.applies(self.mode, tally):
                 place = summary.setdefault(figure.section, {}) if figure.section else summary
                 place[figure.name] = {str(k): figure.measure.value(tally, k) for k in K_VALUES}
         for key, rank in (("per_predicate", "rank"), ("ng-per_predicate", "ng_rank")):

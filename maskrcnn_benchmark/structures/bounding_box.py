@@ -31,7 +31,7 @@ class BoxList:
 
     def __init__(self, boxes: Tensor | Sequence, size: tuple[int, int], mode: str = "xyxy"):
         boxes = torch.as_tensor(boxes, dtype=torch.float32)
-        if boxes.numel() == 0 and boxes.dim() < 2:
+        if boxes.dim() < 2 and boxes.numel() == 0:
             boxes = boxes.reshape(0, 4)
         if boxes.dim() != 2 or boxes.size(1) != 4:
             raise ValueError(f"BoxList: boxes must be (n, 4), got {tuple(boxes.shape)}")

@@ -62,9 +62,9 @@ class PairBatch:
         for name in ("union_features", "rel_labels", "spatial_features"):
             self._check_rows(name, pairs, "pairs")
         if self.related is not None:
-            shapes, expected = [tuple(matrix.shape) for matrix in self.related], [(n, n) for n in self.num_objects]
-            if shapes != expected:
-                raise ValueError(f"PairBatch: related must hold matrices of {expected}, got {shapes}")
+            shapes, wanted = [tuple(matrix.shape) for matrix in self.related], [(n, n) for n in self.num_objects]
+            if shapes != wanted:
+                raise ValueError(f"PairBatch: related must hold matrices of {wanted}, got {shapes}")
 
     def _check_rows(self, name: str, rows: int, what: str) -> None:
         value: Any = getattr(self, name)

@@ -91,6 +91,10 @@ def _take(reader: _Reader, count: int) -> list[Any]:
     return entries
 
 
+def _extend(reader: _Reader, entries: list[Any]) -> None:
+    reader.stack[-1].extend(entries)
+
+
 def _set_items(reader: _Reader, entries: list[Any]) -> None:
     reader.stack[-1].update(zip(entries[::2], entries[1::2], strict=True))
 
@@ -117,9 +121,9 @@ _CONTAINERS: dict[str, Callable[[_Reader], None]] = {
     "LIST": lambda reader: reader.stack.append(list(reader.since_mark())),
     "DICT": lambda reader: reader.stack.append(dict(zip(*[iter(reader.since_mark())] * 2, strict=True))),
     "APPEND": lambda reader: reader.stack[-2].append(reader.stack.pop()),
-    "APPENDS": lambda reader: (entries := reader.since_mark(), reader.stack[-1].extend(entries)),
-    "SETITEM": lambda reader: (entries := _take(reader, 2), _set_items(reader, entries)),
-    "SETITEMS": lambda reader: (entries := reader.since_mark(), _set_items(reader, entries)),
+    "APPENDS": lambda reader: _extend(reader, reader.since_mark()),
+    "SETITEM": lambda reader: _set_items(reader, _take(reader, 2)),
+    "SETITEMS": lambda reader: _set_items(reader, reader.since_mark()),
     "POP": lambda reader: reader.stack.pop(),
 }
 

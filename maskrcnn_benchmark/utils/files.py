@@ -58,8 +58,8 @@ def atomic_path(path: str | Path, *, wanted: int = 0) -> Iterator[Path]:
     except (OSError, RuntimeError) as error:
         if not _is_full(error):
             raise
-        written = temporary.stat().st_size if temporary.exists() else 0
-        raise _no_space(path, max(wanted, written), shutil.disk_usage(path.parent).free) from error
+        length = temporary.stat().st_size if temporary.exists() else 0
+        raise _no_space(path, max(wanted, length), shutil.disk_usage(path.parent).free) from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -55,7 +55,7 @@ LIST = Kind("a list", lambda value: isinstance(value, list))
 OBJECT = Kind("an object", lambda value: isinstance(value, dict))
 # What images and annotations are known by.
 IDENTIFIER = Kind("a whole number or text", lambda value: is_whole(value) or isinstance(value, str))
-_KINDS = {list: LIST, dict: OBJECT, str: TEXT}
+_KINDS: dict[type, Kind] = {list: LIST, dict: OBJECT, str: TEXT}
 _NAMING = ("id", "image_id", "file_name", "img_fn", "file", "name")
 
 
@@ -111,7 +111,10 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     entry = dict(pairs)
     if len(entry) < len(pairs):
         seen: set[str] = set()
-        raise _TwiceError(next(key for key, _ in pairs if key in seen or seen.add(key)))
+        for key, _ in pairs:
+            if key in seen:
+                raise _TwiceError(key)
+            seen.add(key)
     return entry
 
 
@@ -131,8 +134,8 @@ def fields(entry: Any, where: str, **kinds: Kind | type) -> list[Any]:
     if not isinstance(entry, dict):
         raise UserError(f"{where}: expected an object with {', '.join(kinds)}, found {shown(entry)}")
     values = []
-    for key, kind in kinds.items():
-        kind = _KINDS.get(kind, kind)
+    for key, given in kinds.items():
+        kind = given if isinstance(given, Kind) else _KINDS[given]
         if key not in entry:
             raise UserError(
                 f"{where}{_naming(entry)}: has no '{key}', which must be {kind.words}; it holds {shown(list(entry))}"
@@ -167,6 +170,7 @@ def number_table(rows: Sequence[Any], width: int | None, *, whole: bool, where: 
     lists = width is None or (set(map(type, rows)) <= {list, tuple} and set(map(len, rows)) <= {width})
     flat = (rows if width is None else list(chain.from_iterable(rows))) if lists else []
     if lists and set(map(type, flat)) <= {int, float}:
+        table: np.ndarray
         try:
             table = np.array(flat, dtype=np.float64).reshape(shape)
         except OverflowError:  # a whole number beyond any float

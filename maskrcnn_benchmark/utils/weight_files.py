@@ -2,6 +2,7 @@
 
 import collections
 import errno
+import importlib
 import re
 import struct
 import zipfile
@@ -16,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.model_files import described
 from maskrcnn_benchmark.utils.weight_names import plain_names
 
 # Where checkpoints keep the weights among other things.
@@ -32,7 +34,7 @@ _DAMAGED = (
 def read_file(path: str | Path) -> Any:
     """
     What a .pth, .pt or .safetensors file holds, on the CPU: tensors, numbers, text and containers of them, and nothing
-    that runs.
+    that runs. A model that tools/export.py wrote comes as the checkpoint that it was made of.
 
     Raises:
         UserError: no such file, a damaged one (a file of zip's form says so by its checksums), or one that holds Python
@@ -47,7 +49,7 @@ def read_file(path: str | Path) -> Any:
         )
     try:
         if path.suffix == ".safetensors":
-            return load_file(path)
+            return described(path, load_file(path))
         verify_checksums(path)
         with torch.serialization.safe_globals(_numpy_values()):
             return torch.load(path, map_location="cpu", weights_only=True)
@@ -86,7 +88,7 @@ def _numpy_values() -> list:
     numpy numbers and arrays, which older checkpoints keep in their schedules: data under names of two numpy
     generations.
     """
-    multiarray = np._core.multiarray if hasattr(np, "_core") else np.core.multiarray
+    multiarray = importlib.import_module(f"numpy.{'_core' if hasattr(np, '_core') else 'core'}.multiarray")
     dtypes = {type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?")}
     named = [
         (entry, f"numpy.{core}.multiarray.{name}")

@@ -124,7 +124,9 @@ def plain_names(names: Iterable[str]) -> dict[str, str]:
         short[name] = re.sub(rf"^(?:{re.escape(_AROUND[0])})+", "", plain)
     while short and all(plain.startswith(_AROUND) for plain in short.values()):
         short = {name: plain.split(".", 1)[1] for name, plain in short.items()}
-    there, plain_of, name_of = set(short.values()), {}, {}
+    there = set(short.values())
+    plain_of: dict[str, str] = {}
+    name_of: dict[str, str] = {}
     for name, plain in short.items():
         prefix = None if plain.startswith(OWN_PREFIXES) else _OWN_INSIDE.match(plain)
         own = plain[prefix.end() :] if prefix else plain

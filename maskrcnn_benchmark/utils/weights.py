@@ -66,7 +66,7 @@ def load_weights(
     """
     from_file = isinstance(source, (str, Path))
     name = str(source) if from_file else name
-    given = read_weights(source) if from_file else named_tensors(source, name)
+    given = read_weights(source) if isinstance(source, (str, Path)) else named_tensors(source, name)
     targets = model.state_dict()
     report = LoadReport()
     values = _assign(given, targets, report)

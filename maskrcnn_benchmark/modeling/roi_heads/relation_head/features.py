@@ -34,11 +34,15 @@ def distinct_unions(boxes: Tensor, pair_index: Tensor, num_entities: Sequence[in
     total, pair_index = max(len(boxes), 1), pair_index.cpu()
     low, high = pair_index.min(dim=1).values, pair_index.max(dim=1).values
     keys, row = torch.unique(low * total + high, return_inverse=True)  # ascending: image by image
+    first = keys // total
+    distinct = torch.stack([first, keys - first * total], dim=1).to(boxes.device, non_blocking=True)
+    unions = union_boxes(boxes[distinct[:, 0]], boxes[distinct[:, 1]])
+    row = row.to(boxes.device, non_blocking=True)
+    if len(num_entities) == 1:  # nothing to count, so that a graph of one image can be traced
+        return [unions], row
     ends = torch.as_tensor(num_entities, dtype=torch.long).cumsum(0) * total
     counts = torch.searchsorted(keys, ends).diff(prepend=torch.zeros(1, dtype=torch.long))
-    distinct = torch.stack([keys // total, keys % total], dim=1).to(boxes.device, non_blocking=True)
-    unions = union_boxes(boxes[distinct[:, 0]], boxes[distinct[:, 1]]).split(counts.tolist())
-    return list(unions), row.to(boxes.device, non_blocking=True)
+    return list(unions.split(counts.tolist())), row
 
 
 class MaskEmbedding(nn.Sequential):

@@ -20,7 +20,9 @@ GIVEN_LABEL_LOGIT = 1000.0
 
 def entity_sizes(image_sizes: Sequence[tuple[int, int]], num_entities: Sequence[int], like: Tensor) -> Tensor:
     """(width, height) in pixels of each entity's unpadded image, (N, 2), on the device and in the type of `like`."""
-    sizes = torch.tensor(image_sizes, dtype=like.dtype).reshape(-1, 2)
+    sizes = torch.as_tensor(image_sizes, dtype=like.dtype).reshape(-1, 2)
+    if len(num_entities) == 1:  # without counting rows, so that a graph of one image can be traced
+        return sizes.expand(num_entities[0], 2).to(like.device, non_blocking=True)
     return sizes.repeat_interleave(torch.tensor(num_entities, dtype=torch.long), dim=0).to(
         like.device, non_blocking=True
     )

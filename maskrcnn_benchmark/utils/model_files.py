@@ -1,0 +1,68 @@
+"""
+A model in one .safetensors file: its weights, and in the file's metadata what a checkpoint says of the model beside
+them. No optimizer, no random states: half of a checkpoint or less.
+
+Metadata: "config" (YAML text), "version", "detector" (JSON true or false), "meta" (JSON names); the tensors of a
+checkpoint's "meta" lie among the weights, under `meta/<name>`.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from maskrcnn_benchmark.utils.files import atomic_path
+from maskrcnn_benchmark.utils.untrusted import parse_json
+
+META_PREFIX = "meta/"
+
+
+def write_model(path: str | Path, weights: Mapping[str, Tensor], content: Mapping[str, Any], *, detector: bool) -> Path:
+    """
+    Args:
+        weights: by name. content: the entries "config", "version" and "meta" of a checkpoint.
+        detector: the weights hold a trained detector.
+    Returns:
+        path, a file that weight_files.read_file reads as a checkpoint without training state.
+    """
+    names = {key: value for key, value in content["meta"].items() if not isinstance(value, Tensor)}
+    tables = {META_PREFIX + key: value for key, value in content["meta"].items() if isinstance(value, Tensor)}
+    metadata = {
+        "format": "pt",
+        "config": content["config"],
+        "version": str(content.get("version", "")),
+        "detector": json.dumps(detector),
+        "meta": json.dumps(names),
+    }
+    # Copies: the form keeps no two tensors of one storage.
+    tensors = {name: value.detach().cpu().clone().contiguous() for name, value in {**weights, **tables}.items()}
+    wanted = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    with atomic_path(path, wanted=wanted) as temporary:
+        save_file(tensors, temporary, metadata=metadata)
+    return Path(path)
+
+
+def described(path: str | Path, tensors: dict[str, Tensor]) -> dict[str, Any]:
+    """
+    What a .safetensors file holds: the content of a checkpoint where its metadata describes a model, else the tensors.
+
+    Raises:
+        UserError: metadata that is no JSON where it should be.
+    """
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata() or {}
+    if "config" not in metadata or "meta" not in metadata:
+        return tensors
+    names = parse_json(metadata["meta"], dict, f"{path}, metadata meta", "write the file again with tools/export.py")
+    tables = {name: tensor for name, tensor in tensors.items() if name.startswith(META_PREFIX)}
+    return {
+        "model": {name: tensor for name, tensor in tensors.items() if name not in tables},
+        "config": metadata["config"],
+        "version": metadata.get("version", ""),
+        "detector": metadata.get("detector") != "false",
+        "meta": names | {name.removeprefix(META_PREFIX): table for name, table in tables.items()},
+    }

@@ -64,7 +64,7 @@ ablation: env
 # The page of keys first: it is written from their comments.
 docs: env
 	$(PYTHON) -m maskrcnn_benchmark.config.reference docs/configuration.md
-	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
 	@echo "$(CURDIR)/output/site/index.html"
 
 stress: env

@@ -31,6 +31,7 @@ EXCEPTIONS = {
 LATE = {
     ("", "engine.prediction"): "importing the package stays cheap",
     ("engine.cli", "data.datasets.catalog"): "a fault of the config is named before torch is there",
+    ("engine.export.write", "engine.export.onnx_ops"): "ONNX is an extra",
     ("structures.scene_graph", "data.image_files"): "reaches down, see EXCEPTIONS",
     ("structures.scene_graph", "visualization.draw"): "reaches down, see EXCEPTIONS",
     ("structures.scene_graph", "visualization.graph"): "reaches down, see EXCEPTIONS",

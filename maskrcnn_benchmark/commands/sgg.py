@@ -28,6 +28,7 @@ COMMANDS = {
     "prototypes conceptual": ("conceptual_prototypes:main", "and from descriptions, by a language model"),
     "evaluate": ("evaluate:main", "figures of saved predictions, intervals, a comparison"),
     "report": ("report:main", "a run's figures, charts and pictures as one HTML file"),
+    "export": ("export:main", "a model as ONNX graph, torch.export program, or weights"),
     "convert": ("convert:main", "Detectron's pickled weights to a safe file"),
     "doctor": ("doctor:main", "what this machine can do, and what to mend"),
     "bench": ("bench:main", "speed beside plain references (in a clone)"),

@@ -14,7 +14,7 @@ from maskrcnn_benchmark.modeling.roi_heads.relation_head.sampling import overlap
 from maskrcnn_benchmark.structures.relation import PairBatch
 
 HEAD_OUTPUTS = ("entity_logits", "relation_logits")
-GRAPH_OUTPUTS = ("boxes", "labels", "scores", "pairs", "predicate_scores")
+GRAPH_OUTPUTS = ("entity_boxes", "entity_labels", "entity_scores", "pairs", "predicate_scores")
 
 
 def ordered_pairs(n: int, device: torch.device) -> Tensor:
@@ -79,8 +79,8 @@ class ImageGraph(nn.Module):
                 DATALOADER.SIZE_DIVISIBILITY. image_size: (2,) int64 width and height of the image on it.
             boxes: (N, 4) xyxy in its pixels. labels: (N,) int64.
         Returns:
-            boxes (N, 4), labels (N,), scores (N,), pairs (M, 2), predicate_scores (M, K) with the background first; the
-            last two by descending product of predicate, subject and object score.
+            GRAPH_OUTPUTS: (n, 4), (n,), (n,), pairs (m, 2), predicate_scores (m, K) with the background first; the last
+            two by descending product of predicate, subject and object score.
         """
         maps = self.model.backbone.maps(self._canvas(image, image_size)[None])
         known, scores = self._entities(maps, image_size, boxes, labels)

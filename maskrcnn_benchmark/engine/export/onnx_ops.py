@@ -81,33 +81,39 @@ def nms(boxes: Any, scores: Any, groups: Any, threshold: float) -> Any:
 
 @onnxscript.script(OPSET)
 def greedy_labels(probabilities: FLOAT[...], boxes_per_class: FLOAT[...], threshold: FLOAT) -> INT64[...]:
-    """The loop of layers.greedy_labels: once a box, the largest probability left gives its box the class."""
+    """
+    The loop of layers.greedy_labels: once for each box, the largest probability left gives its box the class.
+
+    No variable may be called as an input or output of a graph: the names of a loop's body stay as they are.
+    """
     size = op.Shape(probabilities)
     count, classes = op.Gather(size, 0), op.Gather(size, 1) - 1
     remaining = op.Slice(probabilities, [1], op.Unsqueeze(classes + 1, [0]), [1])
     rows = op.Range(0, count, 1)
     columns = op.Range(0, classes, 1)
-    labels = rows * 0
+    taken = rows * 0
     for _ in range(count):
         best = op.ArgMax(op.Reshape(remaining, [-1]), axis=0, keepdims=0)
         row, column = best / classes, best % classes
-        labels = op.Where(rows == row, column + 1, labels)
-        boxes = op.Gather(boxes_per_class, column + 1, axis=1)
-        box = op.Gather(boxes, op.Unsqueeze(row, [0]), axis=0)
+        taken = op.Where(rows == row, column + 1, taken)
+        class_boxes = op.Gather(boxes_per_class, column + 1, axis=1)
+        box = op.Gather(class_boxes, op.Unsqueeze(row, [0]), axis=0)
         sides = op.Max(
-            op.Min(op.Slice(boxes, [2], [4], [1]), op.Slice(box, [2], [4], [1]))
-            - op.Max(op.Slice(boxes, [0], [2], [1]), op.Slice(box, [0], [2], [1]))
+            op.Min(op.Slice(class_boxes, [2], [4], [1]), op.Slice(box, [2], [4], [1]))
+            - op.Max(op.Slice(class_boxes, [0], [2], [1]), op.Slice(box, [0], [2], [1]))
             + 1.0,
             0.0,
         )
         shared = op.ReduceProd(sides, [1], keepdims=0)
-        areas = op.ReduceProd(op.Slice(boxes, [2], [4], [1]) - op.Slice(boxes, [0], [2], [1]) + 1.0, [1], keepdims=0)
+        areas = op.ReduceProd(
+            op.Slice(class_boxes, [2], [4], [1]) - op.Slice(class_boxes, [0], [2], [1]) + 1.0, [1], keepdims=0
+        )
         area = op.ReduceProd(op.Slice(box, [2], [4], [1]) - op.Slice(box, [0], [2], [1]) + 1.0, [1], keepdims=0)
-        near = op.And(shared / (areas + area - shared) >= threshold, labels == 0)
+        near = op.And(shared / (areas + area - shared) >= threshold, taken == 0)
         struck = op.And(op.Unsqueeze(near, [1]), op.Unsqueeze(columns == column, [0]))
         remaining = op.Where(struck, 0.0, remaining)
         remaining = op.Where(op.Unsqueeze(rows == row, [1]), -1.0, remaining)
-    return labels
+    return taken
 
 
 def stable_sort(values: Any, stable: bool | None = None, dim: int = -1, descending: bool = False) -> tuple[Any, Any]:  # noqa: ARG001

@@ -113,7 +113,7 @@ class Export:
         with torch.no_grad():
             wanted, found = self.graph(*self.other), form(*self.other)
         differences = differences_by_name(self.outputs, wanted, found)
-        large = [name for name, (_, close) in differences.items() if not close]
+        large = [f"{name} (by {difference:.1e})" for name, (difference, close) in differences.items() if not close]
         if large:
             raise UserError(
                 f"{self.name}: {what} of {self.part} gives other {', '.join(large)} than the model; nothing was written"
@@ -130,8 +130,10 @@ class Export:
         """
         Writes an ONNX file, beside it `<name>.data` where it is beyond two gigabytes; returns what `check` says of it.
         """
-        from maskrcnn_benchmark.engine.export.onnx_ops import translations
-
+        try:
+            from maskrcnn_benchmark.engine.export.onnx_ops import translations
+        except ImportError as error:
+            raise UserError(f"an ONNX graph needs {error.name}: pip install 'maskrcnn-benchmark[export]'") from error
         plain = {
             torch.ops.maskrcnn_benchmark.pair_masks.default: _pair_masks_reference,
             torch.ops.maskrcnn_benchmark.box_iou.default: _box_iou_reference,
@@ -191,7 +193,7 @@ def differences_by_name(names: tuple[str, ...], wanted: Tensors, found: Tensors)
     """
     if "pairs" in names:
         place = names.index("pairs")
-        wanted, found = (_by_pair(outputs, place) for outputs in (wanted, found))
+        wanted, found = (by_pair(outputs, place) for outputs in (wanted, found))
     result = {}
     for name, one, other in zip(names, wanted, found, strict=True):
         if one.shape != other.shape:
@@ -203,7 +205,8 @@ def differences_by_name(names: tuple[str, ...], wanted: Tensors, found: Tensors)
     return result
 
 
-def _by_pair(outputs: Tensors, place: int) -> Tensors:
+def by_pair(outputs: Tensors, place: int) -> Tensors:
+    """Outputs whose entry at `place` are pairs (m, 2), it and what follows ordered by the rows of the pairs."""
     pairs = outputs[place]
     order = (pairs[:, 0] * (len(outputs[0]) + 1) + pairs[:, 1]).argsort()
     return *outputs[:place], pairs[order], *(values[order] for values in outputs[place + 1 :])

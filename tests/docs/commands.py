@@ -76,11 +76,15 @@ def blocks(page: Path) -> Iterator[Block]:
 
 
 def spans(page: Path) -> list[str]:
-    """Commands within the text, `make test`; those with a gap (`...`, N, FILE) are forms and no commands."""
+    """
+    Commands within the text, `make test`. Those with a gap (`...`, N, FILE, an option at the end) are forms, and
+    `sgg predict` is a name.
+    """
     text = re.sub(r"^ *```.*?^ *```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     found = [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", text)]
     starts = tuple(f"{program} " for program in PROGRAMS)
-    return [span for span in found if span.startswith(starts) and not re.search(r"\.\.\.|…|\b(N|FILE)\b|<", span)]
+    form = re.compile(r"\.\.\.|…|\b(N|FILE)\b|<| --[\w-]+$|^sgg( [a-z]+){1,2}$")
+    return [span for span in found if span.startswith(starts) and not form.search(span)]
 
 
 def commands(text: str, *, lenient: bool = False) -> Iterator[list[str]]:

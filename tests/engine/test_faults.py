@@ -65,6 +65,13 @@ class Training:
             time.sleep(0.02)
         assert self.iterations() >= iterations, self.output.read_text()
 
+    def wait_for_stall(self):
+        """Waits until no iteration ends any more."""
+        before = -1
+        while self.iterations() != before and self.process.poll() is None:
+            before = self.iterations()
+            time.sleep(4)
+
     def workers(self):
         found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.pid)], capture_output=True, text=True).stdout
         return [int(pid) for pid in found.split()]
@@ -182,6 +189,7 @@ def test_a_stalled_worker_is_an_error_after_the_timeout_and_the_last_iteration_i
 def test_ctrl_c_twice_ends_a_run_that_waits_for_a_stalled_worker(world):
     training = Training(world, before=STALL)
     training.wait_for(2)
+    training.wait_for_stall()  # an interruption in the middle of an update would lose it
     os.killpg(training.pid, signal.SIGINT)
     deadline = time.monotonic() + 30
     while "SIGINT: stopping" not in training.output.read_text() and time.monotonic() < deadline:

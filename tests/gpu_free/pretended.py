@@ -25,7 +25,7 @@ def run_marked(shared: Path, *words: str, gpus: int = 1) -> str:
     headers = Path(os.environ.get("CUDA_HOME", "/usr/local/cuda"), "include", "cuda_runtime_api.h")
     if not runner.is_file() or torch.version.cuda is None or not headers.is_file():
         pytest.skip(f"needs {runner}, a CUDA build of torch and {headers}")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV_"))}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV"))}
     environment |= {
         "PYTHON": sys.executable,
         "PYTHONPATH": str(ROOT),

@@ -26,7 +26,7 @@ ARG EXTRAS=demo
 ENV PATH=/opt/venv/bin:$PATH
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
-        bash build-essential fonts-dejavu-core git make python3 python3-dev python3-venv \
+        build-essential python3 python3-dev python3-venv \
     && rm -rf /var/lib/apt/lists/*
 RUN python3 -m venv /opt/venv \
     && pip install --no-cache-dir "setuptools>=77" ninja \

@@ -205,9 +205,9 @@ def make_place(folder: Path, args: argparse.Namespace) -> None:
 
 
 def show(result: dict) -> None:
-    """The figures of one source, a row a line."""
+    """The figures of one source, a row per line."""
     seconds = ", ".join(f"{line['seconds']:.1f}" for line in result["iterations"])
-    print(f"\n{result['source']}: stopped after iteration {result['stopped_after']}; seconds an iteration: {seconds}")
+    print(f"\n{result['source']}: stopped after iteration {result['stopped_after']}; seconds per iteration: {seconds}")
     print("| run | seconds | of the processor | peak memory, MiB |\n|---|---|---|---|")
     for run in result["runs"]:
         print(f"| {run['name']} | {run['seconds']:.0f} | {run['processor_seconds']:.0f} | {run['peak_MiB']:,.0f} |")
@@ -219,7 +219,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--sources", nargs="+", choices=list(CONCEPTUAL), default=list(CONCEPTUAL))
     parser.add_argument("--iterations", type=int, default=3)
     parser.add_argument("--stop", type=int, default=1, help="the iteration after which the training is stopped once")
-    parser.add_argument("--batch", type=int, default=8, help="images an iteration (published: 8)")
+    parser.add_argument("--batch", type=int, default=8, help="images per iteration (published: 8)")
     parser.add_argument("--side", type=int, default=96, help="shorter side of images (published: 600)")
     parser.add_argument("--train-images", type=int, default=16)
     parser.add_argument("--test-images", type=int, default=1, help="in each of val and test")

@@ -1,4 +1,4 @@
-"""
+r"""
 Writes the file of conceptual prototypes of a config's predicates, with a language model in a local folder. Nothing is
 downloaded.
 
@@ -9,10 +9,10 @@ demo's scenes; other data sets give theirs as --descriptions FILE.json: {"predic
 of any sentence encoder. `--model packaged` is the encoder of the extra [demo] (384 wide).
 
 Example: %(prog)s --config-file configs/demo/predcls.yaml \
-    --type SENTENCE --model packaged --output output/demo/con_protos.pt
+             --type SENTENCE --model packaged --output output/demo/con_protos.pt
          %(prog)s --config-file configs/e2e_relation_X_101_32_8_FPN_1x.yaml \
-    --type CLIP --model ./checkpoints/clip-vit-large-patch14 \
-    --output ./output/relation_baseline/vg_clip_refine_con_protos.pt
+             --type CLIP --model ./checkpoints/clip-vit-large-patch14 \
+             --output ./output/relation_baseline/vg_clip_refine_con_protos.pt
 """
 
 from collections.abc import Sequence

@@ -22,6 +22,7 @@ COMMANDS = {
     "predict": ("predict:main", "scene graphs of pictures, folders, videos from a checkpoint"),
     "data make": ("dataset:main", "your own pictures and annotations to a data set"),
     "data check": ("dataset:check_main", "look a data set over"),
+    "data config": ("dataset:config_main", "configs to train on a data set of your own"),
     "data demo": ("demo_data:main", "render the demo data set `scenes`"),
     "prototypes visual": ("visual_prototypes:main", "SPLN's prototypes from training pairs"),
     "prototypes conceptual": ("conceptual_prototypes:main", "and from descriptions, by a language model"),

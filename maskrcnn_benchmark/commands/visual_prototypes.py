@@ -1,4 +1,4 @@
-"""
+r"""
 Writes the file of visual prototypes, MODEL.ROI_RELATION_HEAD.VIS_PRO_PATH: the mean union feature of each predicate's
 annotated training pairs. The same as tools/relation_train_net.py with STORE_UNION True; nothing is trained.
 
@@ -7,7 +7,7 @@ PE-Net for example; at a detector's weights parts of the extractor are still ran
 without an example get random prototypes.
 
 Example: %(prog)s --config-file configs/demo/predcls.yaml \
-    MODEL.WEIGHT output/demo/predcls/model_final.pth    --output output/demo/visual_prototypes.pt
+             MODEL.WEIGHT output/demo/predcls/model_final.pth --output output/demo/visual_prototypes.pt
 """
 
 from collections.abc import Sequence

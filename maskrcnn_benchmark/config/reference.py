@@ -133,15 +133,12 @@ def _takes(key: Key, ranges: Mapping[str, str]) -> str:
     if isinstance(key.default, bool):
         return "True, False"
     if isinstance(key.default, tuple):
-        return ranges.get(key.name) or ("a list of True, False" if True in map(_is_bool, key.default) else "a list")
+        bools = any(isinstance(element, bool) for element in key.default)
+        return ranges.get(key.name) or ("a list of True, False" if bools else "a list")
     if isinstance(key.default, str):
         return "text"
     words = ranges[key.name]
     return f"a whole number, {words}".removesuffix(", any number") if isinstance(key.default, int) else words
-
-
-def _is_bool(value: Any) -> bool:
-    return isinstance(value, bool)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

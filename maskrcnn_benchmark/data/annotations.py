@@ -47,12 +47,12 @@ class Annotations:
 
     @property
     def box_counts(self) -> np.ndarray:
-        """(I,) boxes an image."""
+        """(I,) boxes per image."""
         return np.diff(self.box_start)
 
     @property
     def rel_counts(self) -> np.ndarray:
-        """(I,) relations an image."""
+        """(I,) relations per image."""
         return np.diff(self.rel_start)
 
     def image_of_box(self) -> np.ndarray:

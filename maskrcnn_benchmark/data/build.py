@@ -109,7 +109,7 @@ def build_dataset(cfg: Any, name: str, *, training: bool, task: Task | None) -> 
     A data set by its catalog name.
 
     Args:
-        training: random sizes and mirroring, one relation a pair, no empty boxes; False: everything as annotated.
+        training: random sizes and mirroring, one relation per pair, no empty boxes; False: the whole ground truth.
         task: None for detector work, which keeps images without a relation.
     Raises:
         UserError: files that are missing or damaged, image files included unless DATASETS.SKIP_MISSING_IMAGES.

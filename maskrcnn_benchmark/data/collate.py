@@ -18,7 +18,7 @@ class Batch:
     Args:
         images: uint8 (3, h, w) RGB tensors, each of its own size, in any memory layout: the model normalises, then pads
             them.
-        targets: one BoxList an image, in the frame of that image.
+        targets: one BoxList per image, in the frame of that image.
         indices: of the images in their data set.
         skipped: how many images of the batch were left out because their file does not decode.
     """

@@ -47,7 +47,7 @@ class ProposalFile:
         Args:
             arrays: as the module's table says.
             num_classes: O, background counted.
-            match_iou: in training a box has the label of the annotated box that it overlaps most, from this IoU on.
+            match_iou: in training a box has the label of the ground truth box that it overlaps most, from this IoU on.
             name: of the file, for messages.
         Raises:
             UserError: an array is missing, has another shape, or holds what cannot be.

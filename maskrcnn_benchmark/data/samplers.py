@@ -26,7 +26,7 @@ class TrainingBatchSampler(Sampler):
 
     Args:
         groups: (I,) group number of each image; all equal where batches may mix.
-        batch_size: images a step over all processes together.
+        batch_size: images per step over all processes together.
         seed: of the orders.
         rank, world_size: this process and how many there are.
     Raises:
@@ -139,7 +139,7 @@ class EvaluationBatchSampler(Sampler):
     Args:
         groups: (I,) group number of each image, that of its canvas: padding to another image's would change what is
             found.
-        batch_size: images a step of this process.
+        batch_size: images per step of this process.
     """
 
     def __init__(self, groups: np.ndarray, batch_size: int, *, rank: int = 0, world_size: int = 1):

@@ -34,7 +34,7 @@ class Transform:
     Resizes, mirrors and recolours. What is drawn comes from the generator alone.
 
     Args:
-        min_sizes: lengths of the shorter side, of which one is drawn an image.
+        min_sizes: lengths of the shorter side, of which one is drawn per image.
         max_size: limit of the longer side.
         hflip, vflip: probabilities of mirroring left to right, and top to bottom.
         jitter: largest relative change of brightness, contrast and saturation, and shift of hue (at most 0.5), by name;

@@ -58,8 +58,10 @@ def _lost(workers: set[Any]) -> RuntimeError | None:
     PyTorch's own error about a worker that has died, where taking over what it had sent failed before PyTorch noticed
     the death.
     """
-    multiprocessing.connection.wait([worker.sentinel for worker in workers], timeout=1)
+    ended = multiprocessing.connection.wait([worker.sentinel for worker in workers], timeout=1)
     for worker in workers:
+        if worker.sentinel in ended:
+            worker.join(1)  # its exit code may be there a moment later
         if worker.exitcode:
             how = (
                 f"is killed by signal: {signal.strsignal(-worker.exitcode)}"

@@ -13,7 +13,7 @@ from maskrcnn_benchmark.engine.run import Run, setup_run
 from maskrcnn_benchmark.engine.start import load_tested
 from maskrcnn_benchmark.engine.step import usable_dtype
 from maskrcnn_benchmark.engine.store_union import store_visual_prototypes
-from maskrcnn_benchmark.engine.trainer import train
+from maskrcnn_benchmark.engine.trainer import FINAL, train
 from maskrcnn_benchmark.modeling.detector import build_detection_model
 from maskrcnn_benchmark.utils.checkpoint import Checkpointer
 from maskrcnn_benchmark.utils.log import get_logger
@@ -42,7 +42,7 @@ def run_training(cfg: Config, *, skip_test: bool) -> Results:
             store_visual_prototypes(cfg, model, meta)
             return {}
         train(cfg, model, run, meta)
-        return {} if skip_test else evaluate(cfg, model, run, "test", meta)
+        return {} if skip_test else evaluate(cfg, model, run, "test", meta, weights=run.output_dir / FINAL)
 
 
 def run_test(cfg: Config, *, weight_named: bool) -> Results:

@@ -138,7 +138,7 @@ class MetricLog:
         return time.perf_counter()
 
     def resume(self, paused: float) -> None:
-        """Leaves the time since `pause` out of the seconds an iteration."""
+        """Leaves the time since `pause` out of the seconds per iteration."""
         away = time.perf_counter() - paused
         self._since += away
         self._timed_since += away

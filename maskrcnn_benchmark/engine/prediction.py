@@ -131,7 +131,7 @@ class SceneGraphModel:
         for what, values in (("boxes", boxes), ("labels", labels)):
             if values is not None and len(values) != len(image):
                 raise UserError(
-                    f"{what}: {len(image)} images came with {len(values)} entries; give a list with one an image"
+                    f"{what}: {len(image)} images came with {len(values)} entries; give a list with one per image"
                 )
         pixels = [as_image(*one) for one in zip(image, names, strict=True)]
         given = None

@@ -45,7 +45,7 @@ def check_same_run(cfg: Config, output_dir: Path) -> list[str]:
     that the run's version did not have yet had what is its default now.
 
     Returns:
-        A line a key that changed: its name, both values, and which of the two the run goes on with.
+        One line per key that changed: its name, both values, and which of the two the run goes on with.
     Raises:
         UserError: names the keys that differ with both values, or that a cut config.yml lacks, and asks for another
             OUTPUT_DIR.

@@ -42,8 +42,8 @@ def _every(period: int) -> str:
 
 def parameter_table(model: nn.Module) -> str:
     """
-    Numbers of trained and frozen parameters, a line a module: the backbone's parts, the detector's heads, the relation
-    head's parts.
+    Numbers of trained and frozen parameters, a line per module: the backbone's parts, the detector's heads, the
+    relation head's parts.
     """
     rows: dict[str, list[int]] = {}
     for name, parameter in model.named_parameters():

@@ -23,7 +23,7 @@ class DetectionEvaluator:
     lists of dictionaries for a whole data set would fill the memory.
 
     Args:
-        class_names: background first; classes without an annotated box do not count in the means.
+        class_names: background first; classes without a ground-truth box do not count in the means.
     """
 
     def __init__(self, class_names: Sequence[str]) -> None:
@@ -51,7 +51,7 @@ class DetectionEvaluator:
                 f"detections of an image must be of one length, got boxes {len(boxes)}, labels {len(labels)}, scores"
                 f" {len(scores)}; ground truth boxes {len(true_boxes)}, labels {len(true_labels)}"
             )
-        for whose, values in (("detected", labels), ("annotated", true_labels)):
+        for whose, values in (("detected", labels), ("ground truth", true_labels)):
             if len(values) and not 0 <= values.min() <= values.max() < len(self.class_names):
                 raise UserError(
                     f"{whose} labels run from {values.min()} to {values.max()}, there are {len(self.class_names)}"
@@ -70,7 +70,7 @@ class DetectionEvaluator:
         self._true.extend(other._true)
 
     def summary(self) -> dict[str, Any]:
-        """{"AP", "AP50", "AP75", "AR", "images", "per_class": {name: AP50}}; None where no box is annotated."""
+        """{"AP", "AP50", "AP75", "AR", "images", "per_class": {name: AP50}}; None where the ground truth has no box."""
         order = sorted(range(len(self.image_ids)), key=lambda i: (str(type(self.image_ids[i])), self.image_ids[i]))
         precisions, recalls, per_class = [], [], {}
         for label, precision, recall in self._by_class(order):
@@ -90,7 +90,7 @@ class DetectionEvaluator:
 
     def _by_class(self, order: Sequence[int]) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
         """
-        Each class with an annotated box: its label, precision (10, 101) by IoU threshold and recall point, recall
+        Each class with a ground-truth box: its label, precision (10, 101) by IoU threshold and recall point, recall
         (10,).
         """
         found, true = _with_image([self._found[i] for i in order]), _with_image([self._true[i] for i in order])
@@ -128,8 +128,8 @@ def _evaluate_class(found: np.ndarray, true: np.ndarray) -> tuple[np.ndarray, np
     """
     images = np.union1d(found[:, 0], true[:, 0]).astype(int).tolist()
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports its progress there
-        truth, result = COCO(), COCO()
-        for coco, rows in ((truth, true), (result, found)):
+        gt, result = COCO(), COCO()
+        for coco, rows in ((gt, true), (result, found)):
             coco.dataset = {
                 "images": [{"id": image} for image in images],
                 "categories": [{"id": 1}],
@@ -137,7 +137,7 @@ def _evaluate_class(found: np.ndarray, true: np.ndarray) -> tuple[np.ndarray, np
                 "annotations": [_annotation(number, row) for number, row in enumerate(rows, start=1)],
             }
             coco.createIndex()
-        evaluation = COCOeval(truth, result, "bbox")
+        evaluation = COCOeval(gt, result, "bbox")
         evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 1e10]], ["all"]
         evaluation.params.maxDets = [MAX_DETECTIONS]
         evaluation.evaluate()

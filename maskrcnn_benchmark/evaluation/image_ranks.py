@@ -1,4 +1,4 @@
-"""One image: at which place each annotated relation is found, in every list that the figures read."""
+"""One image: at which place each ground-truth relation is found, in every list that the figures read."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from maskrcnn_benchmark.evaluation.records import LIMIT
 def fill_ranks(
     rows: np.ndarray,
     mode: str,
-    truth: GroundTruth,
+    gt: GroundTruth,
     found: Prediction,
     iou_threshold: float,
     nms_threshold: float | None,
@@ -20,7 +20,7 @@ def fill_ranks(
     Fills the ranks and the predicted predicate (columns 2 to 7 of records.COLUMNS) of an image's relations.
 
     Args:
-        rows: (r, 8), r annotated relations, at least 1; written in place.
+        rows: (r, 8), r ground-truth relations, at least 1; written in place.
         mode: "predcls", "sgcls" or "sgdet".
         found: m pairs, at least 1.
         nms_threshold: None leaves rel_nms out.
@@ -28,75 +28,71 @@ def fill_ranks(
     ranked = rank_pairs(found.pairs, found.predicate_scores, found.boxes, found.labels, found.scores, nms_threshold)
     best = top(ranked.scores, LIMIT)
     ng_rows, ng_predicates = unconstrained(ranked, LIMIT)
-    same = matching.same_objects(truth.boxes, truth.labels, found.boxes, found.labels, iou_threshold)
+    same = matching.same_objects(gt.boxes, gt.labels, found.boxes, found.labels, iou_threshold)
     if mode == "sgdet":
-        annotated, held = _annotated_pairs_by_overlap(truth, ranked, same)
-        of_pairs = annotated[:0]  # A@K needs annotated boxes
+        true_rows, held = _true_pairs_by_overlap(gt, ranked, same)
+        of_pairs = true_rows[:0]  # A@K needs ground-truth boxes
     else:
-        annotated, held = _annotated_pairs_by_row(truth, ranked, found.labels)
-        of_pairs = annotated[:LIMIT]
+        true_rows, held = _true_pairs_by_row(gt, ranked, found.labels)
+        of_pairs = true_rows[:LIMIT]
 
-    # The three ranked lists side by side: one predicate a pair, no graph constraint, annotated pairs only.
+    # The three ranked lists side by side: one predicate a pair, no graph constraint, ground-truth pairs only.
     lists = {"rank": slice(0, len(best)), "ng_rank": slice(len(best), len(best) + len(ng_rows))}
     pairs = ranked.pairs[np.concatenate([best, ng_rows, of_pairs])]
     predicates = np.concatenate([ranked.predicates[best], ng_predicates, ranked.predicates[of_pairs]])
-    agree = truth.relations[:, 2:] == predicates
-    hits = agree & matching.pair_hits(same, truth.relations[:, :2], pairs)
+    agree = gt.relations[:, 2:] == predicates
+    hits = agree & matching.pair_hits(same, gt.relations[:, :2], pairs)
     rows[:, 2] = matching.first_hits(hits[:, lists["rank"]], LIMIT)
     rows[:, 3] = matching.first_hits(hits[:, lists["ng_rank"]], LIMIT)
     if mode == "sgdet":
-        hits = _phrase_hits(agree, truth, found, pairs, iou_threshold)
+        hits = _phrase_hits(agree, gt, found, pairs, iou_threshold)
         rows[:, 5] = matching.first_hits(hits[:, lists["rank"]], LIMIT)
         rows[:, 6] = matching.first_hits(hits[:, lists["ng_rank"]], LIMIT)
     else:
         rows[:, 4] = matching.first_hits(hits[:, lists["ng_rank"].stop :], LIMIT)
-    if len(annotated):
+    if len(true_rows):
         place = matching.first_hits(held, -1)
-        rows[:, 7] = np.where(place < 0, 0, ranked.predicates[annotated[place]])
+        rows[:, 7] = np.where(place < 0, 0, ranked.predicates[true_rows[place]])
 
 
-def _annotated_pairs_by_row(
-    truth: GroundTruth, ranked: RankedPairs, labels: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _true_pairs_by_row(gt: GroundTruth, ranked: RankedPairs, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
-    PredCls and SGCls: the p predicted pairs of which a relation is annotated.
+    PredCls and SGCls: the p predicted pairs of which the ground truth has a relation.
 
     Returns:
         Their rows (p,) by descending score; and (r, p) bool, whether a pair is that of relation i and both its labels
         are right.
     """
-    subjects, objects = truth.relations[:, 0], truth.relations[:, 1]
-    is_annotated = np.zeros((len(labels), len(labels)), dtype=bool)
-    is_annotated[subjects, objects] = True
-    listed = np.flatnonzero(is_annotated[ranked.pairs[:, 0], ranked.pairs[:, 1]])
+    subjects, objects = gt.relations[:, 0], gt.relations[:, 1]
+    is_true = np.zeros((len(labels), len(labels)), dtype=bool)
+    is_true[subjects, objects] = True
+    listed = np.flatnonzero(is_true[ranked.pairs[:, 0], ranked.pairs[:, 1]])
     listed = listed[np.argsort(-ranked.scores[listed], kind="stable")]
     held = (subjects[:, None] == ranked.pairs[listed, 0]) & (objects[:, None] == ranked.pairs[listed, 1])
-    right = labels == truth.labels
+    right = labels == gt.labels
     held &= (right[subjects] & right[objects])[:, None]
     return listed, held
 
 
-def _annotated_pairs_by_overlap(
-    truth: GroundTruth, ranked: RankedPairs, same: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _true_pairs_by_overlap(gt: GroundTruth, ranked: RankedPairs, same: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
-    SGDet: as _annotated_pairs_by_row; an object stands for any annotated one of its label that it overlaps (`same`).
+    SGDet: as _true_pairs_by_row; an object stands for any ground-truth one of its label that it overlaps (`same`).
     """
     stands = np.asarray(same.any(axis=0))
     listed = np.flatnonzero(stands[ranked.pairs[:, 0]] & stands[ranked.pairs[:, 1]])
     listed = listed[np.argsort(-ranked.scores[listed], kind="stable")]
-    return listed, matching.pair_hits(same, truth.relations[:, :2], ranked.pairs[listed])
+    return listed, matching.pair_hits(same, gt.relations[:, :2], ranked.pairs[listed])
 
 
 def _phrase_hits(
-    agree: np.ndarray, truth: GroundTruth, found: Prediction, pairs: np.ndarray, iou_threshold: float
+    agree: np.ndarray, gt: GroundTruth, found: Prediction, pairs: np.ndarray, iou_threshold: float
 ) -> np.ndarray:
     """(r, p) bool: predicates `agree`, so do both labels, and the boxes around the pairs overlap by the threshold."""
-    true_pairs = truth.relations[:, :2]
-    true_labels, labels = truth.labels[true_pairs], found.labels[pairs]
+    true_pairs = gt.relations[:, :2]
+    true_labels, labels = gt.labels[true_pairs], found.labels[pairs]
     hits = agree & (true_labels[:, None, 0] == labels[:, 0]) & (true_labels[:, None, 1] == labels[:, 1])
     row, column = np.nonzero(hits)
     around = matching.union_boxes(found.boxes, pairs)[column]
-    true_around = matching.union_boxes(truth.boxes, true_pairs)[row]
+    true_around = matching.union_boxes(gt.boxes, true_pairs)[row]
     hits[row, column] = matching.overlaps(true_around, around) >= iou_threshold
     return hits

@@ -61,7 +61,7 @@ def _check_rows(whose: str, key: str, rows: np.ndarray, boxes: int) -> None:
 @dataclass(frozen=True)
 class GroundTruth:
     """
-    Annotations of an image: boxes (n, 4) float32 xyxy, labels (n,), relations (r, 3) subject row, object row,
+    Ground truth of an image: boxes (n, 4) float32 xyxy, labels (n,), relations (r, 3) subject row, object row,
     predicate.
     """
 

@@ -1,5 +1,6 @@
 """
-Which predicted relations find which annotated ones. numpy, no loops; boxes xyxy float32 with the +1 pixel convention.
+Which predicted relations find which of the ground truth. numpy, no loops; boxes xyxy float32 with the +1 pixel
+convention.
 """
 
 import numpy as np
@@ -30,7 +31,7 @@ def same_objects(
     true_boxes: np.ndarray, true_labels: np.ndarray, boxes: np.ndarray, labels: np.ndarray, iou_threshold: float
 ) -> np.ndarray:
     """
-    Whether annotated object i and predicted object j agree in label and overlap by at least the threshold -> (n, m)
+    Whether ground-truth object i and predicted object j agree in label and overlap by at least the threshold -> (n, m)
     bool.
     """
     near = overlaps(true_boxes[:, None], boxes[None]) >= iou_threshold
@@ -40,10 +41,10 @@ def same_objects(
 
 def pair_hits(same: np.ndarray, true_pairs: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     """
-    Whether both objects of a predicted pair are those of an annotated one.
+    Whether both objects of a predicted pair are those of a ground-truth one.
 
     Args:
-        same: (n, m) bool of annotated against predicted objects.
+        same: (n, m) bool of ground-truth against predicted objects.
         true_pairs: (r, 2) rows of `same`.
         pairs: (p, 2) columns of `same`.
     Returns:

@@ -61,17 +61,17 @@ class OpenImagesEvaluator:
         Args:
             image_id: orders the images where scores of different ones are equal; their number by default.
         """
-        truth = GroundTruth.read(groundtruth, self.num_predicates)
+        gt = GroundTruth.read(groundtruth, self.num_predicates)
         found = Prediction.read(prediction, self.num_predicates)
         pairs, predicates, scores = ranked_relations(found)
-        same_labels = (truth.labels[truth.relations[:, 0], None] == found.labels[pairs[:, 0]]) & (
-            truth.labels[truth.relations[:, 1], None] == found.labels[pairs[:, 1]]
+        same_labels = (gt.labels[gt.relations[:, 0], None] == found.labels[pairs[:, 0]]) & (
+            gt.labels[gt.relations[:, 1], None] == found.labels[pairs[:, 1]]
         )
-        agree = same_labels & (truth.relations[:, 2:] == predicates)
-        relation_overlaps, phrase_overlaps = _overlaps(truth, found, pairs)
+        agree = same_labels & (gt.relations[:, 2:] == predicates)
+        relation_overlaps, phrase_overlaps = _overlaps(gt, found, pairs)
         ranks = matching.first_hits(agree & (relation_overlaps >= self.iou_threshold), LIMIT)
         self._found += [(ranks < k).sum() for k in K_VALUES]
-        self._true_counts += np.bincount(truth.relations[:, 2], minlength=self.num_predicates)
+        self._true_counts += np.bincount(gt.relations[:, 2], minlength=self.num_predicates)
         positives = np.column_stack(
             [true_positives(agree, overlaps) for overlaps in (relation_overlaps, phrase_overlaps)]
         )
@@ -89,8 +89,8 @@ class OpenImagesEvaluator:
 
     def summary(self) -> dict[str, Any]:
         """
-        R (by K), mAP_rel, wmAP_rel, mAP_phr, wmAP_phr, score_wtd, per_predicate AP; None where no relation is
-        annotated.
+        R (by K), mAP_rel, wmAP_rel, mAP_phr, wmAP_phr, score_wtd, per_predicate AP; None where the ground truth
+        has no relation.
         """
         total = int(self._true_counts.sum())
         recall = {str(k): int(found) / total if total else None for k, found in zip(K_VALUES, self._found, strict=True)}
@@ -153,24 +153,24 @@ def ranked_relations(found: Prediction) -> tuple[np.ndarray, np.ndarray, np.ndar
     return found.pairs[kept // order.shape[1]], order.reshape(-1)[kept] + 1, scores.reshape(-1)[kept]
 
 
-def _overlaps(truth: GroundTruth, found: Prediction, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _overlaps(gt: GroundTruth, found: Prediction, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
-    Of r annotated and d predicted relations (r, d): the smaller of subject and object IoU, and the IoU of the boxes
+    Of r ground-truth and d predicted relations (r, d): the smaller of subject and object IoU, and the IoU of the boxes
     around both.
     """
-    iou = matching.overlaps(truth.boxes[:, None], found.boxes[None])
-    subjects, objects = truth.relations[:, 0], truth.relations[:, 1]
+    iou = matching.overlaps(gt.boxes[:, None], found.boxes[None])
+    subjects, objects = gt.relations[:, 0], gt.relations[:, 1]
     relation = np.minimum(iou[subjects][:, pairs[:, 0]], iou[objects][:, pairs[:, 1]])
-    around_true = matching.union_boxes(truth.boxes, truth.relations[:, :2])
+    around_true = matching.union_boxes(gt.boxes, gt.relations[:, :2])
     phrase = matching.overlaps(around_true[:, None], matching.union_boxes(found.boxes, pairs)[None])
     return relation, phrase
 
 
 def true_positives(agree: np.ndarray, overlaps: np.ndarray) -> np.ndarray:
     """
-    Which detections of an image are true positives. Each looks at the annotation, of those that agree in labels and
-    predicate, that it overlaps most; it is one if the overlap is above 0.5 and no detection before it took that
-    annotation.
+    Which detections of an image are true positives. Each looks at the ground-truth relation, of those that agree in
+    labels and predicate, that it overlaps most; it is one if the overlap is above 0.5 and no detection before it took
+    that relation.
 
     Args:
         agree, overlaps: (r, d), detections by descending score.
@@ -194,7 +194,7 @@ def average_precision(positives: np.ndarray, total: int) -> float:
 
     Args:
         positives: (d,) bool, whether each detection is a true positive, by descending score.
-        total: annotated relations, at least 1.
+        total: ground-truth relations, at least 1.
     """
     hits = np.cumsum(positives)
     precision = hits / np.arange(1, len(hits) + 1)

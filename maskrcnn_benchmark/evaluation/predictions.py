@@ -158,7 +158,7 @@ class PredictionFile:
         terms: names of the columns of a prediction's "terms"; empty where there are none.
         zeroshot_triplets (t, 3), train_counts (K,): or None.
         num_predicates: K.
-        has_groundtruth: whether its images carry annotations.
+        has_groundtruth: whether its images carry ground truth.
         image_ids: of all images in their order, each once; numbers, or text that is none. Positions where
             `names_images` is False.
     Raises:
@@ -261,8 +261,8 @@ class PredictionFile:
     def _json_images(self, images: list[Any]) -> Iterator[dict[str, dict[str, np.ndarray]]]:
         for number, image in enumerate(images):
             where = f"{self._what}: image {number} (from 0), id {shown(self.image_ids[number])}"
-            truth = fields(image, where, groundtruth=dict)[0] if image.get("groundtruth") is not None else None
-            whole = {"prediction": image, "groundtruth": truth}
+            gt = fields(image, where, groundtruth=dict)[0] if image.get("groundtruth") is not None else None
+            whole = {"prediction": image, "groundtruth": gt}
             sides: dict[str, dict[str, np.ndarray]] = {"prediction": {}, "groundtruth": {}}
             for name, (_, whose, key, columns) in ARRAYS.items():
                 if whole[whose] is None or name in OPTIONAL:

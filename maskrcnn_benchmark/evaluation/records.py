@@ -82,7 +82,7 @@ class RelationRecords:
 @dataclass(frozen=True)
 class Counts:
     """
-    Ground-truth relations counted by image and predicate; only cells that have any. Dims: C cells, at most one per
+    Ground-gt relations counted by image and predicate; only cells that have any. Dims: C cells, at most one per
     image and predicate.
     """
 

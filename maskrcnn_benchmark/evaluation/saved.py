@@ -31,7 +31,7 @@ class Setting:
 
     Args:
         mode: "predcls", "sgcls" or "sgdet".
-        dataset: catalog name of the annotated split.
+        dataset: catalog name of the split with the ground truth.
         train_dataset: catalog name of a training split: zero-shot triplets, head, body and tail, and FREQ come from it.
         zeroshot_triplets: (t, 3).
         open_images: the figures of the Open Images challenge too.
@@ -49,7 +49,7 @@ class Setting:
     partial: bool = False
 
 
-class Annotations:
+class DatasetGroundTruth:
     """Ground truth of a catalog data set by image id; image files are opened by `image` alone."""
 
     def __init__(self, name: str) -> None:
@@ -111,28 +111,28 @@ def evaluate_saved(file: PredictionFile, setting: Setting) -> tuple[SceneGraphEv
             f"predictions {file.path}: the mode is {mode or 'not in the file'}; --mode must say one of"
             f" {', '.join(MODES)}"
         )
-    annotations = Annotations(setting.dataset) if setting.dataset else None
-    if annotations is None and not file.has_groundtruth:
+    groundtruths = DatasetGroundTruth(setting.dataset) if setting.dataset else None
+    if groundtruths is None and not file.has_groundtruth:
         raise UserError(
             f"predictions {file.path}: no ground truth in the file; --dataset must name the data set that they are of"
         )
     training = training_statistics(setting.train_dataset) if setting.train_dataset else None
     for name, meta in (
-        (setting.dataset, annotations and annotations.meta),
+        (setting.dataset, groundtruths and groundtruths.meta),
         (setting.train_dataset, training and training.meta),
     ):
         if meta and name:
             _check_names(file, meta, name)
-    coverage = _coverage(file, annotations, partial=setting.partial) if annotations else None
-    names = file.predicates or (() if annotations is None else annotations.meta.predicates)
-    objects = file.objects or (() if annotations is None else annotations.meta.objects)
+    coverage = _coverage(file, groundtruths, partial=setting.partial) if groundtruths else None
+    names = file.predicates or (() if groundtruths is None else groundtruths.meta.predicates)
+    objects = file.objects or (() if groundtruths is None else groundtruths.meta.objects)
     scores = RelationScores(
         mode,
         len(names) or file.num_predicates,
         predicates=names or None,
         objects=objects,
         train_counts=file.train_counts if training is None else training.meta.predicate_counts(),
-        zeroshot_triplets=_zero_shot(file, setting, annotations, training),
+        zeroshot_triplets=_zero_shot(file, setting, groundtruths, training),
         iou_threshold=setting.iou_threshold,
         rel_nms=setting.rel_nms,
         open_images=setting.open_images,
@@ -140,7 +140,7 @@ def evaluate_saved(file: PredictionFile, setting: Setting) -> tuple[SceneGraphEv
     )
     parts = _PartsOfImages(mode)
     for image in progress(file, total=len(file.image_ids), desc=file.path.name, unit="image"):
-        groundtruth = image.groundtruth if annotations is None else annotations[image.image_id]
+        groundtruth = image.groundtruth if groundtruths is None else groundtruths[image.image_id]
         try:
             scores.update(image.prediction, groundtruth, image_id=image.image_id)
         except UserError as error:
@@ -166,25 +166,25 @@ def _check_names(file: PredictionFile, meta: DatasetMeta, name: str) -> None:
         )
 
 
-def _coverage(file: PredictionFile, annotations: Annotations, *, partial: bool) -> dict[str, int] | None:
+def _coverage(file: PredictionFile, groundtruths: DatasetGroundTruth, *, partial: bool) -> dict[str, int] | None:
     """None where the file has every image that figures are means over; else how many of them."""
     if not file.names_images:
         raise UserError(
             f"predictions {file.path}: its images have no image_id, by which they would meet data set"
-            f" {annotations.name}"
+            f" {groundtruths.name}"
         )
-    if file.dataset and file.dataset != annotations.name:
+    if file.dataset and file.dataset != groundtruths.name:
         logger.warning(
-            "predictions %s: made on %s by its own word, evaluated on %s", file.path, file.dataset, annotations.name
+            "predictions %s: made on %s by its own word, evaluated on %s", file.path, file.dataset, groundtruths.name
         )
-    wanted, given = annotations.related_images(), {image_number(image_id) for image_id in file.image_ids}
+    wanted, given = groundtruths.related_images(), {image_number(image_id) for image_id in file.image_ids}
     missing = [image for image in wanted if image not in given]
     if not missing:
         return None
     if not partial:
         raise UserError(
             f"predictions {file.path}: {len(missing)} of the {len(wanted)} images with a relation of data set"
-            f" {annotations.name} are missing, such as {missing[0]}; figures of a part are not the data set's:"
+            f" {groundtruths.name} are missing, such as {missing[0]}; figures of a part are not the data set's:"
             " --partial asks for them all the same"
         )
     return {"images": len(wanted) - len(missing), "of": len(wanted)}
@@ -216,19 +216,19 @@ class _PartsOfImages:
 
 
 def _zero_shot(
-    file: PredictionFile, setting: Setting, annotations: Annotations | None, training: Any
+    file: PredictionFile, setting: Setting, groundtruths: DatasetGroundTruth | None, training: Any
 ) -> np.ndarray | None:
     """The triplets that the setting names; else those that the training data set lacks; else the file's."""
     if setting.zeroshot_triplets is not None:
         return setting.zeroshot_triplets
     if training is not None:
-        known = annotations.triplets() if annotations is not None else _triplets(file)
+        known = groundtruths.triplets() if groundtruths is not None else _triplets(file)
         return unseen_triplets(known, training.triplets)
     return file.zeroshot_triplets
 
 
 def _triplets(file: PredictionFile) -> np.ndarray:
-    """(t, 3) subject label, object label, predicate of every relation annotated in a file."""
+    """(t, 3) subject label, object label, predicate of every relation in the ground truth of a file."""
     found = [np.zeros((0, 3), dtype=np.int64)]
     for image in file:
         if image.groundtruth is None:

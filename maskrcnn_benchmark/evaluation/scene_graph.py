@@ -1,5 +1,5 @@
 """
-Recall of scene graphs, streamed: an image's predictions are reduced to the ranks of its annotated relations and
+Recall of scene graphs, streamed: an image's predictions are reduced to the ranks of its ground-truth relations and
 dropped.
 """
 
@@ -29,11 +29,11 @@ class SceneGraphEvaluator:
     docs/metrics.md defines each figure. State is integers, sums are exact: any order of images and any sharding gives
     the same bits.
 
-    Dims: n objects, m pairs, r annotated relations, K predicates.
+    Dims: n objects, m pairs, r ground-truth relations, K predicates.
 
     Args:
-        mode: "predcls" (boxes and labels are the annotated ones, object scores 1), "sgcls" (boxes are the annotated
-            ones) or "sgdet".
+        mode: "predcls" (boxes and labels are the ground truth's, object scores 1), "sgcls" (boxes are the
+            ground truth's) or "sgdet".
         num_predicates: K, the background counted.
         predicate_names: K names, background first; None makes "1", "2", ….
         zeroshot_triplets: (t, 3) subject label, object label, predicate that occur in the test set and not in training.
@@ -90,12 +90,12 @@ class SceneGraphEvaluator:
         self, prediction: Mapping[str, Any], groundtruth: Mapping[str, Any], *, image_id: int | str | None = None
     ) -> None:
         """
-        Takes an image's predictions and annotations, numpy arrays or torch tensors.
+        Takes an image's predictions and ground truth, numpy arrays or torch tensors.
 
         Args:
             prediction: boxes (n, 4) xyxy pixels, labels (n,), scores (n,), pairs (m, 2) rows of the boxes,
                 predicate_scores (m, K) with the background column. PredCls reads only the last two; pairs are then rows
-                of the annotated boxes, as they are in SGCls.
+                of the ground-truth boxes, as they are in SGCls.
             groundtruth: boxes (n, 4), labels (n,), relations (r, 3) subject row, object row, predicate; in the frame of
                 the prediction.
             image_id: anything that tells images apart, to pair them with another evaluator's; their number by default.
@@ -103,24 +103,22 @@ class SceneGraphEvaluator:
             UserError: a missing key, wrong shapes, rows without a box, scores that are no probabilities. Nothing is
                 counted then.
         """
-        truth = GroundTruth.read(groundtruth, self.num_predicates)
-        found = Prediction.read(prediction, self.num_predicates, given=truth if self.mode == "predcls" else None)
-        if self.mode == "sgcls" and len(found.boxes) != len(truth.boxes):
+        gt = GroundTruth.read(groundtruth, self.num_predicates)
+        found = Prediction.read(prediction, self.num_predicates, given=gt if self.mode == "predcls" else None)
+        if self.mode == "sgcls" and len(found.boxes) != len(gt.boxes):
             raise UserError(
-                f"SGCls predicts on the annotated boxes: there are {len(truth.boxes)}, the prediction has"
+                f"SGCls predicts on the ground-truth boxes: there are {len(gt.boxes)}, the prediction has"
                 f" {len(found.boxes)}"
             )
-        rows = new_rows(len(truth.relations))
+        rows = new_rows(len(gt.relations))
         if len(rows):
-            rows[:, 0] = truth.relations[:, 2]
-            rows[:, 1] = self._is_zero_shot(truth)
+            rows[:, 0] = gt.relations[:, 2]
+            rows[:, 1] = self._is_zero_shot(gt)
             if len(found.pairs):
-                fill_ranks(
-                    rows, self.mode, truth, found, self.iou_threshold, REL_NMS_THRESHOLD if self.rel_nms else None
-                )
+                fill_ranks(rows, self.mode, gt, found, self.iou_threshold, REL_NMS_THRESHOLD if self.rel_nms else None)
         self.image_ids.append(len(self.image_ids) if image_id is None else image_id)
         self.records.append(rows)
-        self._split_hash = (self._split_hash + _hash(truth.boxes, truth.labels, truth.relations)) % (1 << 64)
+        self._split_hash = (self._split_hash + _hash(gt.boxes, gt.labels, gt.relations)) % (1 << 64)
 
     def _triplet_keys(
         self, subject_labels: np.ndarray, object_labels: np.ndarray, predicates: np.ndarray
@@ -128,11 +126,11 @@ class SceneGraphEvaluator:
         """One integer a triplet: labels below 2^20."""
         return (subject_labels << 40) + (object_labels << 20) + predicates
 
-    def _is_zero_shot(self, truth: GroundTruth) -> np.ndarray:
+    def _is_zero_shot(self, gt: GroundTruth) -> np.ndarray:
         if not len(self._zero_shot_keys):
-            return np.zeros(len(truth.relations), dtype=bool)
-        labels = truth.labels[truth.relations[:, :2]]
-        keys = self._triplet_keys(labels[:, 0], labels[:, 1], truth.relations[:, 2])
+            return np.zeros(len(gt.relations), dtype=bool)
+        labels = gt.labels[gt.relations[:, :2]]
+        keys = self._triplet_keys(labels[:, 0], labels[:, 1], gt.relations[:, 2])
         at = np.searchsorted(self._zero_shot_keys, keys)
         return self._zero_shot_keys[np.minimum(at, len(self._zero_shot_keys) - 1)] == keys
 
@@ -218,8 +216,8 @@ class SceneGraphEvaluator:
 
     def _confusion(self) -> list[list[int]]:
         """
-        (K, K) counts, annotated predicate by predicted one; column 0 counts the annotated pairs that the prediction
-        does not hold.
+        (K, K) counts, predicate of the ground truth by predicted one; column 0 counts the ground-truth pairs that
+        the prediction does not hold.
         """
         cells = self.records.column("predicate").astype(np.int64) * self.num_predicates + self.records.column(
             "predicted"

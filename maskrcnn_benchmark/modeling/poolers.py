@@ -15,7 +15,7 @@ CANONICAL_SIDE, CANONICAL_LEVEL = 224, 4
 
 
 def boxes_to_rois(boxes: Sequence[Tensor]) -> Tensor:
-    """(n_i, 4) boxes an image -> (sum n_i, 5) rois, the image's number first."""
+    """(n_i, 4) boxes per image -> (sum n_i, 5) rois, the image's number first."""
     image = torch.cat([image_boxes.new_full((len(image_boxes), 1), i) for i, image_boxes in enumerate(boxes)])
     return torch.cat([image, torch.cat(list(boxes))], dim=1)
 
@@ -72,7 +72,7 @@ class Pooler(nn.Module):
         """
         Args:
             features: (B, C, H_l, W_l) a level, finest first, at least one for each scale.
-            boxes: (n_i, 4) xyxy in pixels of the input, one tensor an image.
+            boxes: (n_i, 4) xyxy in pixels of the input, one tensor per image.
         Returns:
             (sum n_i, C, resolution, resolution), boxes in their order.
         Raises:

@@ -54,7 +54,7 @@ def learning_rate_rule(cfg) -> tuple[float, str]:
     scaled = base * batch
     accumulated = f" x SOLVER.ACCUMULATE {cfg.SOLVER.ACCUMULATE}" if cfg.SOLVER.ACCUMULATE > 1 else ""
     rule = f"SOLVER.BASE_LR {base:g} x SOLVER.IMS_PER_BATCH {cfg.SOLVER.IMS_PER_BATCH}{accumulated}"
-    return scaled, f"learning rate {scaled:g} = {rule} (SOLVER.SCALE_LR_BY_BATCH); {batch} images an update"
+    return scaled, f"learning rate {scaled:g} = {rule} (SOLVER.SCALE_LR_BY_BATCH); {batch} images per update"
 
 
 def parameter_rule(cfg, slow_modules: Mapping[str, float]) -> ParameterRule:

@@ -54,11 +54,11 @@ class BoxList:
     # -- fields -------------------------------------------------------------------------------------------------------
 
     def add_field(self, name: str, value: Any) -> None:
-        """Sets a field. Unless it is one of IMAGE_FIELDS, `value` must be a tensor with one row a box (ValueError)."""
+        """Sets a field. Unless it is one of IMAGE_FIELDS, `value` must be a tensor, one row per box (ValueError)."""
         if name not in IMAGE_FIELDS:
             if not isinstance(value, Tensor):
                 raise ValueError(
-                    f"BoxList: field '{name}' must be a tensor with a row a box, got {type(value).__name__}"
+                    f"BoxList: field '{name}' must be a tensor with a row per box, got {type(value).__name__}"
                 )
             if value.dim() == 0 or value.size(0) != len(self):
                 raise ValueError(

@@ -90,7 +90,7 @@ class CachedRegions(Regions):
     def joined(cls, parts: Iterable[CachedRegions]) -> CachedRegions:
         """Several batches as one."""
         parts = list(parts)
-        return cls(sum((part.entities for part in parts), []), sum((part.arrays for part in parts), []))
+        return cls([boxes for part in parts for boxes in part.entities], [own for part in parts for own in part.arrays])
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> CachedRegions:
         """The same for another device; features follow when they are asked for."""

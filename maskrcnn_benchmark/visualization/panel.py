@@ -13,23 +13,23 @@ ROW_HEIGHT, TEXT_SCALE, PADDING = 26, 0.5, 12
 PAPER, INK, FAINT, GREEN = (252, 252, 250), (40, 40, 44), (150, 150, 154), (30, 140, 60)
 
 
-def agreement(graph: SceneGraph, annotated: SceneGraph, iou_threshold: float = 0.5) -> list[bool]:
+def agreement(graph: SceneGraph, groundtruth: SceneGraph, iou_threshold: float = 0.5) -> list[bool]:
     """
-    For each relation of a graph, whether an annotated one has the same three labels and boxes that overlap.
+    For each relation of a graph, whether the ground truth has one with the same three labels and boxes that overlap.
 
     Args:
-        graph, annotated: in one frame (else ValueError).
+        graph, groundtruth: in one frame (else ValueError).
         iou_threshold: smallest IoU (with the +1 pixel convention) of subject with subject and object with object.
     """
-    if graph.size != annotated.size:
-        raise ValueError(f"agreement: graphs must be in one frame, got {graph.size} and {annotated.size}")
-    known = list(zip(annotated.triplets(), annotated.relations, strict=True))
-    overlap = _box_iou(graph, annotated)
+    if graph.size != groundtruth.size:
+        raise ValueError(f"agreement: graphs must be in one frame, got {graph.size} and {groundtruth.size}")
+    known = list(zip(groundtruth.triplets(), groundtruth.relations, strict=True))
+    overlap = _box_iou(graph, groundtruth)
     return [
         any(
-            triplet == truth
+            triplet == known_triplet
             and min(overlap[one.subject, other.subject], overlap[one.object, other.object]) >= iou_threshold
-            for truth, other in known
+            for known_triplet, other in known
         )
         for triplet, one in zip(graph.triplets(), graph.relations, strict=True)
     ]

@@ -67,6 +67,9 @@ def test_own_annotations_come_back_as_a_data_set(photos, tmp_path):
     made = make_dataset(lists, folder, tmp_path / "birds")
     assert made == {
         "images": 3,
+        "for train": 2,
+        "for val": 0,
+        "for test": 1,
         "boxes": 6,
         "relations": 6,
         "objects": 2,
@@ -100,7 +103,31 @@ def test_drawn_splits_do_not_move_when_images_are_added(photos, tmp_path):
             return file["split"][()].tolist()
 
     first, second = splits(20), splits(40)
-    assert second[:20] == first and set(second) == {0, 1, 2}
+    assert second[:20] == first and [second.count(split) for split in (0, 1, 2)] == [20, 12, 8]
+
+
+def test_other_shares_draw_all_splits_anew(photos, tmp_path):
+    folder, write = photos
+    for i in range(10):
+        os.link(folder / "a.jpg", folder / f"{i}.jpg")
+    listed = [write([entry(f"{i}.jpg") for i in range(10)])]
+    assert make_dataset(listed, folder, tmp_path / "out", val=0, test=0)["for train"] == 10
+    assert make_dataset(listed, folder, tmp_path / "out", val=0, test=0.5)["for test"] == 5
+
+
+def test_a_folder_that_the_tool_did_not_make_is_never_written_to(photos, tmp_path):
+    folder, write = photos
+    listed = [write([entry(split="train")])]
+    (tmp_path / "birds").mkdir()
+    make_dataset(listed, folder, tmp_path / "birds")  # an empty folder is as good as none
+    make_dataset(listed, folder, tmp_path / "birds")
+    held = {path: path.stat().st_mtime_ns for path in (tmp_path / "birds").rglob("*") if path.is_file()}
+    (tmp_path / "birds/make_dataset.json").unlink()
+    with pytest.raises(UserError, match=r"birds: was not made by this tool .* holds VG-SGG-dicts-with-attri\.json"):
+        make_dataset(listed, folder, tmp_path / "birds")
+    assert {path: path.stat().st_mtime_ns for path in held if path.name != "make_dataset.json"} == {
+        path: time for path, time in held.items() if path.name != "make_dataset.json"
+    }
 
 
 def test_a_vocabulary_fixes_names_and_order(photos, tmp_path):
@@ -339,11 +366,22 @@ def test_the_command_line(photos, monkeypatch, data_dir, capsys):
     assert tool.main(["--check", "birds"]) == 0 and Path("output/check/birds.html").exists()
     (data_dir / "birds/VG_100K/a.jpg").unlink()
     assert tool.main(["--check", str(data_dir / "birds")]) == 1
-    assert "birds_train" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "next: python tools/make_dataset.py --config birds\n" in said
     monkeypatch.setattr(sys, "argv", ["make_dataset.py"])
     assert run_tool(lambda: tool.main([])) == 2
     assert "error: name a JSON file" in capsys.readouterr().err
     close_logging()
+
+
+def test_a_training_split_without_images_is_an_error_of_the_check(data_dir):
+    images = [image for image in random_images(12, seed=11) if len(image["labels"])]
+    write_vg_layout(data_dir / "empty", [{**image, "split": "test"} for image in images], OBJECTS, PREDICATES)
+    write_images(data_dir / "empty", images)
+    report = check_dataset("empty")
+    assert report.errors == 1
+    assert "split 'train' has no image with a box, so there is nothing to train on" in findings(report)
+    assert findings(report)["split 'val' has no image with a box"].level == "note"
 
 
 def test_random_sets_pass_the_check(data_dir):

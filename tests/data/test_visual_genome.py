@@ -146,7 +146,7 @@ def test_overlap_is_asked_for_in_training_with_the_plus_one_convention(tmp_path)
     assert len(VGDataset("train", **files, require_overlap=True)) == 2
 
 
-def test_training_keeps_one_relation_a_pair_and_evaluation_all(tmp_path):
+def test_training_keeps_one_relation_per_pair_and_evaluation_all(tmp_path):
     relations = [(1, 0, 1), (0, 1, 2), (0, 1, 2), (0, 1, 2), (0, 1, 3)]
     images = [image([[0, 0, 9, 9], [0, 0, 20, 20]], relations, width=30, height=30)]
     files = layout(tmp_path, images)

@@ -180,7 +180,9 @@ def _check_arguments(main: Callable, words: list[str]) -> None:
         return
     # A run's config.yml, or a config that a tool writes, is not there before that: its keys are those of any config.
     is_there = (ROOT / file).parent.is_dir() and not file.startswith("output/")
-    load_config(ROOT / file if is_there else None, arguments["overrides"])
+    # A variable stands for words of the reader's.
+    overrides = [word for word in arguments["overrides"] if not word.startswith("$")]
+    load_config(ROOT / file if is_there else None, overrides)
 
 
 def _check_script(name: str) -> Callable[[list[str]], None]:

@@ -66,7 +66,7 @@ def test_links_between_files_of_the_repository_lead_to_pages(site):
     assert 'href="install.html"' in start and 'href="dataset.html"' in start
     steps = (site / "start.html").read_text(encoding="utf-8")
     assert "scripts/demo.sh" in steps and 'href="../scripts/demo.sh"' not in steps
-    assert 'href="dataset.html#your-own-pictures"' in steps
+    assert 'href="own_data.html"' in steps
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)

@@ -99,13 +99,14 @@ def test_results_are_those_of_images_up_to_half_precision(mode, trained):
 
 
 def test_training_and_evaluation_open_no_image_once_features_are_there(trained, monkeypatch):
-    run_training(config(trained, "OUTPUT_DIR", str(trained / "second")), skip_test=False)
+    unseen = ["LOG.PICTURES", "0"]  # a validation's pictures are drawn on the images
+    run_training(config(trained, "OUTPUT_DIR", str(trained / "second"), *unseen), skip_test=False)
 
     def refuse(path, **_):
         raise AssertionError(f"{path} was opened")
 
     monkeypatch.setattr(base, "read_image", refuse)
-    again = run_training(config(trained, "OUTPUT_DIR", str(trained / "third")), skip_test=False)
+    again = run_training(config(trained, "OUTPUT_DIR", str(trained / "third"), *unseen), skip_test=False)
     assert again["tiny_test"]["images"] == 3
     # A trained model's extractors are the frozen ones: its test finds the same features.
     assert run_test(config(trained, "OUTPUT_DIR", str(trained / "third")), weight_named=False) == again

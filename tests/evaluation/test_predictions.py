@@ -53,6 +53,23 @@ def test_what_is_written_comes_back(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["p.npz"]
 
 
+def test_terms_come_back_with_their_names_and_misfits_are_named(tmp_path):
+    images = [
+        (prediction | {"terms": np.float32(np.arange(2 * len(prediction["pairs"])).reshape(-1, 2))}, groundtruth)
+        for prediction, groundtruth in some_images(70)
+    ]
+    write(tmp_path / "told.npz", images, terms=["base", "visual"])
+    file = PredictionFile(tmp_path / "told.npz")
+    assert file.terms == ("base", "visual")
+    assert all(same(read.prediction, prediction) for read, (prediction, _) in zip(file, images, strict=True))
+    write(tmp_path / "misfit.npz", images, terms=["base"])
+    with pytest.raises(UserError, match="misfit.npz: image 0 .*2 columns, the header 1 terms"):
+        PredictionFile(tmp_path / "misfit.npz")
+    write(tmp_path / "silent.npz", some_images(3))
+    silent = PredictionFile(tmp_path / "silent.npz")
+    assert silent.terms == () and all("terms" not in image.prediction for image in silent)
+
+
 def test_a_folder_of_parts_is_one_file(tmp_path):
     images = some_images(9)
     write(tmp_path / "rank0.npz", images[:4], with_truth=False)

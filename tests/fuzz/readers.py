@@ -273,13 +273,39 @@ def _image(folder: Path) -> None:
     assert read_image(path).shape == (3, height, width)
 
 
-def _custom(folder: Path) -> list[tuple]:
-    image = folder / "a.jpg"
-    if not image.exists():
-        Image.new("RGB", (96, 64)).save(image)
-    vocabulary = Vocabulary.from_file(folder / "words.json")
-    make_dataset([folder / "list.json"], folder, folder / "made", vocabulary=vocabulary, val=0, test=0)
-    return _graph("made_train")(folder) and None
+def _custom(source: str) -> Callable[[Path], list[tuple] | None]:
+    """Makes a data set of one photograph and of annotations in any form; of words.json's names, if there is one."""
+
+    def read(folder: Path) -> list[tuple] | None:
+        image, words = folder / "a.jpg", folder / "words.json"
+        if not image.exists():
+            Image.new("RGB", (96, 64)).save(image)
+        vocabulary = Vocabulary.from_file(words) if words.exists() else None
+        make_dataset([folder / source], folder, folder / "made", vocabulary=vocabulary, val=0, test=0)
+        return _graph("made_train")(folder) and None
+
+    return read
+
+
+def _label_studio() -> dict[str, bytes]:
+    result: list[dict[str, Any]] = []
+    for row, ((x1, y1, x2, y2), label) in enumerate(zip(BOXES[1], LABELS[1], strict=True)):
+        box = {"x": x1 / 0.96, "y": y1 / 0.64, "width": (x2 - x1 + 1) / 0.96, "height": (y2 - y1 + 1) / 0.64}
+        value = {**box, "rotation": 0, "rectanglelabels": [OBJECTS[label - 1]]}
+        shape = {"original_width": 96, "original_height": 64, "image_rotation": 0}
+        result.append({"id": f"r{row}", "type": "rectanglelabels", **shape, "value": value})
+    result.append({"id": "r0", "type": "choices", "value": {"choices": ["blue"]}})
+    result.append({"type": "relation", "from_id": "r0", "to_id": "r1", "direction": "right", "labels": ["on"]})
+    annotation = {"id": 3, "was_cancelled": False, "ground_truth": False, "result": result}
+    return {"export.json": _dump([{"id": 1, "data": {"image": "/data/a.jpg"}, "annotations": [annotation]}])}
+
+
+def _yolo() -> dict[str, bytes]:
+    return {
+        "yolo/a.txt": b"0 0.166 0.25 0.25 0.375\n1 0.489 0.703 0.9375 0.46875\n",
+        "yolo/data.yaml": b"names: [cup, table, cat]\nnc: 3\n",
+        "yolo/relations.csv": b"file,subject,predicate,object\na.jpg,0,on,1\n",
+    }
 
 
 def _weights(folder: Path) -> None:
@@ -344,8 +370,10 @@ def all_readers(scratch: Path) -> dict[str, Reader]:
                 "list.json": _dump([entry]),
                 "words.json": _dump({"objects": OBJECTS, "predicates": PREDICATES, "attributes": []}),
             },
-            _custom,
+            _custom("list.json"),
         ),
+        "label studio": Reader(_label_studio(), _custom("export.json")),
+        "yolo": Reader(_yolo(), _custom("yolo")),
         "weights": Reader({"w.pth": _torch({"model": {"rpn.fc.weight": torch.ones(2, 3)}, "iteration": 7})}, _weights),
         "config": Reader(
             {"c.yaml": b'SOLVER:\n  BASE_LR: 0.01\n  STEPS: (2, 4)\nDATASETS:\n  TRAIN: ("scenes_train",)\n'}, _config

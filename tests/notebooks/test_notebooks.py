@@ -15,7 +15,7 @@ def executed(name: str, **values) -> nbformat.NotebookNode:
     pytest.importorskip("ipykernel")
     notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
     place = next(i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", ()))
-    named = {line.split(" = ")[0] for line in notebook.cells[place].source.splitlines()}
+    named = {name for line in notebook.cells[place].source.splitlines() for name in line.split(" = ")[0].split(", ")}
     assert values.keys() <= named
     given = "\n".join(f"{key} = {value!r}" for key, value in values.items())
     notebook.cells.insert(place + 1, nbformat.v4.new_code_cell(given))
@@ -44,9 +44,8 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(folder):
-    return executed(
-        "train_head", IMAGES=12, SIDE=64, FEATURE_ITERATIONS=2, HEAD_ITERATIONS=10, FOLDER=str(folder)
-    )  # fmt: skip
+    sizes = {"TRAINING_IMAGES": 6, "TEST_IMAGES": 4, "SIDE": 64, "FEATURE_ITERATIONS": 2, "HEAD_ITERATIONS": 10}
+    return executed("train_head", **sizes, FOLDER=str(folder))
 
 
 def test_the_head_is_trained_on_cached_features_and_compared(trained, folder):
@@ -56,8 +55,8 @@ def test_the_head_is_trained_on_cached_features_and_compared(trained, folder):
     assert len(shown(trained, "image/png")) == 2
 
 
-def test_what_it_leaves_predicts(trained, folder):
-    del trained
+@pytest.mark.usefixtures("trained")
+def test_what_it_leaves_predicts(folder):
     checkpoint, data = str(folder / "head" / "model_final.pth"), str(folder / "data")
     notebook = executed("predict", CHECKPOINT=checkpoint, DATA=data, IMAGES=2)
     assert len(shown(notebook, "image/png")) == 2

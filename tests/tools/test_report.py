@@ -170,7 +170,7 @@ def test_several_runs_stand_side_by_side(run, tmp_path):
     unlike, _ = finished_run(tmp_path / "unlike", evaluated(seed=1)[0])
     path = write_report([folder, other, unlike])
     page = Page(path.read_text())
-    assert path == folder / "comparison.html" and "run and other and unlike" in page.words
+    assert path == folder / "comparison.html" and "run, other, unlike" in page.words
     assert "+0.00 (+0.00 to +0.00), may be chance" in page.text()
     assert page.text().count("no difference") == 3  # other images, for each of R, mR and F
     assert "1 settings differ" in page.text() and "SEED 7 8 7" in page.text()
@@ -242,7 +242,19 @@ def test_parts_alone_are_a_report(tmp_path):
     [
         (None, "", "neither metrics.jsonl nor"),
         ("metrics.json", "{", "metrics.json: is not valid JSON"),
-        ("metrics.json", "[1]", "expected the figures of an evaluation"),
+        ("metrics.json", "[1]", "metrics.json: expected a JSON object, found list"),
+        ("metrics.json", '{"R": {"50": 1}}', "metrics.json: has no 'mode'"),
+        ("metrics.json", '{"mode": "predcls", "R": {"50": "high"}}', "metrics.json: R must be numbers or null by K"),
+        (
+            "metrics.json",
+            '{"mode": "predcls", "freq": {"R": 0.5}}',
+            "metrics.json: FREQ R must be numbers or null by K",
+        ),
+        ("metrics.json", '{"mode": "detection", "AP50": {"50": 1}}', "metrics.json: AP50 must be a number or null"),
+        ("metrics.json", '{"mode": "predcls", "freq": [1]}', "metrics.json: 'freq' must be an object"),
+        ("metrics.json", '{"mode": "predcls", "per_predicate": {"on": {"50": 1}}}', "metrics.json: .* no 'R'"),
+        ("metrics.json", '{"mode": "predcls", "intervals": {"R@50": 3}}', "interval of R@50: expected an object"),
+        ("metrics.json", '{"mode": "sgdet", "open_images": {"R": {}}}', "open_images: has no 'mAP_rel'"),
         ("config.yml", "a: [", "config.yml: is not valid YAML"),
     ],
 )
@@ -251,6 +263,23 @@ def test_what_cannot_be_reported_is_named(tmp_path, name, content, words):
         (tmp_path / name).write_text(content)
     with pytest.raises(UserError, match=words):
         write_report(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "key", "value", "words"),
+    [
+        (SCORES_FILE, None, None, "scores.pth is damaged"),
+        (EVALUATION_FILE, "seconds", "long", "evaluation.json.*'seconds' must be a finite number"),
+        ("metrics.json", "confusion", [[1, 2]], "metrics.json: confusion, row 0, must"),
+        ("metrics.json", "confusion", [[0] * 5] * 4, "'confusion' has 4 rows, its predicates and the background are 5"),
+        ("metrics.json", "choices", {"groups": {"head": "on"}}, "choices 'groups' must be lists"),
+    ],
+)
+def test_a_damaged_file_of_an_evaluation_is_named(run, file, key, value, words):
+    path = run[0] / "inference/toy_test" / file
+    path.write_text("x" if key is None else json.dumps(json.loads(path.read_text()) | {key: value}))
+    with pytest.raises(UserError, match=words):
+        write_report(run[0])
 
 
 def test_the_tool(run, tmp_path, capsys):

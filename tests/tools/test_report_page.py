@@ -90,7 +90,7 @@ def lit_boxes(card):
     return sorted(int(box.get_attribute("data-node")) for box in card.locator(".picture rect.lit").all())
 
 
-def test_a_relation_lights_up_its_boxes_and_says_which_term_decided(opened):
+def test_a_relation_lights_up_its_boxes_and_says_which_term_speaks_for_it(opened):
     page = opened()
     card = page.locator(".example").first
     assert not lit_boxes(card)
@@ -101,7 +101,7 @@ def test_a_relation_lights_up_its_boxes_and_says_which_term_decided(opened):
     assert lit_boxes(card) == ends and "lit" in edge.get_attribute("class")
     assert sorted(int(n.get_attribute("data-node")) for n in card.locator(".node.lit").all()) == ends
     told = card.locator(".told > div:visible")
-    assert told.count() == 1 and "visual decided for" in told.inner_text() and "base +0." in told.inner_text()
+    assert told.count() == 1 and "visual speaks most for" in told.inner_text() and "base +0." in told.inner_text()
     page.mouse.move(0, 0)
     assert not lit_boxes(card) and "shows here" in card.locator(".told > div:visible").inner_text()
     row.click()

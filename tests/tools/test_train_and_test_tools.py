@@ -196,10 +196,13 @@ def test_train_then_test_gives_the_same_figures(call, world):
     words = ["--config-file", "relation.yaml", "SOLVER.MAX_ITER", "2", "SOLVER.TO_VAL", "False"]
     assert call("relation_train_net", *words)[0] == 0
     path = world / "out/inference/tiny_test/metrics.json"
-    first = json.loads(path.read_text())
+    first, facts = json.loads(path.read_text()), json.loads(path.with_name("evaluation.json").read_text())
     path.unlink()
     assert call("relation_test_net", *words)[0] == 0
     assert json.loads(path.read_text()) == first
+    again = json.loads(path.with_name("evaluation.json").read_text())
+    assert facts.keys() == {"date", "weights", "seconds", "terms"} and again["date"] >= facts["date"]
+    assert {Path(each["weights"]).resolve() for each in (facts, again)} == {world / "out/model_final.pth"}
     assert first["mode"] == "predcls" and first["images"] == 3
     assert set(first["freq"]) >= {"R", "mR", "F"} and set(first["R"]) == {"20", "50", "100"}
     lines = [json.loads(line) for line in (world / "out/metrics.jsonl").read_text().splitlines()]

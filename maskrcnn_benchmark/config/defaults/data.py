@@ -32,7 +32,7 @@ INPUT.SATURATION = 0.0
 INPUT.HUE = 0.0
 
 DATASETS = Config()
-# Data sets to train on, by their names in config/paths_catalog.py.
+# Data sets to train on, by their names in data/datasets/catalog.py.
 DATASETS.TRAIN = ()
 # Data sets that validation during training reads.
 DATASETS.VAL = ()

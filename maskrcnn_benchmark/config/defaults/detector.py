@@ -5,9 +5,9 @@ from maskrcnn_benchmark.config.node import Config
 RPN = Config()
 # Proposals from every level of the pyramid, each with one anchor size; False: one map, all sizes.
 RPN.USE_FPN = False
-# Anchor sizes in pixels, one a level with FPN.
+# Anchor sizes in pixels, one per level with FPN.
 RPN.ANCHOR_SIZES = (32, 64, 128, 256, 512)
-# Pixels between anchors, one number a level.
+# Pixels between anchors, one number per level.
 RPN.ANCHOR_STRIDE = (16,)
 # Height / width of the anchors.
 RPN.ASPECT_RATIOS = (0.5, 1.0, 2.0)

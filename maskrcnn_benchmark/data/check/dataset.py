@@ -4,15 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from maskrcnn_benchmark.config.paths_catalog import data_dir
 from maskrcnn_benchmark.data.build import read_source
 from maskrcnn_benchmark.data.check.annotations import check_annotations
 from maskrcnn_benchmark.data.check.images import check_images
 from maskrcnn_benchmark.data.check.report import Report, SplitSummary
 from maskrcnn_benchmark.data.datasets import AnnotationSource, split_rows
-from maskrcnn_benchmark.data.datasets.catalog import dataset_entry, folder_entries
+from maskrcnn_benchmark.data.datasets.catalog import find_entries
 from maskrcnn_benchmark.data.datasets.format import DatasetEntry
-from maskrcnn_benchmark.data.datasets.source import SPLITS
 from maskrcnn_benchmark.data.findings import ERROR, NOTE, WARNING
 from maskrcnn_benchmark.utils.errors import UserError
 
@@ -28,7 +26,7 @@ def check_dataset(target: str, *, thorough: bool = False) -> Report:
     Raises:
         UserError: there is no such data set.
     """
-    entries = _entries(target)
+    entries = find_entries(target)
     report = Report(next(iter(entries.values())).name.rpartition("_")[0])
     sources: dict[Path, AnnotationSource] = {}
     for split, entry in entries.items():
@@ -44,21 +42,6 @@ def check_dataset(target: str, *, thorough: bool = False) -> Report:
         _check_vocabularies(report, list(sources.values()))
         check_images(report, list(sources.values()), next(iter(entries.values())).files["images"], thorough=thorough)
     return report
-
-
-def _entries(target: str) -> dict[str, DatasetEntry]:
-    """The catalog entries of all splits that are meant."""
-    if Path(target).is_dir():
-        return folder_entries(Path(target))
-    stem, _, split = target.rpartition("_")
-    if split in SPLITS:
-        return {split: dataset_entry(target)}
-    if not target or "/" in target:
-        raise UserError(f"{target}: no such folder")
-    folder = data_dir() / target
-    if folder.is_dir():
-        return folder_entries(folder)
-    return {split: dataset_entry(f"{target}_{split}") for split in SPLITS}
 
 
 def _read(entry: DatasetEntry, sources: dict[Path, AnnotationSource], report: Report) -> AnnotationSource | None:
@@ -86,7 +69,11 @@ def _summarise(report: Report, split: str, entry: DatasetEntry, source: Annotati
     report.objects, report.predicates = source.objects, source.predicates
     rows = split_rows(source, split, num_val=entry.num_val, with_relations=False, may_be_empty=True)
     if len(rows) == 0:
-        report.add(NOTE, f"split '{split}' has no image with a box")
+        nothing = f"split '{split}' has no image with a box"
+        if split == "train":
+            report.add(ERROR, f"{nothing}, so there is nothing to train on")
+        else:
+            report.add(NOTE, nothing)
         return
     annotations = source.annotations.take(rows)
     report.splits[split] = SplitSummary(

@@ -37,7 +37,7 @@ predicates.
 <p>Images with a box; relation work uses those with a relation.</p>
 <table>
 <tr><th>split</th><th class="number">images</th><th class="number">with a relation</th><th class="number">boxes</th>
-<th class="number">relations</th><th class="number">boxes an image</th><th class="number">relations an image</th></tr>
+<th class="number">relations</th><th class="number">boxes per image</th><th class="number">relations per image</th></tr>
 {% for name, split in report.splits.items() %}
 <tr><td>{{ name }}</td><td class="number">{{ "{:,}".format(split.images) }}</td>
 <td class="number">{{ "{:,}".format(split.images_with_relations) }}</td>

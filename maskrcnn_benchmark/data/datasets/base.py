@@ -127,12 +127,12 @@ class SceneGraphDataset(Dataset):
         target = self.get_groundtruth(index)
         target.add_field("epoch", int(epoch))
         if self.training:
-            target.add_field("relation_tuple", one_relation_a_pair(target.get_field("relation_tuple"), generator))
+            target.add_field("relation_tuple", one_relation_per_pair(target.get_field("relation_tuple"), generator))
         return target, generator
 
     def get_groundtruth(self, index: int) -> BoxList:
         """
-        The annotation of an image in its own width and height (image_data's), clipped, with the fields of an item but
+        The ground truth of an image in its own width and height (image_data's), clipped, with the fields of an item but
         `epoch`.
         """
         flat = self._annotations
@@ -263,9 +263,9 @@ class SceneGraphDataset(Dataset):
         return image
 
 
-def one_relation_a_pair(relations: Tensor, generator: np.random.Generator) -> Tensor:
+def one_relation_per_pair(relations: Tensor, generator: np.random.Generator) -> Tensor:
     """
-    Of the relations of one ordered pair, one, drawn at random: a predicate given twice counts twice.
+    Of the relations of one ordered pair, one, drawn at random: a predicate that is there twice counts twice.
 
     Args:
         relations: (r, 3) subject, object, predicate.

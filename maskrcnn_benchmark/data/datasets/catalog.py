@@ -65,12 +65,44 @@ def dataset_entry(name: str, root: Path | None = None) -> DatasetEntry:
     )
 
 
+def names_file(name: str) -> Path | None:
+    """The file that names a data set's classes, for messages; None of a data set that is not on this machine."""
+    try:
+        entry = dataset_entry(name)
+    except UserError:
+        return None
+    return entry.files[entry.format.names_file]
+
+
 def folder_entries(folder: Path) -> dict[str, DatasetEntry]:
     """Split -> entry of the data set that lies in a folder, wherever that is. UserError as dataset_entry."""
     folder = folder.resolve()
     published = _OF_FOLDER.get(folder.name)
     stem, depth = (published.stem, len(PurePath(published.folder).parts)) if published else (folder.name, 1)
     return {split: dataset_entry(f"{stem}_{split}", folder.parents[depth - 1]) for split in SPLITS}
+
+
+def find_entries(target: str) -> dict[str, DatasetEntry]:
+    """
+    Split -> entry of what a user calls a data set.
+
+    Args:
+        target: a folder (`datasets/vg`), a data set's name (`scenes`, `GQA_200`) or that of one of its splits
+            (`GQA_200_test`).
+    Raises:
+        UserError: there is no such data set.
+    """
+    if Path(target).is_dir():
+        return folder_entries(Path(target))
+    stem, _, split = target.rpartition("_")
+    if split in SPLITS:
+        return {split: dataset_entry(target)}
+    if not target or "/" in target:
+        raise UserError(f"{target}: no such folder")
+    folder = data_dir() / target
+    if folder.is_dir():
+        return folder_entries(folder)
+    return {split: dataset_entry(f"{target}_{split}") for split in SPLITS}
 
 
 def _format_of_folder(name: str, folder: Path) -> Format:

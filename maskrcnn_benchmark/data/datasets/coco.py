@@ -1,5 +1,5 @@
 """
-COCO's json with relations, as others of the field write it: a file a split, boxes x, y, width, height.
+COCO's json with relations, as others of the field write it: one file per split, boxes x, y, width, height.
 
 Relations stand either in the same file (`rel_annotations` with subject_id, object_id, predicate_id; `rel_categories`),
 as SGG-Benchmark reads them, or in a `rel.json` beside it (split -> image id -> [subject, object, predicate] by
@@ -262,7 +262,7 @@ def _relations_beside(
 
 def _without_crowds(source: AnnotationSource, items: list[dict[str, Any]]) -> AnnotationSource:
     """
-    Without the boxes (items, one a box) that stand for a crowd or are to be ignored, as COCO's own evaluation has it.
+    Without the boxes (items, one per box) that stand for a crowd or are to be ignored, as COCO's own evaluation has it.
     """
     left_out = np.array([bool(item.get("iscrowd")) or bool(item.get("ignore")) for item in items], dtype=bool)
     if not left_out.any():

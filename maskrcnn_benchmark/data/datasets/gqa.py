@@ -15,7 +15,7 @@ _LISTS = ("filenames_all", "img_info_all", "gt_boxes_all", "gt_classes_all", "re
 
 def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource:  # noqa: ARG001 (one signature for all readers)
     """
-    The annotations of a catalog entry of kind "gqa": five parallel lists, an entry an image.
+    The annotations of a catalog entry of kind "gqa": five parallel lists, one entry per image.
 
     An entry whose boxes are all zero is left out, as the published loader does (test: 2315749.jpg).
 

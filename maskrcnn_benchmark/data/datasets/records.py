@@ -1,5 +1,5 @@
 """
-From one record an image, as JSON formats give them, to the flat arrays of an AnnotationSource; the border that their
+From one record per image, as JSON formats give them, to the flat arrays of an AnnotationSource; the border that their
 numbers pass.
 """
 
@@ -126,7 +126,7 @@ def source_from_records(
 def _flat(
     file: Path, records: Sequence[ImageRecord], field: str, width: int | None, image_of_row: np.ndarray, *, whole: bool
 ) -> np.ndarray:
-    """One field of all records as an array, a row a box or relation."""
+    """One field of all records as an array, one row per box or relation."""
     rows = list(chain.from_iterable(getattr(record, field) for record in records))
     return number_table(
         rows, width, whole=whole, where=lambda row: f"{file}, image {records[image_of_row[row]].name}: each of {field}"

@@ -55,7 +55,7 @@ def write_vg_layout(
     `folder/VG_100K`.
 
     Args:
-        images: one mapping an image: `width`, `height`; `boxes` (n, 4) xyxy pixels; `labels` (n,) from 1; `relations`
+        images: one mapping per image: `width`, `height`; `boxes` (n, 4) xyxy pixels; `labels` (n,) from 1; `relations`
             (r, 3) subject row, object row, predicate from 1; `split` "train", "val" or "test"; optional `image_id`
             (int, by default the position from 1), `file_name` under VG_100K (by default <image_id>.jpg), `attributes`
             (a list of ids from 1 for each box, at most 10).

@@ -9,9 +9,10 @@ import numpy as np
 from maskrcnn_benchmark.engine.ablation.plan import REWEIGHT_BETA, VAE_WEIGHT, Model, Scale
 from maskrcnn_benchmark.engine.ablation.work import Result
 from maskrcnn_benchmark.evaluation.bootstrap import paired_bootstrap
+from maskrcnn_benchmark.evaluation.figures import K_VALUES, freq_figures
 from maskrcnn_benchmark.utils.files import atomic_path, write_text
 
-FIGURES = tuple((name, k) for name in ("R", "mR", "F") for k in ("20", "50", "100"))
+FIGURES = tuple((figure.name, str(k)) for figure in freq_figures() for k in K_VALUES)
 COMPARED = (("F", 50), ("mR", 50))
 Results = Mapping[Model, Mapping[int, Result]]
 
@@ -67,7 +68,7 @@ def write_page(
     if noisy:
         parts += ["## Noise left on at test", _noise(results, noisy)]
     if sgdet:
-        parts += ["## SGDet", _table(sgdet, None), "One seed, 20 detections an image."]
+        parts += ["## SGDet", _table(sgdet, None), "One seed, 20 detections per image."]
     write_text(path, "\n\n".join(part.strip("\n") for part in parts) + "\n")
     with atomic_path(path.with_suffix(".svg")) as temporary:
         _plot(temporary, results, some)

@@ -46,7 +46,7 @@ PREDICTOR = "roi_heads.relation.predictor."
 FROZEN = ["MODEL.FREEZE_DETECTOR", "True", HEAD + "FREEZE_FEATURE_EXTRACTORS", "True"]
 # What the compared models are trained with, chosen on images that neither training nor test has.
 HEAD_BATCH, HEAD_RATE, HEAD_WARMUP = 8, 0.0025, 100
-# Half the pairs an image that the demo's files draw: fewer of the background, in half the time.
+# Half the pairs per image that the demo's files draw: fewer of the background, in half the time.
 PAIRS = [HEAD + "BATCH_SIZE_PER_IMAGE", "32", HEAD + "POSITIVE_FRACTION", "0.5"]
 
 

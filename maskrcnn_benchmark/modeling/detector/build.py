@@ -6,6 +6,7 @@ from torch import nn
 
 from maskrcnn_benchmark.config import Task
 from maskrcnn_benchmark.data.build import load_dataset_meta
+from maskrcnn_benchmark.data.datasets.catalog import names_file
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.data.proposals import ProposalFile
 from maskrcnn_benchmark.modeling.backbone import build_backbone
@@ -77,10 +78,12 @@ def _check_class_counts(cfg, meta: DatasetMeta | None) -> None:
     for head, key, known, what in counts:
         configured = cfg.MODEL[head][key]
         if configured != known:
+            train = tuple(cfg.DATASETS.TRAIN)
+            files = [str(file) for file in map(names_file, train) if file is not None]
             raise UserError(
-                f"MODEL.{head}.{key} is {configured}, but the data set has {known} {what}, background counted: set the"
-                f" key to {known}, or name the data set that the config is for (DATASETS.TRAIN is"
-                f" {tuple(cfg.DATASETS.TRAIN)})"
+                f"MODEL.{head}.{key} is {configured}, but {' and '.join(files) or 'the data set'} has {known} {what},"
+                f" background counted: set the key to {known}, or name the data set that the config is for"
+                f" (DATASETS.TRAIN is {train})"
             )
 
 

@@ -24,7 +24,7 @@ class RPNLoss:
         """
         Args:
             coder: encodes the annotated box from its anchor.
-            sampler: chooses anchors an image.
+            sampler: chooses anchors per image.
             high, low: IoU from which an anchor is positive, and below which it is negative.
         """
         self.coder, self.sampler, self.high, self.low = coder, sampler, high, low

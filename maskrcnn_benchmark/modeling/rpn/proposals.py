@@ -1,4 +1,4 @@
-"""From the head's outputs to a few hundred proposals an image."""
+"""From the head's outputs to a few hundred proposals per image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -12,6 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from maskrcnn_benchmark.evaluation.figures import freq_figures
+
 # The page gives these their colours of the light and the dark theme.
 INK, FAINT = "#26262b", "#9a9aa2"
 THEMED = {INK: "currentColor", FAINT: "var(--faint)"}
@@ -68,11 +70,8 @@ def loss_chart(lines: Sequence[Mapping[str, Any]]) -> str | None:
 
 def validation_chart(lines: Sequence[Mapping[str, Any]]) -> str | None:
     """R, mR and F (or AP50) of the validations, in percent; None if there is none. Lines of validation.jsonl."""
-    shown = [
-        name
-        for name in ("R@50", "mR@50", "F@50", "R@100", "mR@100", "AP50")
-        if any(line.get(name) is not None for line in lines)
-    ]
+    names = [f"{figure.name}@{k}" for k in (50, 100) for figure in freq_figures()] + ["AP50"]
+    shown = [name for name in names if any(line.get(name) is not None for line in lines)]
     if not shown:
         return None
     with mpl.rc_context(STYLE):

@@ -7,7 +7,10 @@ from maskrcnn_benchmark.evaluation.bootstrap import bootstrap, paired_bootstrap
 from maskrcnn_benchmark.evaluation.figures import Figure, freq_figures
 from maskrcnn_benchmark.evaluation.scene_graph import SceneGraphEvaluator
 from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.log import get_logger
 from maskrcnn_benchmark.visualization.report.run_files import RunFiles
+
+logger = get_logger(__name__)
 
 # Places of files, which differ between any two runs.
 NO_SETTINGS = {"OUTPUT_DIR", "MODEL.WEIGHT"}
@@ -27,22 +30,26 @@ def comparisons(runs: Sequence[RunFiles], names: Sequence[str], k: str) -> list[
         for dataset, metrics in run.evaluations.items():
             if "R" in metrics and "per_predicate" in metrics:
                 together.setdefault((dataset, metrics["mode"]), []).append((name, run, metrics))
-    return [
-        {
-            "name": dataset,
-            "mode": mode,
-            "figures": freq_figures(),
-            "runs": [
-                {"name": name, "cells": [_cell(f, k, metrics, run.scores(dataset), first) for f in freq_figures()]}
-                for number, (name, run, metrics) in enumerate(group)
-                for first in [group[0][1].scores(dataset) if number else None]
-            ],
-            "names": [name for name, _, _ in group],
-            "predicates": _predicates([metrics for _, _, metrics in group], k),
-        }
-        for (dataset, mode), group in together.items()
-        if len(group) > 1
-    ]
+    return [_comparison(*key, group, k) for key, group in together.items() if len(group) > 1]
+
+
+def _comparison(
+    dataset: str, mode: str, group: Sequence[tuple[str, RunFiles, Mapping[str, Any]]], k: str
+) -> dict[str, Any]:
+    logger.info(f"{dataset}: differences of {len(group)} runs, from draws of the images")
+    scores = [run.scores(dataset) for _, run, _ in group]
+    firsts = [None, *[scores[0]] * (len(group) - 1)]
+    return {
+        "name": dataset,
+        "mode": mode,
+        "figures": freq_figures(),
+        "runs": [
+            {"name": name, "cells": [_cell(figure, k, metrics, own, first) for figure in freq_figures()]}
+            for (name, _, metrics), own, first in zip(group, scores, firsts, strict=True)
+        ],
+        "names": [name for name, _, _ in group],
+        "predicates": _predicates([metrics for _, _, metrics in group], k),
+    }
 
 
 def _cell(

@@ -12,7 +12,7 @@ from maskrcnn_benchmark.evaluation import SceneGraphEvaluator, matching
 from maskrcnn_benchmark.evaluation.inputs import GroundTruth, Prediction
 from maskrcnn_benchmark.evaluation.predictions import PredictionFile, SavedImage
 from maskrcnn_benchmark.evaluation.ranking import RankedPairs, rank_pairs, top
-from maskrcnn_benchmark.evaluation.saved import Annotations
+from maskrcnn_benchmark.evaluation.saved import DatasetGroundTruth
 from maskrcnn_benchmark.structures.scene_graph import SceneGraph, SceneObject
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger
@@ -65,13 +65,13 @@ def _examples(file: PredictionFile, dataset: str, metrics: Mapping[str, Any], li
     for image in progress(file, total=len(file.image_ids), desc="best and worst images", unit="image"):
         evaluator.update(image.prediction, image.groundtruth, image_id=image.image_id)
     kind_of = _extremes(evaluator, limit)
-    annotations = _annotations(dataset)
+    groundtruths = _groundtruths(dataset)
     told = {}
     for image in file:
         if image.image_id in kind_of:
             told[image.image_id] = {
                 "kind": kind_of[image.image_id],
-                **_picture(image, annotations),
+                **_picture(image, groundtruths),
                 **_relations(image, file, metrics["mode"], iou_threshold, rel_nms),
             }
     return [told[image_id] for image_id in kind_of]
@@ -93,24 +93,24 @@ def _extremes(evaluator: SceneGraphEvaluator, limit: int) -> dict[int | str, str
     return {evaluator.image_ids[row]: kind for row, kind in names}
 
 
-def _annotations(dataset: str) -> Annotations | None:
+def _groundtruths(dataset: str) -> DatasetGroundTruth | None:
     try:
-        return Annotations(dataset)
+        return DatasetGroundTruth(dataset)
     except UserError as error:
         logger.warning(f"images without their pictures: {error}")
         return None
 
 
-def _picture(image: SavedImage, annotations: Annotations | None) -> dict[str, Any]:
+def _picture(image: SavedImage, groundtruths: DatasetGroundTruth | None) -> dict[str, Any]:
     """The image's name, size in pixels, and its picture as a data URL, None where its file cannot be read."""
     boxes = np.concatenate([image.prediction["boxes"], image.groundtruth["boxes"]])
     width, height = (boxes[:, 2:].max(axis=0, initial=1) + 1).tolist()
     told = {"name": f"image {image.image_id}", "source": None, "width": width, "height": height}
-    if annotations is None:
+    if groundtruths is None:
         return told
     try:
-        told["name"] = annotations.image_name(image.image_id)
-        pixels = annotations.image(image.image_id)
+        told["name"] = groundtruths.image_name(image.image_id)
+        pixels = groundtruths.image(image.image_id)
     except UserError as error:
         logger.warning(f"an image without its picture: {error}")
         return told
@@ -132,27 +132,27 @@ def _relations(
     predicted alone, a "miss" in the ground truth alone. How many relations the ground truth has, and how many of them
     were found.
     """
-    truth = GroundTruth.read(image.groundtruth, file.num_predicates)
-    found = Prediction.read(image.prediction, file.num_predicates, given=truth if mode == "predcls" else None)
+    gt = GroundTruth.read(image.groundtruth, file.num_predicates)
+    found = Prediction.read(image.prediction, file.num_predicates, given=gt if mode == "predcls" else None)
     nodes = _Nodes(file.objects, found)
-    same = matching.same_objects(truth.boxes, truth.labels, found.boxes, found.labels, iou_threshold)
+    same = matching.same_objects(gt.boxes, gt.labels, found.boxes, found.labels, iou_threshold)
     edges: list[dict[str, Any]] = []
-    was_found, taken_for = np.zeros(len(truth.relations), dtype=bool), [{} for _ in truth.relations]
+    was_found, taken_for = np.zeros(len(gt.relations), dtype=bool), [{} for _ in gt.relations]
     if len(found.pairs):
         ranked = rank_pairs(found.pairs, found.predicate_scores, found.boxes, found.labels, found.scores, nms_threshold)
         order = top(ranked.scores, len(ranked.scores))
         best = order[:RANKED]
-        on_pair = matching.pair_hits(same, truth.relations[:, :2], ranked.pairs[order])  # (r, m)
-        hits = on_pair[:, : len(best)] & (truth.relations[:, 2:] == ranked.predicates[best])
+        on_pair = matching.pair_hits(same, gt.relations[:, :2], ranked.pairs[order])  # (r, m)
+        hits = on_pair[:, : len(best)] & (gt.relations[:, 2:] == ranked.predicates[best])
         was_found = hits.any(axis=1)
         edges = _predicted(ranked, best, hits.any(axis=0), nodes, file, image.prediction.get("terms"))
         taken_for = [
             {} if place < 0 else {"taken_for": file.predicates[ranked.predicates[order[place]]], "rank": int(place) + 1}
             for place in matching.first_hits(on_pair, -1)
         ]
-    for relation, known, instead in zip(truth.relations.tolist(), was_found.tolist(), taken_for, strict=True):
+    for relation, known, instead in zip(gt.relations.tolist(), was_found.tolist(), taken_for, strict=True):
         if not known:
-            subject, object_ = (nodes.of_truth(end, truth, same) for end in relation[:2])
+            subject, object_ = (nodes.of_groundtruth(end, gt, same) for end in relation[:2])
             predicate = file.predicates[relation[2]]
             miss = {"kind": "miss", "subject": subject, "object": object_, "predicate": predicate}
             edges.append(miss | {"score": None, "terms": None, "taken_for": None} | instead)
@@ -201,12 +201,12 @@ class _Nodes:
         """The number of a predicted object."""
         return self._add("predicted", row, self._found.boxes[row], self._found.labels[row])
 
-    def of_truth(self, row: int, truth: GroundTruth, same: np.ndarray) -> int:
+    def of_groundtruth(self, row: int, gt: GroundTruth, same: np.ndarray) -> int:
         """The number of a ground-truth object: of its prediction, where `same` (n, m) has one, else its own."""
         if same[row].any():
-            overlap = matching.overlaps(truth.boxes[row], self._found.boxes)
+            overlap = matching.overlaps(gt.boxes[row], self._found.boxes)
             return self.predicted(int(np.where(same[row], overlap, -1).argmax()))
-        return self._add("ground truth", row, truth.boxes[row], truth.labels[row])
+        return self._add("ground truth", row, gt.boxes[row], gt.labels[row])
 
     def _add(self, whose: str, row: int, box: np.ndarray, label: int) -> int:
         number = self._number.setdefault((whose, row), len(self._things))

@@ -21,11 +21,14 @@ from maskrcnn_benchmark.evaluation.figures import (
 from maskrcnn_benchmark.evaluation.scene_graph import SceneGraphEvaluator
 from maskrcnn_benchmark.evaluation.table import figure_rows, open_images_rows
 from maskrcnn_benchmark.utils.files import write_text
+from maskrcnn_benchmark.utils.log import get_logger
 from maskrcnn_benchmark.visualization.report import charts
 from maskrcnn_benchmark.visualization.report.comparison import comparisons, different_settings
 from maskrcnn_benchmark.visualization.report.examples import RANKED, examples
 from maskrcnn_benchmark.visualization.report.predicates import predicate_rows
 from maskrcnn_benchmark.visualization.report.run_files import RunFiles
+
+logger = get_logger(__name__)
 
 TEMPLATES = Path(__file__).parent
 # K of what is shown at one K alone.
@@ -70,7 +73,7 @@ def write_report(
     )
     names = _names(runs)
     page = environment.get_template("page.html.j2").render(
-        title=" and ".join(names) if several else names[0],
+        title=", ".join(names),
         version=__version__,
         runs=[_run(run, name, pictures) for run, name in zip(runs, names, strict=True)],
         comparisons=comparisons(runs, names, K) if several else [],
@@ -118,10 +121,12 @@ def _evaluation(run: RunFiles, name: str, metrics: Mapping[str, Any], pictures: 
     }
     if "per_predicate" not in metrics or "R" not in metrics:
         return common
-    freq = metrics.get("freq") or {}
+    freq, scores = metrics.get("freq") or {}, run.scores(name)
+    if scores is not None:
+        logger.info(f"{name}: intervals, from draws of its {metrics.get('images')} images")
     return common | {
         "ks": K_VALUES,
-        "headline": [_tile(figure, metrics, run.scores(name)) for figure in freq_figures()],
+        "headline": [_tile(figure, metrics, scores) for figure in freq_figures()],
         "rows": [
             (figure, [figure.text(values.get(str(k))) for k in K_VALUES], _beside(figure, freq))
             for figure, values in figure_rows(metrics)

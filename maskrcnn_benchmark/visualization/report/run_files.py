@@ -13,7 +13,7 @@ from maskrcnn_benchmark.evaluation.files import EVALUATION_FILE, SCORES_FILE, re
 from maskrcnn_benchmark.evaluation.scene_graph import SceneGraphEvaluator
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger
-from maskrcnn_benchmark.utils.untrusted import read_json
+from maskrcnn_benchmark.visualization.report.metrics_file import read_facts, read_metrics
 
 logger = get_logger(__name__)
 
@@ -46,9 +46,9 @@ class RunFiles:
         folder = Path(folder)
         if not folder.is_dir():
             raise UserError(f"report of {folder}: no such folder; give the OUTPUT_DIR of a training or evaluation")
-        evaluations = {path.parent.name: _json(path) for path in sorted(folder.glob("inference/*/metrics.json"))}
+        evaluations = {path.parent.name: read_metrics(path) for path in sorted(folder.glob("inference/*/metrics.json"))}
         if not evaluations and (folder / "metrics.json").exists():
-            evaluations = {"test": _json(folder / "metrics.json")}
+            evaluations = {"test": read_metrics(folder / "metrics.json")}
         run = cls(
             folder,
             _yaml(folder / "config.yml"),
@@ -71,7 +71,7 @@ class RunFiles:
     def evaluation_facts(self, dataset: str) -> dict[str, Any]:
         """What an evaluation noted of itself: "date", "weights", "seconds", "terms"; empty where it noted nothing."""
         path = self._beside(dataset, EVALUATION_FILE)
-        return read_json(path, dict, "evaluate again") if path.exists() else {}
+        return read_facts(path) if path.exists() else {}
 
     def date(self, dataset: str) -> str:
         """When an evaluation's metrics.json was written."""
@@ -106,16 +106,6 @@ def _flat(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from _flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path}: is not valid JSON ({error}); evaluate again") from error
-    if not isinstance(content, dict) or "mode" not in content:
-        raise UserError(f"{path}: expected the figures of an evaluation, a JSON object with 'mode'; evaluate again")
-    return content
 
 
 def _yaml(path: Path) -> dict[str, Any]:

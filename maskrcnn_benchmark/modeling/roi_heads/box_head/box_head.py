@@ -60,7 +60,7 @@ class ROIBoxHead(nn.Module):
         """
         Args:
             features: (B, C, H_l, W_l) a level.
-            proposals: boxes an image.
+            proposals: boxes per image.
             targets: annotated boxes with `labels`; needed in training.
         Returns:
             A detector in training: sampled proposals with `labels`, `regression_targets` and perhaps `attributes`;

@@ -1,4 +1,4 @@
-"""From a backbone's maps and boxes to one feature vector a box."""
+"""From a backbone's maps and boxes to one feature vector per box."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence

@@ -40,7 +40,7 @@ class BoxLoss:
         """
         Args:
             coder: encodes the annotated box from the proposal.
-            sampler: chooses proposals an image.
+            sampler: chooses proposals per image.
             high, low: IoU from which a proposal is an object, and below which it is background; between, it is not
                 used.
         """
@@ -57,11 +57,11 @@ class BoxLoss:
     def sample(self, proposals: Sequence[BoxList], targets: Sequence[BoxList]) -> list[BoxList]:
         """
         Args:
-            proposals: boxes an image.
+            proposals: boxes per image.
             targets: annotated boxes with `labels`, perhaps `attributes` (M, A).
         Returns:
-            Some of the proposals an image, with `labels` (n,), `regression_targets` (n, 4), offsets that mean something
-            where the label is above 0, and `attributes` (n, A), zeros for background, if the target has them.
+            Some of the proposals per image, with `labels` (n,), `regression_targets` (n, 4), offsets that mean
+            something where the label is above 0, and `attributes` (n, A), zeros for background, if the target has them.
         """
         labelled = [
             label_proposals(boxes, target, high=self.high, low=self.low)

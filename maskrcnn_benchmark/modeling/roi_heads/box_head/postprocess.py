@@ -54,7 +54,7 @@ class BoxPostProcessor:
         Args:
             logits: (sum n_i, O), background first.
             offsets: (sum n_i, R, 4), R = O or 2.
-            proposals: n_i boxes an image.
+            proposals: n_i boxes per image.
             details: adds what a relation head needs.
         Returns:
             Detections an image with `pred_labels` (n,) and `pred_scores` (n,); with details also `predict_logits` (n,

@@ -12,7 +12,7 @@ from maskrcnn_benchmark.structures.bounding_box import BoxList
 
 
 class RelationPostProcessor(nn.Module):
-    """Turns a predictor's logits into one BoxList an image with the fields of a relation result."""
+    """Turns a predictor's logits into one BoxList per image with the fields of a relation result."""
 
     def __init__(self, *, task: Task, nms_threshold: float):
         """
@@ -39,7 +39,7 @@ class RelationPostProcessor(nn.Module):
             proposals: the entities of each image; in SGDet with field `boxes_per_cls` (n, O, 4).
             terms: (P, K) by name, what the relation logits are made of.
         Returns:
-            A BoxList an image: pred_labels (n,), pred_scores (n,), rel_pair_idxs (p, 2), pred_rel_scores (p, K) with
+            A BoxList per image: pred_labels (n,), pred_scores (n,), rel_pair_idxs (p, 2), pred_rel_scores (p, K) with
                 background,
             pred_rel_labels (p,), the last three by descending product of predicate, subject and object score. With
             terms also

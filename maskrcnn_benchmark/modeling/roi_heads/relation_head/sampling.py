@@ -91,7 +91,7 @@ def sample_detections(
             none).
         target_boxes, target_labels: (m, 4), (m,) annotated boxes.
         relations: (r, 3) subject, object (rows of target_boxes), predicate.
-        batch_size, positive_fraction: pairs an image, and the share of annotated ones at most.
+        batch_size, positive_fraction: pairs per image, and the share of annotated ones at most.
         require_overlap: background pairs only with 0 < IoU < 1.
         generator: of the draws; torch's own if None.
     """

@@ -28,7 +28,7 @@ def word_table(cfg, names: list[str]) -> nn.Embedding:
 
 
 def class_table(cfg, meta: DatasetMeta) -> nn.Embedding:
-    """(O, E) one row a class, background first."""
+    """(O, E) one row per class, background first."""
     return word_table(cfg, list(meta.objects))
 
 

@@ -1,0 +1,53 @@
+"""Names of objects, predicates and attributes of own data, and their order."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from maskrcnn_benchmark.data.names import vocabulary
+from maskrcnn_benchmark.utils.untrusted import fields, read_json
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Names in the order of their ids, which start at 1. An empty list of `attributes` is legal."""
+
+    objects: list[str]
+    predicates: list[str]
+    attributes: list[str] = field(default_factory=list)
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> "Vocabulary":
+        """
+        From a JSON object with the lists objects, predicates and, if there are any, attributes. UserError for what is
+        no vocabulary.
+        """
+        content = read_json(path, dict)
+        lists = fields(
+            content | {"attributes": content.get("attributes") or []},
+            str(path),
+            objects=list,
+            predicates=list,
+            attributes=list,
+        )
+        kinds = zip(("objects", "predicates", "attributes"), lists, strict=True)
+        return cls(*(list(vocabulary(names, f"{path}, {kind}")[1:]) for kind, names in kinds))
+
+    @classmethod
+    def from_entries(cls, entries: Iterable[dict[str, Any]]) -> "Vocabulary":
+        """All names that occur, the most frequent first, equally frequent ones by the alphabet."""
+        objects, predicates, attributes = Counter(), Counter(), Counter()
+        for entry in entries:
+            objects.update(item["label"] for item in entry["objects"])
+            attributes.update(name for item in entry["objects"] for name in item.get("attributes", ()))
+            predicates.update(predicate for _, predicate, _ in entry.get("relations", ()))
+        return cls(
+            *(sorted(counts, key=lambda name: (-counts[name], name)) for counts in (objects, predicates, attributes))
+        )
+
+    def ids(self) -> tuple[dict[str, int], ...]:
+        """Name -> id from 1, for objects, predicates and attributes."""
+        kinds = (self.objects, self.predicates, self.attributes)
+        return tuple({name: number for number, name in enumerate(names, start=1)} for names in kinds)

@@ -1,0 +1,87 @@
+"""metrics.json and evaluation.json as the report reads them, whoever wrote them: what does not fit is named."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from maskrcnn_benchmark.evaluation.figures import DETECTION_FIGURES, FIGURES, OPEN_IMAGES_FIGURES, freq_figures
+from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.untrusted import (
+    ANY,
+    LIST,
+    NUMBER,
+    TEXT,
+    Kind,
+    fields,
+    is_number,
+    number_table,
+    read_json,
+    shown,
+)
+
+CURE = "evaluate again"
+_NULLABLE_TEXT = Kind("text or null", lambda value: value is None or isinstance(value, str))
+# Parts of metrics.json that are objects, where they are there.
+_OBJECTS = ("phrdet", "freq", "choices", "open_images", "per_predicate", "intervals")
+
+
+def read_metrics(path: Path) -> dict[str, Any]:
+    """
+    The figures of an evaluation.
+
+    Raises:
+        UserError: no JSON object with a mode, or a part that the report reads of another form.
+    """
+    metrics = read_json(path, dict, CURE)
+    fields(metrics, str(path), mode=TEXT)
+    for key in _OBJECTS:
+        if not isinstance(metrics.get(key) or {}, dict):
+            raise UserError(f"{path}: '{key}' must be an object, found {shown(metrics[key])}; {CURE}")
+    freq, choices = metrics.get("freq") or {}, metrics.get("choices") or {}
+    by_k = {figure.label: figure.read(metrics) for figure in FIGURES}
+    by_k |= {f"FREQ {figure.name}": freq.get(figure.name) for figure in freq_figures()}
+    by_k |= {f"recall of {name}": recall for name, recall in (metrics.get("per_predicate") or {}).items()}
+    for name, value in by_k.items():
+        if not (value is None or (isinstance(value, dict) and all(map(_is_figure, value.values())))):
+            raise UserError(f"{path}: {name} must be numbers or null by K, found {shown(value)}; {CURE}")
+    for figure in (*DETECTION_FIGURES, *OPEN_IMAGES_FIGURES):
+        value = figure.read(metrics)
+        several = value.values() if isinstance(value, dict) and figure.section else [value]
+        if not all(map(_is_figure, several)):
+            raise UserError(f"{path}: {figure.label} must be a number or null, found {shown(value)}; {CURE}")
+    for name, interval in {**(metrics.get("intervals") or {}), **(freq.get("lead") or {})}.items():
+        fields(interval, f"{path}: interval of {name}", low=NUMBER, high=NUMBER)
+    if metrics.get("open_images"):
+        fields(metrics["open_images"], f"{path}: open_images", **{figure.name: ANY for figure in OPEN_IMAGES_FIGURES})
+    _check_predicates(metrics, choices, path)
+    return metrics
+
+
+def _is_figure(value: Any) -> bool:
+    return value is None or is_number(value)
+
+
+def _check_predicates(metrics: Mapping[str, Any], choices: Mapping[str, Any], path: Path) -> None:
+    groups = choices.get("groups") or {}
+    if not isinstance(groups, dict) or not all(isinstance(names, list) for names in groups.values()):
+        raise UserError(f"{path}: choices 'groups' must be lists of predicates by name, found {shown(groups)}; {CURE}")
+    if "per_predicate" not in metrics:
+        return
+    if "R" not in metrics:
+        raise UserError(f"{path}: has recalls of predicates but no 'R'; {CURE}")
+    for figure in freq_figures():
+        if not isinstance(metrics.get(figure.name), dict):
+            raise UserError(f"{path}: '{figure.name}' must be numbers by K, found {shown(metrics.get(figure.name))}")
+    if metrics.get("confusion"):
+        size = len(metrics["per_predicate"]) + 1
+        rows = fields(metrics, str(path), confusion=LIST)[0]
+        number_table(rows, size, whole=True, where=lambda row: f"{path}: confusion, row {row},")
+        if len(rows) != size:
+            raise UserError(f"{path}: 'confusion' has {len(rows)} rows, its predicates and the background are {size}")
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """What an evaluation noted of itself: "date", "weights" (or None), "seconds", "terms". UserError as above."""
+    facts = read_json(path, dict, CURE)
+    kinds = {"date": TEXT, "weights": _NULLABLE_TEXT, "seconds": NUMBER, "terms": LIST}
+    return dict(zip(kinds, fields(facts, str(path), **kinds), strict=True))

@@ -107,7 +107,7 @@ class ImageGraph(nn.Module):
         (found,) = relation.post_processor(output.entity_logits, output.relation_logits, [pairs], [entities])
         fields = [found.get_field(name) for name in ("pred_labels", "pred_scores", "rel_pair_idxs", "pred_rel_scores")]
         fields[1] = fields[1] if scores is None else scores
-        return found.bbox, *fields
+        return found.bbox.clone(), *fields  # An ONNX graph gives two names to a tensor that it only passes on.
 
     def _canvas(self, image: Tensor, size: Tensor) -> Tensor:
         """(3, H, W) network input, zeros beyond the image."""

@@ -14,7 +14,7 @@ from maskrcnn_benchmark.engine.export.write import Export, OnnxGraph
 from maskrcnn_benchmark.engine.prediction import SceneGraphModel
 from maskrcnn_benchmark.utils.errors import UserError
 
-from .tiny import HEAD, mode_overrides, write_checkpoint
+from .tiny import HEAD, mode_overrides, spln_overrides, write_checkpoint
 
 LARGE_IMAGES = ["INPUT.MIN_SIZE_TEST", 72, "INPUT.MAX_SIZE_TEST", 128]
 pytestmark = pytest.mark.filterwarnings("ignore")  # of torch.onnx about itself
@@ -42,9 +42,16 @@ def test_the_head_of_an_sgdet_model(tmp_path):
                 assert one.shape == other.shape and torch.allclose(one, other, rtol=0, atol=1e-4)
 
 
-def test_a_predictor_that_walks_from_entity_to_entity_is_refused_in_one_line(tmp_path):
-    keys = [HEAD + "PREDICTOR", "MotifPredictor", HEAD + "EMBED_DIM", 8]
-    with pytest.raises(UserError, match="relation_head with MotifPredictor cannot be exported") as caught:
+def test_spln_keeps_its_epsilon(tmp_path):
+    """Its terms are rows of equal entries where prototypes do not differ yet: 0, not a division by 0."""
+    _, export = exported(tmp_path, "relation_head", *mode_overrides("predcls"), *spln_overrides())
+    assert export.write_onnx(tmp_path / "head.onnx")["relation_logits"] < 1e-4
+
+
+@pytest.mark.parametrize("predictor", ["MotifPredictor", "VCTreePredictor", "CausalAnalysisPredictor"])
+def test_a_predictor_that_walks_from_entity_to_entity_is_refused_in_one_line(tmp_path, predictor):
+    keys = [HEAD + "PREDICTOR", predictor, HEAD + "EMBED_DIM", 8]
+    with pytest.raises(UserError, match=f"relation_head with {predictor} cannot be exported") as caught:
         exported(tmp_path, "relation_head", *mode_overrides("sgcls"), *keys)
     assert "\n" not in str(caught.value) and ".safetensors" in str(caught.value)
 

@@ -20,8 +20,10 @@ GRAPH_OUTPUTS = ("entity_boxes", "entity_labels", "entity_scores", "pairs", "pre
 def ordered_pairs(n: int, device: torch.device) -> Tensor:
     """All ordered pairs i ≠ j of n entities, row by row, (n·(n − 1), 2), without a count that only numbers tell."""
     place = torch.arange(n * (n - 1), device=device)
-    subject = place // (n - 1)
-    other = place - subject * (n - 1)
+    # A tensor, since onnxruntime refuses a division by zero, of nothing too, and a graph cannot ask whether n is 1.
+    others = (torch.ones(n, dtype=torch.int64, device=device).sum() - 1).clamp(min=1)
+    subject = place // others
+    other = place - subject * others
     return torch.stack([subject, other + (other >= subject)], dim=1)
 
 
@@ -107,7 +109,7 @@ class ImageGraph(nn.Module):
         (found,) = relation.post_processor(output.entity_logits, output.relation_logits, [pairs], [entities])
         fields = [found.get_field(name) for name in ("pred_labels", "pred_scores", "rel_pair_idxs", "pred_rel_scores")]
         fields[1] = fields[1] if scores is None else scores
-        return found.bbox, *fields
+        return found.bbox.clone(), *fields  # An ONNX graph gives two names to a tensor that it only passes on.
 
     def _canvas(self, image: Tensor, size: Tensor) -> Tensor:
         """(3, H, W) network input, zeros beyond the image."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import onnxscript
 import torch
-from onnxscript import FLOAT, INT64
+from onnxscript import FLOAT, INT64, ir, optimizer
 from onnxscript import opset18 as op
 
 OPSET = onnxscript.values.Opset("maskrcnn_benchmark", 1)
@@ -131,3 +131,16 @@ def translations() -> dict[Callable, Callable]:
         ops.greedy_labels.default: greedy_labels,
         torch.ops.aten.sort.stable: stable_sort,
     }
+
+
+def simplify(model: ir.Model) -> None:
+    """
+    Functions become the standard operators that they are made of, what is constant is computed, what is unused falls
+    away; in place.
+
+    torch.onnx's own optimisation is left out: it drops "x + 1e-10" as the addition of a zero, which makes not a number
+    of a row without variance. onnxruntime optimises a graph when it loads it.
+    """
+    optimizer.inline(model)
+    optimizer.fold_constants(model)
+    optimizer.remove_unused_nodes(model)

@@ -131,7 +131,7 @@ class Export:
         Writes an ONNX file, beside it `<name>.data` where it is beyond two gigabytes; returns what `check` says of it.
         """
         try:
-            from maskrcnn_benchmark.engine.export.onnx_ops import translations
+            from maskrcnn_benchmark.engine.export.onnx_ops import simplify, translations
         except ImportError as error:
             raise UserError(f"an ONNX graph needs {error.name}: pip install 'maskrcnn-benchmark[export]'") from error
         plain = {
@@ -145,8 +145,10 @@ class Export:
             custom_translation_table=translations(),
             input_names=list(self.inputs),
             output_names=list(self.outputs),
+            optimize=False,
             verbose=False,
         )
+        simplify(made.model)
         made.model.metadata_props.update({name: json.dumps(value) for name, value in self.description.items()})
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{path.stem}.", dir=path.parent) as folder:

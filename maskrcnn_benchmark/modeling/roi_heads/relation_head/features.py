@@ -31,7 +31,7 @@ def distinct_unions(boxes: Tensor, pair_index: Tensor, num_entities: Sequence[in
     Returns:
         The distinct boxes of each image, U together, and the row (P,) of the union of each pair among them.
     """
-    total, pair_index = max(len(boxes), 1), pair_index.cpu()
+    total, pair_index = len(boxes) + 1, pair_index.cpu()  # beyond every row, and not 0 without a box
     low, high = pair_index.min(dim=1).values, pair_index.max(dim=1).values
     keys, row = torch.unique(low * total + high, return_inverse=True)  # ascending: image by image
     first = keys // total

@@ -85,12 +85,20 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor, num_entities: list[int]) -> Tensor:
         """(N, hidden) -> (N, hidden); entities attend within their image."""
+        if len(num_entities) == 1:  # No padding, and so nothing that a trace would have to count.
+            return self._attend(x[None], x.new_zeros(1, len(x), dtype=torch.bool))[0]
+        if not sum(num_entities):
+            return x
         counts = torch.tensor([n for n in num_entities if n], device=x.device)
         padded = nn.utils.rnn.pad_sequence([part for part in x.split(num_entities) if len(part)], batch_first=True)
         padding = torch.arange(padded.size(1), device=x.device) >= counts.unsqueeze(1)
+        return self._attend(padded, padding)[~padding]
+
+    def _attend(self, x: Tensor, padding: Tensor) -> Tensor:
+        """x (B, T, hidden), padding (B, T) as in SelfAttention; the result at padding means nothing."""
         for layer in self.layer_stack:
-            padded = layer(padded, padding)
-        return padded[~padding]
+            x = layer(x, padding)
+        return x
 
 
 class TransformerContext(ContextEncoder):
@@ -138,8 +146,6 @@ class TransformerContext(ContextEncoder):
     def forward(self, pairs: PairBatch) -> Context:
         """Uses boxes, image_sizes, roi_features (N, F), labels or logits, in SGDet at test boxes_per_class."""
         features = pairs.roi_features
-        if not len(pairs.boxes):
-            return self.empty(pairs)
         positions = self.bbox_embed(position_numbers(pairs))
         entities = self.lin_obj(torch.cat([features, label_vectors(self.obj_embed1, pairs, self.task), positions], 1))
         context = self.context_obj(entities, pairs.num_objects)

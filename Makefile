@@ -51,7 +51,7 @@ lint: env
 
 test: $(TEST_BUILD) lint
 	$(PYTHON) -m coverage erase
-	$(PYTHON) -m coverage run -m pytest -q --durations=15 --numprocesses $(TEST_WORKERS) --dist loadfile
+	$(PYTHON) -m coverage run -m pytest -q --durations=15 --numprocesses $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 	$(PYTHON) -m coverage combine --quiet
 	$(PYTHON) -m coverage report
 

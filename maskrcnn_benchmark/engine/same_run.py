@@ -14,10 +14,8 @@ NOT_RUN_KEYS = ("MODEL.DEVICE",)
 # Solver keys that a checkpoint keeps and a resumed run takes from there, unless SOLVER.UPDATE_SCHEDULE_DURING_LOAD.
 KEPT_KEYS = (
     "BASE_LR", "SCALE_LR_BY_BATCH", "BIAS_LR_FACTOR", "MOMENTUM", "WEIGHT_DECAY", "WEIGHT_DECAY_BIAS", "WARMUP_ITERS",
-    "WARMUP_FACTOR",
-    "WARMUP_METHOD", "STEPS", "GAMMA", "SCHEDULE.PATIENCE", "SCHEDULE.THRESHOLD", "SCHEDULE.COOLDOWN",
-    "SCHEDULE.FACTOR",
-    "SCHEDULE.MAX_DECAY_STEP",
+    "WARMUP_FACTOR", "WARMUP_METHOD", "STEPS", "GAMMA", "SCHEDULE.PATIENCE", "SCHEDULE.THRESHOLD", "SCHEDULE.COOLDOWN",
+    "SCHEDULE.FACTOR", "SCHEDULE.MAX_DECAY_STEP",
 )  # fmt: skip
 # The last line of a config.yml, which one that is cut off lacks.
 WHOLE_FILE = "# End of the file: a key that is not above had its default.\n"
@@ -66,8 +64,9 @@ def check_same_run(cfg: Config, output_dir: Path) -> list[str]:
             f"{written} lacks {len(missing)} keys ({', '.join(missing[:3])}, ...) and its last line: it is cut off, so"
             " that nobody can say whether this is its run. Put the whole file back, or choose another OUTPUT_DIR"
         )
-    defaults = dict(_leaves(parse_yaml(load_config(None).dump(), "defaults")))
-    old |= {key: defaults[key] for key in missing}
+    if missing:
+        defaults = dict(_leaves(parse_yaml(load_config(None).dump(), "defaults")))
+        old |= {key: defaults[key] for key in missing}
     differ = [key for key in sorted(new) if _decides(key) and old[key] != new[key]]
     if differ:
         pairs = "; ".join(f"{key} was {old[key]!r}, is {new[key]!r}" for key in differ)

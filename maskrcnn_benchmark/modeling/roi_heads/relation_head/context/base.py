@@ -97,6 +97,12 @@ class ContextEncoder(nn.Module):
         """Adds the buffer untreated_<name> (width,), from zero."""
         self.register_buffer(f"untreated_{name}", torch.zeros(width))
 
+    def keep_recurrent_averages(self, entity: int, in_channels: int) -> None:
+        """The three averages of encoders of LSTMs; entity: width of an entity's input, in_channels: of its features."""
+        self.keep_average("dcd_feat", entity + self.hidden)
+        self.keep_average("obj_feat", entity)
+        self.keep_average("edg_feat", self.embed_dim + in_channels)
+
     def track(self, name: str, rows: Tensor) -> None:
         """In training, moves untreated_<name> if this encoder keeps it."""
         average = getattr(self, f"untreated_{name}", None)

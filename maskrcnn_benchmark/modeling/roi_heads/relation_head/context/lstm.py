@@ -140,9 +140,7 @@ class LSTMContext(ContextEncoder):
         self.later_nms_threshold = later_nms_threshold
         entity = in_channels + self.embed_dim + 128
         if keep_averages:
-            self.keep_average("dcd_feat", entity + hidden)
-            self.keep_average("obj_feat", entity)
-            self.keep_average("edg_feat", self.embed_dim + in_channels)
+            self.keep_recurrent_averages(entity, in_channels)
         self.pos_embed = position_embedding()
         self.obj_ctx_rnn = nn.LSTM(
             entity,

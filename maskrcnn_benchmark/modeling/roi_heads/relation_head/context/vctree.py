@@ -74,9 +74,7 @@ class VCTreeContext(ContextEncoder):
         super().__init__(task=task, object_words=object_words, hidden=hidden)
         entity = in_channels + self.embed_dim + 128
         if keep_averages:
-            self.keep_average("dcd_feat", entity + hidden)
-            self.keep_average("obj_feat", entity)
-            self.keep_average("edg_feat", self.embed_dim + in_channels)
+            self.keep_recurrent_averages(entity, in_channels)
         self.pos_embed = position_embedding()
         self.overlap_embed = _embedded_numbers(6)
         self.box_embed = _embedded_numbers(9)

@@ -60,9 +60,10 @@ def check(args: argparse.Namespace) -> int:
 
     report = check_dataset(args.check, thorough=args.thorough)
     for name, split in report.splits.items():
-        logger.info("%-5s %8d images, %8d with a relation, %9d boxes, %8d relations", name, split.images,
-        split.images_with_relations,
-                    split.boxes, split.relations)  # fmt: skip
+        logger.info(
+            "%-5s %8d images, %8d with a relation, %9d boxes, %8d relations",
+            name, split.images, split.images_with_relations, split.boxes, split.relations,
+        )  # fmt: skip
     for finding in report.findings:
         logger.info("%s", finding.line())
     page = Path(args.page or f"output/check/{report.name}.html")

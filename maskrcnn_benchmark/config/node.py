@@ -18,8 +18,7 @@ logger = logging.getLogger(__name__)
 # Sections and keys of older code bases that full dumps of their runs hold: other tasks' heads, paths, apex.
 IGNORED = (
     "MODEL.MASK_ON", "MODEL.KEYPOINT_ON", "MODEL.RETINANET_ON", "MODEL.ROI_MASK_HEAD", "MODEL.ROI_KEYPOINT_HEAD",
-    "MODEL.RETINANET",
-    "MODEL.FBNET", "PATHS_CATALOG", "PATHS_DATA", "AMP_VERBOSE",
+    "MODEL.RETINANET", "MODEL.FBNET", "PATHS_CATALOG", "PATHS_DATA", "AMP_VERBOSE",
 )  # fmt: skip
 # The published commands write this section with and without its parent's name.
 ALIASED, ALIAS_PARENT = "ROI_RELATION_HEAD", "MODEL"

@@ -19,9 +19,10 @@ from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.limits import ALLOW_OUTSIDE, ARRAY_BYTES, outside_allowed
 
 # What damaged files make the libraries raise.
-DAMAGE = (OSError, ValueError, EOFError, KeyError, IndexError, TypeError, OverflowError, MemoryError,
-NotImplementedError, RuntimeError,
-          SyntaxError, struct.error, zipfile.BadZipFile, zlib.error)  # fmt: skip
+DAMAGE = (
+    OSError, ValueError, EOFError, KeyError, IndexError, TypeError, OverflowError, MemoryError, NotImplementedError,
+    RuntimeError, SyntaxError, struct.error, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 class ArrayFile:

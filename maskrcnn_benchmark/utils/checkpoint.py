@@ -22,8 +22,7 @@ from maskrcnn_benchmark.utils.weights import (
 
 __all__ = [
     "Checkpointer", "LoadReport", "holds_detector", "holds_relation", "holds_backbone_only", "load_weights",
-    "mark_optional", "mark_unfilled",
-    "optional", "read_weights", "require_filled", "unfilled",
+    "mark_optional", "mark_unfilled", "optional", "read_weights", "require_filled", "unfilled",
 ]  # fmt: skip
 
 LAST = "last_checkpoint"

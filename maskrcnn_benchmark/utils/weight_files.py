@@ -26,8 +26,7 @@ WRAPPERS = ("model", "state_dict", "model_state_dict")
 # RuntimeError.
 _DAMAGED = (
     RuntimeError, EOFError, zipfile.BadZipFile, LookupError, ValueError, TypeError, AttributeError, AssertionError,
-    OverflowError,
-    struct.error, zlib.error,
+    OverflowError, struct.error, zlib.error,
 )  # fmt: skip
 
 

@@ -10,6 +10,5 @@ from maskrcnn_benchmark.visualization.panel import agreement, side_by_side
 
 __all__ = [
     "agreement", "draw_boxes", "draw_graph", "draw_nodes", "side_by_side", "to_dot", "to_graphml", "to_json",
-    "to_networkx", "write_graph",
-    "write_picture",
+    "to_networkx", "write_graph", "write_picture",
 ]  # fmt: skip

@@ -16,13 +16,11 @@ HEAD = "MODEL.ROI_RELATION_HEAD."
 COMMON = [
     HEAD + "USE_GT_BOX", "True", HEAD + "USE_GT_OBJECT_LABEL", "True", HEAD + "PREDICT_USE_BIAS", "True",
     HEAD + "PREDICTOR", "PrototypeEmbeddingNetwork", "DTYPE", "float32", "SOLVER.IMS_PER_BATCH", "8",
-    "TEST.IMS_PER_BATCH", "1",
-    "SOLVER.MAX_ITER", "60000", "SOLVER.BASE_LR", "5e-4", "SOLVER.SCHEDULE.TYPE", "WarmupMultiStepLR",
-    HEAD + "BATCH_SIZE_PER_IMAGE", "512",
-    "SOLVER.STEPS", "(28000, 48000)", "SOLVER.VAL_PERIOD", "5000", "SOLVER.CHECKPOINT_PERIOD", "5000", "GLOVE_DIR",
-    "./datasets/vg/",
-    "MODEL.PRETRAINED_DETECTOR_CKPT", "./checkpoints/pretrained_faster_rcnn/model_final.pth", "SOLVER.PRE_VAL", "False",
-    "SOLVER.GRAD_NORM_CLIP", "5.0", "ROI_RELATION_HEAD.VIS_PRO_DIM", "4096", "ROI_RELATION_HEAD.STORE_UNION", "False",
+    "TEST.IMS_PER_BATCH", "1", "SOLVER.MAX_ITER", "60000", "SOLVER.BASE_LR", "5e-4", "SOLVER.SCHEDULE.TYPE",
+    "WarmupMultiStepLR", HEAD + "BATCH_SIZE_PER_IMAGE", "512", "SOLVER.STEPS", "(28000, 48000)", "SOLVER.VAL_PERIOD",
+    "5000", "SOLVER.CHECKPOINT_PERIOD", "5000", "GLOVE_DIR", "./datasets/vg/", "MODEL.PRETRAINED_DETECTOR_CKPT",
+    "./checkpoints/pretrained_faster_rcnn/model_final.pth", "SOLVER.PRE_VAL", "False", "SOLVER.GRAD_NORM_CLIP", "5.0",
+    "ROI_RELATION_HEAD.VIS_PRO_DIM", "4096", "ROI_RELATION_HEAD.STORE_UNION", "False",
     "ROI_RELATION_HEAD.VIS_VAE_LATENT_DIM", "1024", "ROI_RELATION_HEAD.VIS_VAE_INPUT_DIM", "4096",
     "ROI_RELATION_HEAD.VIS_PRO_PATH", "./output/relation_baseline/vg_vis_protos.pt",
 ]  # fmt: skip

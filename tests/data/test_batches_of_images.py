@@ -119,9 +119,8 @@ def test_groups_are_wide_images_and_others():
 def toy_config(*more):
     return load_config(None, [
         "DATASETS.TRAIN", ("toy_train",), "DATASETS.VAL", ("toy_val",), "DATASETS.TEST", ("toy_test",),
-        "MODEL.RELATION_ON", True,
-        "MODEL.DEVICE", "cpu", "SOLVER.IMS_PER_BATCH", 2, "TEST.IMS_PER_BATCH", 2, "INPUT.MIN_SIZE_TRAIN", (32, 48),
-        "INPUT.MIN_SIZE_TEST", 40, "DATALOADER.NUM_WORKERS", 0, *more,
+        "MODEL.RELATION_ON", True, "MODEL.DEVICE", "cpu", "SOLVER.IMS_PER_BATCH", 2, "TEST.IMS_PER_BATCH", 2,
+        "INPUT.MIN_SIZE_TRAIN", (32, 48), "INPUT.MIN_SIZE_TEST", 40, "DATALOADER.NUM_WORKERS", 0, *more,
     ])  # fmt: skip
 
 

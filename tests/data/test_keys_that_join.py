@@ -233,9 +233,8 @@ def test_names_have_one_spelling():
     )
     for names, message in (
         (["a", 7], r"x\[1\]: a name must be text, found 7"), ([" "], r"x\[0\]: a name must have a letter"),
-        (["a\x1b[31m"], r"control characters, found 'a\\x1b\[31m'"), (["e\u0301", "\u00e9"],
-        "differ by blanks or Unicode form"),
-        (["__background__"], "name of class 0"),
+        (["a\x1b[31m"], r"control characters, found 'a\\x1b\[31m'"),
+        (["e\u0301", "\u00e9"], "differ by blanks or Unicode form"), (["__background__"], "name of class 0"),
     ):  # fmt: skip
         with pytest.raises(UserError, match=message):
             vocabulary(names, "x")

@@ -73,8 +73,8 @@ def stop_in_iteration(monkeypatch, at):
     "kind, overrides",
     [
         ("relation", ["DATALOADER.NUM_WORKERS", "2", "SOLVER.SCHEDULE.TYPE", "WarmupReduceLROnPlateau",
-        "SOLVER.SCHEDULE.PATIENCE", "1",
-                      "MODEL.USE_REWEIGHT", "PENET", "MODEL.REWEIGHT_CURRICULUM", "10"]),
+                      "SOLVER.SCHEDULE.PATIENCE", "1", "MODEL.USE_REWEIGHT", "PENET",
+                      "MODEL.REWEIGHT_CURRICULUM", "10"]),
         ("detector", ["DTYPE", "bfloat16"]),
     ],
 )  # fmt: skip

@@ -185,7 +185,7 @@ def test_a_backbone_is_no_detector(world, backbone_file):
 
 def test_a_shape_that_differs_is_an_error_that_names_it(world, detector_file):
     cfg, model = relation(world, "MODEL.PRETRAINED_DETECTOR_CKPT", str(detector_file[0]),
-    "MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM", "24",
+                          "MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM", "24",
                           "MODEL.ROI_RELATION_HEAD.CONTEXT_POOLING_DIM", "24")  # fmt: skip
     with pytest.raises(UserError, match=r"fc6.*\(16, 392\).*\(24, 392\)"):
         load_start(cfg, model)

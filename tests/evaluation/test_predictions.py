@@ -88,12 +88,11 @@ def test_a_plain_savez_and_a_json_are_read_alike(tmp_path):
     scene = truth(apart(3), [1, 2, 3], [[0, 1, 1]])
     images = [(predict(scene, {(0, 1): {1: 0.5}, (1, 2): {2: 0.25}}), scene), (predict(scene, {}), truth([], [], []))]
     flat = {
-        "n_pred_boxes": [3, 3], "pred_boxes": np.concatenate([p["boxes"] for p, _ in images]), "pred_labels": [1, 2,
-        3] * 2,
-        "pred_scores": np.ones(6, np.float32), "n_pred_rels": [2, 0], "rel_pair_idxs": images[0][0]["pairs"],
-        "pred_rel_scores": images[0][0]["predicate_scores"], "n_gt_boxes": [3, 0], "gt_boxes": scene["boxes"],
-        "gt_labels": [1, 2, 3],
-        "n_gt_rels": [1, 0], "gt_rels": scene["relations"],
+        "n_pred_boxes": [3, 3], "pred_boxes": np.concatenate([p["boxes"] for p, _ in images]),
+        "pred_labels": [1, 2, 3] * 2, "pred_scores": np.ones(6, np.float32), "n_pred_rels": [2, 0],
+        "rel_pair_idxs": images[0][0]["pairs"], "pred_rel_scores": images[0][0]["predicate_scores"],
+        "n_gt_boxes": [3, 0], "gt_boxes": scene["boxes"], "gt_labels": [1, 2, 3], "n_gt_rels": [1, 0],
+        "gt_rels": scene["relations"],
     }  # fmt: skip
     np.savez_compressed(tmp_path / "plain.npz", **flat)
     listed = [

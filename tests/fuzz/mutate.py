@@ -13,10 +13,9 @@ Draw = np.random.Generator
 
 ODD: list[Any] = [
     None, True, False, 0, -1, 1, 2, 3, 7, 0.5, 1.5, -0.25, 2**31, 2**53 + 1, 10**30, 1e30, 1e308, float("nan"),
-    float("inf"), "", " ",
-    "1", "4711", "cup", "cup ", "\u00e9", "e\u0301", "\x1b[31m", "\x00", "../../etc/passwd", "/etc/passwd",
-    "__background__", "\ud800",
-    "x" * 5000, [], [[]], [0], [0, 1, 1], [[0, 1, 1]], {}, {"id": 1}, {"a": {"b": {}}},
+    float("inf"), "", " ", "1", "4711", "cup", "cup ", "\u00e9", "e\u0301", "\x1b[31m", "\x00",
+    "../../etc/passwd", "/etc/passwd", "__background__", "\ud800", "x" * 5000, [], [[]], [0],
+    [0, 1, 1], [[0, 1, 1]], {}, {"id": 1}, {"a": {"b": {}}},
 ]  # fmt: skip
 
 

@@ -108,8 +108,8 @@ def _gqa() -> dict[str, bytes]:
     info = {"ind_to_classes": [BACKGROUND, *OBJECTS], "ind_to_predicates": [BACKGROUND, *PREDICATES]}
     content = {
         "filenames_all": ["1.jpg", "2.jpg"], "img_info_all": [{"width": 96, "height": 64}] * 2,
-        "gt_boxes_all": list(BOXES.values()),
-        "gt_classes_all": list(LABELS.values()), "relationships_all": list(RELATIONS.values()),
+        "gt_boxes_all": list(BOXES.values()), "gt_classes_all": list(LABELS.values()),
+        "relationships_all": list(RELATIONS.values()),
     }  # fmt: skip
     return {"gqa/GQA_200_ID_Info.json": _dump(info), "gqa/GQA_200_Train.json": _dump(content)}
 
@@ -217,12 +217,10 @@ def _npz_predictions() -> dict[str, bytes]:
 
     arrays = {
         "image_ids": np.array([1, 2]), "n_pred_boxes": np.array([2, 3]), "pred_boxes": rows("boxes"),
-        "pred_labels": rows("labels"),
-        "pred_scores": rows("scores"), "n_pred_rels": np.array([1, 2]), "rel_pair_idxs": rows("pairs"),
-        "pred_rel_scores": rows("predicate_scores"), "n_gt_boxes": np.array([2, 3]), "gt_boxes": rows("boxes",
-        "groundtruth"),
-        "gt_labels": rows("labels", "groundtruth"), "n_gt_rels": np.array([1, 2]), "gt_rels": rows("relations",
-        "groundtruth"),
+        "pred_labels": rows("labels"), "pred_scores": rows("scores"), "n_pred_rels": np.array([1, 2]),
+        "rel_pair_idxs": rows("pairs"), "pred_rel_scores": rows("predicate_scores"), "n_gt_boxes": np.array([2, 3]),
+        "gt_boxes": rows("boxes", "groundtruth"), "gt_labels": rows("labels", "groundtruth"),
+        "n_gt_rels": np.array([1, 2]), "gt_rels": rows("relations", "groundtruth"),
         "header": np.array(json.dumps({"mode": "sgdet", "predicates": [BACKGROUND, *PREDICATES]})),
     }  # fmt: skip
     return {"p.npz": _npz(arrays)}

@@ -88,9 +88,10 @@ def test_an_npz_says_its_sizes_before_memory_is_taken(tmp_path):
         archive.writestr("long.npy", bomb((0,)) + b"12345678")
         archive.writestr("text.npy", b"no array")
     np.savez(tmp_path / "b.npz", objects=np.array([{}], dtype=object), good=np.arange(3))
-    for name, message in (("large", "8,000,000,000,000 bytes, more than.*DATA_MAX_ARRAY_BYTES"), ("short", "damaged"),
-    ("long", "damaged"),
-                          ("text", "damaged"), ("none", "no array none; found large, short")):  # fmt: skip
+    for name, message in (
+        ("large", "8,000,000,000,000 bytes, more than.*DATA_MAX_ARRAY_BYTES"), ("short", "damaged"),
+        ("long", "damaged"), ("text", "damaged"), ("none", "no array none; found large, short"),
+    ):  # fmt: skip
         with (
             ArrayFile(tmp_path / "a.npz", "file a.npz") as file,
             pytest.raises(UserError, match=f"file a.npz: .*{message}"),
@@ -127,8 +128,8 @@ def test_an_h5_file_brings_arrays_of_its_own_alone(tmp_path, monkeypatch):
     assert read_h5(tmp_path / "a.h5", ["a"], ["b"])["a"].tolist() == [0, 1, 2]
     for name, message in (
         ("link", "another file.*DATA_ALLOW_OUTSIDE"), ("through", "another file"), ("raw", "another file"),
-        ("virtual", "another file"),
-        ("large", "DATA_MAX_ARRAY_BYTES"), ("chunk", "DATA_MAX_ARRAY_BYTES"), ("text", "must be an array of numbers"),
+        ("virtual", "another file"), ("large", "DATA_MAX_ARRAY_BYTES"), ("chunk", "DATA_MAX_ARRAY_BYTES"),
+        ("text", "must be an array of numbers"),
         ("group", "must be an array, found a group"), ("none", "no array none; found a, "), ("dangling", "readable"),
     ):  # fmt: skip
         with pytest.raises(UserError, match=f"a.h5: .*{message}"):

@@ -102,8 +102,7 @@ def test_values_take_the_model_s_precision_and_arrays_are_tensors_too():
 DETECTOR = {BOX + "fc6.weight": (4, 8), BOX + "fc7.bias": (4,), "rpn.head.conv.weight": (2,)}
 RELATION = {
     **DETECTOR, ENTITY + "fc6.weight": (4, 8), ENTITY + "fc7.bias": (4,), UNION + "fc6.weight": (4, 8),
-    UNION + "fc7.bias": (4,),
-    UNION + "pooler.reduce_channel.0.weight": (3,),
+    UNION + "fc7.bias": (4,), UNION + "pooler.reduce_channel.0.weight": (3,),
     "roi_heads.relation.union_feature_extractor.rect_conv.0.weight": (3,),
 }  # fmt: skip
 

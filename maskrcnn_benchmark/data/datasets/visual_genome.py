@@ -26,9 +26,10 @@ from maskrcnn_benchmark.utils.untrusted import ANY, IDENTIFIER, fields, is_whole
 BOX_SCALE = 1024
 # Visual Genome's images that do not decode; without them image_data.json lines up with the h5 files.
 _CORRUPT_IMAGES = (1592, 1722, 4616, 4617)
-_REQUIRED = ("split", "img_to_first_box", "img_to_last_box", "img_to_first_rel", "img_to_last_rel", "labels",
-f"boxes_{BOX_SCALE}",
-             "relationships", "predicates")  # fmt: skip
+_REQUIRED = (
+    "split", "img_to_first_box", "img_to_last_box", "img_to_first_rel", "img_to_last_rel", "labels",
+    f"boxes_{BOX_SCALE}", "relationships", "predicates",
+)  # fmt: skip
 
 # Sizes of numbers that the arrays in memory take.
 _LARGEST, _LARGEST_OTHER = {"attributes": 2**15 - 1}, 2**30

@@ -26,9 +26,11 @@ KINDS = {
     "horse": ("", "", "grazing"),
 }
 PATTERNS = {"person": 0.35, "bag": 0.35, "horse": 0.3, "dog": 0.3, "bird": 0.3, "house": 0.7}
-MARKS = {"standing": ("standing",), "bending": ("standing",), "kicking": ("standing",), "pushing": ("walking",),
-"walking": ("walking",),
-         "sitting": ("sitting",), "riding": ("sitting",), "cycling": ("sitting",), "lying": ("lying",)}  # fmt: skip
+MARKS = {
+    "standing": ("standing",), "bending": ("standing",), "kicking": ("standing",), "pushing": ("walking",),
+    "walking": ("walking",), "sitting": ("sitting",), "riding": ("sitting",), "cycling": ("sitting",),
+    "lying": ("lying",),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -98,9 +100,8 @@ def add_vehicle(scene: Scene, rng: np.random.Generator, name: str, at: Point, sp
 
 
 def add_person(
-    scene: Scene, rng: np.random.Generator, at: Point, spot: Spot, legs: str, arms: str, *, flip: int | None = None,
-    draw: str = "whole",
-    dressed: bool = True,
+    scene: Scene, rng: np.random.Generator, at: Point, spot: Spot, legs: str, arms: str, *,
+    flip: int | None = None, draw: str = "whole", dressed: bool = True,
 ) -> int:  # fmt: skip
     """Adds a person in a pose, perhaps with a hat and a backpack on (poses.py names the poses)."""
     flip = spot.flip if flip is None else flip
@@ -184,8 +185,7 @@ def carrier(scene: Scene, rng: np.random.Generator, at: Point, spot: Spot, legs:
     looks = {}
     drop, ahead = {
         "bag": (0.2, 0.3), "ball": (0.22, 0.3), "dog": (0.16, 0.26), "hat": (0.1, 0.3), "kite": (0.55, 0.32),
-        "bird": (0.18, 0.28),
-        "umbrella": (0.3, -0.2),
+        "bird": (0.18, 0.28), "umbrella": (0.3, -0.2),
     }[item]  # fmt: skip
     if item == "dog":
         looks = {"kind": "lying"}

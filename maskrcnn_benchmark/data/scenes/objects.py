@@ -15,7 +15,7 @@ GLASS, RUBBER, STEEL = (165, 205, 225), (38, 38, 42), (120, 124, 130)
 
 CAR_SHAPES = {
     "sedan": ([(-1.2, 0.2), (-1.22, 0.56), (-0.85, 0.66), (-0.5, 1.02), (0.35, 1.02), (0.72, 0.66), (1.18, 0.56),
-    (1.22, 0.2)],
+               (1.22, 0.2)],
               [(-0.72, 0.66), (-0.44, 0.95), (0.3, 0.95), (0.58, 0.66)]),
     "van": ([(-1.2, 0.2), (-1.2, 1.2), (-1.1, 1.3), (0.6, 1.3), (0.95, 0.78), (1.2, 0.7), (1.22, 0.2)],
             [(-0.95, 0.78), (-0.95, 1.18), (0.52, 1.18), (0.8, 0.78)]),
@@ -223,6 +223,5 @@ def colors_for(name: str, rng: np.random.Generator) -> tuple[str, str]:
 
 DRAW = {
     "car": car, "wheel": wheel, "bicycle": bicycle, "table": table, "chair": chair, "bench": bench, "tree": tree,
-    "house": house,
-    "window": window, "boat": boat,
+    "house": house, "window": window, "boat": boat,
 }  # fmt: skip

@@ -108,10 +108,11 @@ def _ground_details(
             cv2.circle(image, (int(rng.uniform(0, width)), int(y)), size, petals, -1, cv2.LINE_AA)
 
 
-SHADOW_HALF = {"horse": 0.8, "dog": 0.45, "bird": 0.2, "car": 1.2, "bicycle": 0.8, "table": 0.75, "chair": 0.32,
-"bench": 0.85, "tree": 0.8,
-               "house": 1.3, "boat": 1.1, "person": 0.3, "ball": 0.22, "bag": 0.3, "cup": 0.15, "hat": 0.3,
-               "umbrella": 0.3}  # fmt: skip
+SHADOW_HALF = {
+    "horse": 0.8, "dog": 0.45, "bird": 0.2, "car": 1.2, "bicycle": 0.8, "table": 0.75, "chair": 0.32, "bench": 0.85,
+    "tree": 0.8, "house": 1.3, "boat": 1.1, "person": 0.3, "ball": 0.22, "bag": 0.3, "cup": 0.15, "hat": 0.3,
+    "umbrella": 0.3,
+}  # fmt: skip
 
 
 def _shadows(image: np.ndarray, scene: Scene, setting: Setting) -> None:

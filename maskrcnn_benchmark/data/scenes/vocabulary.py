@@ -22,10 +22,8 @@ COARSE = {
 
 # RGB; the attribute of a thing is the name of its main colour, and of its pattern where it has one.
 COLORS = {
-    "red": (205, 50, 45), "orange": (235, 140, 40), "yellow": (240, 210, 70), "green": (70, 150, 70), "blue": (55, 95,
-    195),
-    "purple": (130, 70, 160), "pink": (235, 140, 170), "brown": (130, 85, 50), "white": (238, 236, 230), "gray": (140,
-    142, 148),
-    "black": (45, 45, 52), "tan": (205, 170, 120),
+    "red": (205, 50, 45), "orange": (235, 140, 40), "yellow": (240, 210, 70), "green": (70, 150, 70),
+    "blue": (55, 95, 195), "purple": (130, 70, 160), "pink": (235, 140, 170), "brown": (130, 85, 50),
+    "white": (238, 236, 230), "gray": (140, 142, 148), "black": (45, 45, 52), "tan": (205, 170, 120),
 }  # fmt: skip
 ATTRIBUTES = (*COLORS, "striped", "spotted", "standing", "sitting", "lying", "walking", "flying", "open", "closed")

@@ -105,10 +105,8 @@ def test_combinations_are_drawn_in_proportion_to_the_product_of_overlaps():
     boxes = torch.tensor([[0.0, 0, 99, 99], [0, 0, 99, 59], [200, 0, 299, 99]])
     arguments = {
         "boxes": boxes, "labels": torch.tensor([1, 1, 2]), "target_boxes": boxes[[0, 2]],
-        "target_labels": torch.tensor([1, 2]),
-        "relations": torch.tensor([[0, 1, 1]]), "batch_size": 8, "positive_fraction": 0.5, "iou_threshold": 0.5,
-        "per_relation": 1,
-        "require_overlap": True,
+        "target_labels": torch.tensor([1, 2]), "relations": torch.tensor([[0, 1, 1]]), "batch_size": 8,
+        "positive_fraction": 0.5, "iou_threshold": 0.5, "per_relation": 1, "require_overlap": True,
     }  # fmt: skip
     generator = torch.Generator().manual_seed(3)
     first = sum(int(sample_detections(**arguments, generator=generator).pairs[0, 0] == 0) for _ in range(2000))

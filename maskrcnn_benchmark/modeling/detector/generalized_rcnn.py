@@ -98,10 +98,7 @@ class GeneralizedRCNN(nn.Module):
             results, losses = self.roi_heads.relation(self.regions(images, targets), targets)
             self.logged = dict(self.roi_heads.relation.logged)
             return losses if self.training else results
-        images = self.normalizer(images)
-        targets = check_targets(targets, images)
-        features = self.backbone(images.tensors)
-        results, losses = self.propose(images, features, targets)
+        features, targets, results, losses = self._proposals(images, targets)
         if self.roi_heads is not None:
             results, head_losses = self.roi_heads(features, results, targets)
             losses = {**losses, **head_losses}
@@ -113,11 +110,17 @@ class GeneralizedRCNN(nn.Module):
         """What the images of a batch offer to relations; arguments as of forward, for a relation model."""
         if not isinstance(images, ImageList) and isinstance(images[0], CachedRegions):
             return CachedRegions.joined(images)
+        features, targets, proposals, _ = self._proposals(images, targets)
+        return self.roi_heads.relation.regions(features, self.roi_heads.entities(features, proposals, targets))
+
+    def _proposals(
+        self, images: ImageList | Sequence[Tensor], targets: Sequence[BoxList] | None
+    ) -> tuple[Sequence[Tensor], Sequence[BoxList] | None, list[BoxList], dict[str, Tensor]]:
+        """Feature maps, targets in the network's frame, boxes for the heads, and the RPN's losses."""
         images = self.normalizer(images)
         targets = check_targets(targets, images)
         features = self.backbone(images.tensors)
-        proposals, _ = self.propose(images, features, targets)
-        return self.roi_heads.relation.regions(features, self.roi_heads.entities(features, proposals, targets))
+        return features, targets, *self.propose(images, features, targets)
 
     def propose(
         self, images: ImageList, features: Sequence[Tensor], targets: Sequence[BoxList] | None

@@ -66,13 +66,13 @@ class Config(CfgNode):
 
     def known_keys(self) -> list[str]:
         """Full names of all keys that hold values."""
-        return [key for key, _ in _leaves(self, "")]
+        return [key for key, _ in leaves(self)]
 
     def _merge(self, content: Mapping, origin: str) -> None:
         ignored, seen = [], set()
-        leaves = list(self._flat(content, ""))
-        _refuse_removed([key for key, _ in leaves], origin)
-        for key, value in leaves:
+        entries = list(self._flat(content, ""))
+        _refuse_removed([key for key, _ in entries], origin)
+        for key, value in entries:
             if key in seen:
                 raise UserError(f"{origin}{key} stands there twice, in two spellings: keep one of them")
             seen.add(key)
@@ -200,12 +200,13 @@ def parse_yaml(text: str, name: str) -> dict:
     return content
 
 
-def _leaves(node: Mapping, prefix: str) -> Iterator[tuple[str, Any]]:
+def leaves(node: Mapping, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(full key, value) of everything in nested mappings that is no mapping itself."""
     for name, value in node.items():
         if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{name}.")
+            yield from leaves(value, f"{prefix}{name}.")
         else:
-            yield prefix + name, value
+            yield f"{prefix}{name}", value
 
 
 def _is_ignored(key: str) -> bool:

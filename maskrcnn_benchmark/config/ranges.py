@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from maskrcnn_benchmark.config.node import leaves
 from maskrcnn_benchmark.utils.errors import UserError
 
 
@@ -164,14 +165,14 @@ def number_ranges(config: Mapping[str, Any]) -> dict[str, str]:
     """What each key that holds a number or a list of numbers takes, in words; an empty list tells only by its rule."""
     return {
         key: _RANGES.get(key, _NOT_NEGATIVE).words(isinstance(value, tuple))
-        for key, value in _numbers(config, "")
+        for key, value in _numbers(config).items()
         if value != () or key in _RANGES
     }
 
 
 def check_ranges(config: Mapping[str, Any]) -> None:
     """UserError that names the first key whose number, or number of elements, is out of range."""
-    numbers = dict(_numbers(config, ""))
+    numbers = _numbers(config)
     for key, value in numbers.items():
         wanted = _RANGES.get(key, _NOT_NEGATIVE).fault(value)
         if wanted:
@@ -184,13 +185,13 @@ def check_ranges(config: Mapping[str, Any]) -> None:
             )
 
 
-def _numbers(node: Mapping[str, Any], prefix: str):
-    """(full key, value) of the keys that hold a number or a list of numbers."""
-    for name, value in node.items():
-        if isinstance(value, Mapping):
-            yield from _numbers(value, f"{prefix}{name}.")
-        elif all(isinstance(element, (int, float)) and not isinstance(element, bool) for element in _elements(value)):
-            yield prefix + name, value
+def _numbers(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys that hold a number or a list of numbers, by full name."""
+    return {key: value for key, value in leaves(config) if all(map(_is_number, _elements(value)))}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _elements(value: Any) -> tuple:

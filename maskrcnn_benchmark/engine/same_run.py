@@ -1,11 +1,11 @@
 """Whether OUTPUT_DIR holds the run that a config describes, and what changed in it since."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from maskrcnn_benchmark.config import Config, load_config
-from maskrcnn_benchmark.config.node import parse_yaml, read_yaml
+from maskrcnn_benchmark.config.node import leaves, parse_yaml, read_yaml
 from maskrcnn_benchmark.utils.errors import UserError
 
 # What makes two configs the same run; where a model works is no part of what it is.
@@ -56,8 +56,8 @@ def check_same_run(cfg: Config, output_dir: Path) -> list[str]:
             f"OUTPUT_DIR {output_dir} holds a last_checkpoint but no config.yml to say which run's it is: choose"
             " another OUTPUT_DIR"
         )
-    old = dict(_leaves(read_yaml(written)))
-    new = dict(_leaves(parse_yaml(cfg.dump(), "config")))
+    old = dict(leaves(read_yaml(written)))
+    new = dict(leaves(parse_yaml(cfg.dump(), "config")))
     missing = sorted(new.keys() - old.keys())
     if missing and not written.read_text(encoding="utf-8").endswith(WHOLE_FILE):
         raise UserError(
@@ -65,7 +65,7 @@ def check_same_run(cfg: Config, output_dir: Path) -> list[str]:
             " that nobody can say whether this is its run. Put the whole file back, or choose another OUTPUT_DIR"
         )
     if missing:
-        defaults = dict(_leaves(parse_yaml(load_config(None).dump(), "defaults")))
+        defaults = dict(leaves(parse_yaml(load_config(None).dump(), "defaults")))
         old |= {key: defaults[key] for key in missing}
     differ = [key for key in sorted(new) if _decides(key) and old[key] != new[key]]
     if differ:
@@ -131,11 +131,3 @@ def check_iterations(iteration: int, max_iter: int) -> None:
 
 def _decides(key: str) -> bool:
     return key not in NOT_RUN_KEYS and any(key == run_key or key.startswith(run_key + ".") for run_key in RUN_KEYS)
-
-
-def _leaves(tree: Mapping, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value

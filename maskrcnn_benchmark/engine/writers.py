@@ -3,13 +3,14 @@
 import importlib
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from maskrcnn_benchmark.config import Config
+from maskrcnn_benchmark.config.node import leaves
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.files import write_text
 
@@ -125,7 +126,7 @@ def make_writers(cfg: Config, output_dir: Path, start: int) -> dict[str, MetricW
         UserError: a package is not installed, or its service does not answer.
     """
     writers: dict[str, MetricWriter] = {}
-    settings = {"project": cfg.LOG.PROJECT, "config": dict(flat(cfg))}
+    settings = {"project": cfg.LOG.PROJECT, "config": dict(leaves(cfg))}
     for name in dict.fromkeys(cfg.LOG.WRITERS):
         try:
             if name == "tensorboard":
@@ -137,15 +138,6 @@ def make_writers(cfg: Config, output_dir: Path, start: int) -> dict[str, MetricW
         except Exception as error:
             raise UserError(f"LOG.WRITERS {name} cannot start: {type(error).__name__}: {error}") from error
     return writers
-
-
-def flat(node: Mapping[str, Any], prefix: str = "") -> Sequence[tuple[str, Any]]:
-    """(full key, value) of a configuration's keys."""
-    return [
-        pair
-        for name, value in node.items()
-        for pair in (flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else [(prefix + name, value)])
-    ]
 
 
 def _package(name: str, distribution: str = "") -> Any:

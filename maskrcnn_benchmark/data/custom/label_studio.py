@@ -20,7 +20,7 @@ from maskrcnn_benchmark.utils.untrusted import NUMBER, TEXT, fields, is_number, 
 
 logger = get_logger(__name__)
 
-_RECTANGLES = {"rectanglelabels": "rectanglelabels", "labels": "labels"}
+_RECTANGLES = ("rectanglelabels", "labels")
 # Results that say something of the whole picture, or in words; no objects.
 _ASIDE = {"choices", "textarea", "rating", "number", "datetime", "taxonomy", "ranker", "pairwise"}
 _UPLOAD = re.compile(r"[0-9a-f]{8}-")  # what Label Studio puts before the name of an uploaded file
@@ -122,7 +122,7 @@ def _graph(results: list[Any], size: tuple[int, int]) -> dict[str, list[Any]]:
 
 
 def _label(value: dict[str, Any], kind: str, where: str) -> Any:
-    (labels,) = fields(value, f"{where}, value", **{_RECTANGLES[kind]: list})
+    (labels,) = fields(value, f"{where}, value", **{kind: list})
     if len(labels) != 1:
         raise UserError(f"{where}: a rectangle must have one label, found {shown(labels)}")
     return labels[0]

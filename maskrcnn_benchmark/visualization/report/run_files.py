@@ -1,7 +1,6 @@
 """What training and evaluation leave in OUTPUT_DIR, read for the report."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from maskrcnn_benchmark.config.node import leaves
 from maskrcnn_benchmark.evaluation.files import EVALUATION_FILE, SCORES_FILE, read_scores
 from maskrcnn_benchmark.evaluation.scene_graph import SceneGraphEvaluator
 from maskrcnn_benchmark.utils.errors import UserError
@@ -90,7 +90,7 @@ class RunFiles:
 
     def flat_config(self) -> dict[str, Any]:
         """config.yml's values by full key."""
-        return dict(_flat(self.config))
+        return dict(leaves(self.config))
 
     def setting(self, key: str) -> Any:
         """The value of a key such as MODEL.META_ARCHITECTURE in config.yml; None if it is not there."""
@@ -98,14 +98,6 @@ class RunFiles:
         for part in key.split("."):
             node = node.get(part) if isinstance(node, dict) else None
         return node
-
-
-def _flat(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in node.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _yaml(path: Path) -> dict[str, Any]:

@@ -8,13 +8,12 @@ import numpy as np
 from maskrcnn_benchmark.data.build import read_source, training_statistics
 from maskrcnn_benchmark.data.datasets import SceneGraphDataset
 from maskrcnn_benchmark.data.datasets.catalog import dataset_entry
-from maskrcnn_benchmark.data.image_files import read_image
 from maskrcnn_benchmark.data.image_ids import image_number
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.data.zeroshot import unseen_triplets
 from maskrcnn_benchmark.evaluation.figures import MODES
 from maskrcnn_benchmark.evaluation.predictions import PredictionFile, SavedImage
-from maskrcnn_benchmark.evaluation.relation_scores import RelationScores
+from maskrcnn_benchmark.evaluation.relation_scores import RelationScores, groundtruth_arrays
 from maskrcnn_benchmark.evaluation.scene_graph import SceneGraphEvaluator
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger
@@ -72,16 +71,11 @@ class DatasetGroundTruth:
         return self._dataset.triplets()
 
     def __getitem__(self, image_id: int | str) -> dict[str, Any]:
-        target = self._dataset.get_groundtruth(self._row(image_id))
-        return {
-            "boxes": target.bbox,
-            "labels": target.get_field("labels"),
-            "relations": target.get_field("relation_tuple"),
-        }
+        return groundtruth_arrays(self._dataset.get_groundtruth(self._row(image_id)))
 
     def image(self, image_id: int | str) -> np.ndarray:
-        """The image's pixels, (h, w, 3) uint8 RGB. UserError if its file is missing or damaged."""
-        return read_image(self._dataset.image_path(self._row(image_id))).permute(1, 2, 0).contiguous().numpy()
+        """The image's pixels, (h, w, 3) uint8 RGB. UserError if its file is missing, damaged or of another size."""
+        return self._dataset.image(self._row(image_id)).permute(1, 2, 0).contiguous().numpy()
 
     def image_name(self, image_id: int | str) -> str:
         """The name of the image's file."""

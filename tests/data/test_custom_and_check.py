@@ -19,6 +19,7 @@ from maskrcnn_benchmark.data.check import check_dataset, write_page
 from maskrcnn_benchmark.data.custom import Vocabulary, make_dataset
 from maskrcnn_benchmark.data.datasets import VGDataset
 from maskrcnn_benchmark.data.datasets.vg_layout import write_vg_layout
+from maskrcnn_benchmark.evaluation.saved import DatasetGroundTruth
 from maskrcnn_benchmark.utils.errors import UserError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
@@ -299,6 +300,9 @@ def test_turned_pictures_films_behind_them_and_animations_are_told_apart_from_da
         assert found["image files that are truncated or do not decode"] == ("4.jpg",)
         assert found["images of several frames, of which the first is read"] == ("5.gif",)
         assert "images of another size than annotated" not in found
+    # A report's pictures are in the frame of their boxes, too.
+    shown = DatasetGroundTruth("phone_train")
+    assert [shown.image(i).shape for i in (1, 2)] == [(60, 50, 3), (50, 60, 3)]
 
 
 @pytest.mark.parametrize("name", ["vrd", "birds,cats", "scenes", "birds_train", "GQA_200", "my birds", ".birds"])

@@ -107,7 +107,7 @@ class SceneGraphDataset(Dataset):
         if not 0 <= index < len(self):
             raise IndexError(f"{self._source.file.name}, {self.split}: image {index} of {len(self)}")
         try:
-            image = self._read(index)
+            image = self.image(index)
         except ImageFileError as error:
             if not self.skip_missing:
                 raise
@@ -160,6 +160,21 @@ class SceneGraphDataset(Dataset):
     def image_path(self, index: int) -> Path:
         """The image file."""
         return self.image_dir / self._source.file_name(index)
+
+    def image(self, index: int) -> Tensor:
+        """An image's pixels in the frame of its boxes, (3, h, w) uint8 RGB. ImageFileError if there are none such."""
+        path = self.image_path(index)
+        image = read_image(path)
+        found, expected = (image.size(2), image.size(1)), tuple(self._source.sizes[index].tolist())
+        if found != expected and found == expected[::-1]:
+            # Some published files give size and boxes of an image as it is stored, whatever its EXIF orientation says.
+            image = read_image(path, upright=False)
+            found = (image.size(2), image.size(1))
+        if found != expected:
+            raise ImageFileError(
+                f"image {path}: is {found[0]} x {found[1]}, but the annotations say {expected[0]} x {expected[1]}"
+            )
+        return image
 
     def require_image_files(self) -> None:
         """ImageFileError that names the first missing image file and counts the rest, if any is missing."""
@@ -247,20 +262,6 @@ class SceneGraphDataset(Dataset):
                 listed[path.parent] = set(os.listdir(path.parent)) if path.parent.is_dir() else set()
             present[index] = path.name in listed[path.parent]
         return present
-
-    def _read(self, index: int) -> Tensor:
-        path = self.image_path(index)
-        image = read_image(path)
-        found, expected = (image.size(2), image.size(1)), tuple(self._source.sizes[index].tolist())
-        if found != expected and found == expected[::-1]:
-            # Some published files give size and boxes of an image as it is stored, whatever its EXIF orientation says.
-            image = read_image(path, upright=False)
-            found = (image.size(2), image.size(1))
-        if found != expected:
-            raise ImageFileError(
-                f"image {path}: is {found[0]} x {found[1]}, but the annotations say {expected[0]} x {expected[1]}"
-            )
-        return image
 
 
 def one_relation_per_pair(relations: Tensor, generator: np.random.Generator) -> Tensor:

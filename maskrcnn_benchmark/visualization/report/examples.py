@@ -17,7 +17,7 @@ from maskrcnn_benchmark.structures.scene_graph import SceneGraph, SceneObject
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger
 from maskrcnn_benchmark.utils.progress import progress
-from maskrcnn_benchmark.visualization.draw import object_names
+from maskrcnn_benchmark.visualization.draw import draw_labels, object_names
 from maskrcnn_benchmark.visualization.report.layout import lay_out
 from maskrcnn_benchmark.visualization.text import color_of
 
@@ -69,11 +69,9 @@ def _examples(file: PredictionFile, dataset: str, metrics: Mapping[str, Any], li
     told = {}
     for image in file:
         if image.image_id in kind_of:
-            told[image.image_id] = {
-                "kind": kind_of[image.image_id],
-                **_picture(image, groundtruths),
-                **_relations(image, file, metrics["mode"], iou_threshold, rel_nms),
-            }
+            graph = _relations(image, file, metrics["mode"], iou_threshold, rel_nms)
+            picture = _picture(image, graph["nodes"], groundtruths)
+            told[image.image_id] = {"kind": kind_of[image.image_id], **picture, **graph}
     return [told[image_id] for image_id in kind_of]
 
 
@@ -101,8 +99,11 @@ def _groundtruths(dataset: str) -> DatasetGroundTruth | None:
         return None
 
 
-def _picture(image: SavedImage, groundtruths: DatasetGroundTruth | None) -> dict[str, Any]:
-    """The image's name, size in pixels, and its picture as a data URL, None where its file cannot be read."""
+def _picture(image: SavedImage, nodes: list[dict[str, Any]], groundtruths: DatasetGroundTruth | None) -> dict[str, Any]:
+    """
+    The image's name, size in pixels, and its picture with the nodes' names as a data URL, None where its file cannot
+    be read.
+    """
     boxes = np.concatenate([image.prediction["boxes"], image.groundtruth["boxes"]])
     width, height = (boxes[:, 2:].max(axis=0, initial=1) + 1).tolist()
     told = {"name": f"image {image.image_id}", "source": None, "width": width, "height": height}
@@ -117,8 +118,9 @@ def _picture(image: SavedImage, groundtruths: DatasetGroundTruth | None) -> dict
     height, width = pixels.shape[:2]
     scale = min(1.0, SIDE / max(width, height))
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    shown = cv2.cvtColor(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2BGR)
-    encoded = cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
+    named = SceneGraph((width, height), [SceneObject(node["box"], node["name"]) for node in nodes])
+    shown = draw_labels(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), named)
+    encoded = cv2.imencode(".jpg", cv2.cvtColor(shown, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
     return told | {
         "source": f"data:image/jpeg;base64,{base64.b64encode(encoded).decode()}", "width": width, "height": height
     }  # fmt: skip

@@ -234,8 +234,10 @@ class TrainingState:
         with _entry("schedule"):
             self.schedule.load_state_dict(state["schedule"], keep_settings=keep_settings)
             self.schedule.set_iteration(max(self.iteration, 1))
-        with _entry("scaler"):
-            self.scaler.load_state_dict(state["scaler"])
+        # Empty where the checkpoint's run had no scaler, as one of float16 on a CPU that only has bfloat16.
+        if state["scaler"]:
+            with _entry("scaler"):
+                self.scaler.load_state_dict(state["scaler"])
         if state["best"]["metric"] == self.best.metric:
             self.best = Best(**state["best"])
         else:

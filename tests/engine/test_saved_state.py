@@ -20,7 +20,7 @@ from .toys import ToyModel
 PLATEAU = {"factor": 0.5, "patience": 1, "threshold": 0.0, "cooldown": 0, "max_decays": 3}
 
 
-def make_state():
+def make_state(dtype="float32"):
     model = ToyModel()
     optimizer = torch.optim.SGD(
         [{"params": list(model.parameters()), "names": [name for name, _ in model.named_parameters()]}],
@@ -30,7 +30,7 @@ def make_state():
     rates = WarmupReduceLROnPlateau(optimizer, warmup_factor=0.5, warmup_iters=2, warmup_method="linear", **PLATEAU)
     sampler = TrainingBatchSampler(np.zeros(7, dtype=int), 2, seed=0)
     return TrainingState(
-        model, optimizer, rates, make_scaler(torch.device("cpu"), "float32"), sampler, Best("mR@100"), {"version": "0"}
+        model, optimizer, rates, make_scaler(torch.device("cpu"), dtype), sampler, Best("mR@100"), {"version": "0"}
     )
 
 
@@ -59,6 +59,14 @@ def put(state, where, value):
 def test_a_whole_state_passes(saved):
     check_saved(saved, "x.pth")
     make_state().load(saved, keep_settings=False)
+
+
+def test_float16_goes_on_where_a_run_without_a_scaler_stopped(saved):
+    """A CPU that lacks float16 computes in bfloat16, without a scaler; a GPU has one."""
+    state = make_state(dtype="float16")
+    state.load(saved, keep_settings=False)
+    assert (state.iteration, state.scaler.get_scale()) == (2, make_scaler(torch.device("cpu"), "float16").get_scale())
+    make_state().load(saved | {"scaler": state.scaler.state_dict()}, keep_settings=False)
 
 
 @pytest.mark.parametrize(

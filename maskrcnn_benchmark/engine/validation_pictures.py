@@ -5,8 +5,8 @@ import numpy as np
 from maskrcnn_benchmark.data.datasets.base import SceneGraphDataset
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.structures.bounding_box import BoxList
-from maskrcnn_benchmark.structures.scene_graph import SceneGraph
 from maskrcnn_benchmark.visualization.panel import agreement, side_by_side
+from maskrcnn_benchmark.visualization.scene_graph import SceneGraph
 
 RELATIONS = 12
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import networkx as nx
 import numpy as np
 from torch import Tensor
 
+from maskrcnn_benchmark.data.image_files import read_image
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 from maskrcnn_benchmark.utils.errors import UserError
-
-if TYPE_CHECKING:
-    import networkx as nx
+from maskrcnn_benchmark.visualization.draw import draw_graph
+from maskrcnn_benchmark.visualization.graph import to_json, to_networkx
 
 # Of the JSON form; a reader refuses another number. docs/predict.md describes it.
 SCHEMA_VERSION = 1
@@ -189,18 +190,12 @@ class SceneGraph:
         relations = [SceneRelation(**item) for item in values["relations"]]
         return cls((values["width"], values["height"]), objects, relations, values.get("image"))
 
-    # Shortcuts to visualization/, which builds on this module: imported when called.
-
     def to_json(self) -> str:
         """As text: to_dict, which from_dict reads."""
-        from maskrcnn_benchmark.visualization.graph import to_json
-
         return to_json(self)
 
     def to_networkx(self) -> nx.MultiDiGraph:
         """A node an object, an edge a relation, as visualization.to_networkx has it."""
-        from maskrcnn_benchmark.visualization.graph import to_networkx
-
         return to_networkx(self)
 
     def draw(self, image: np.ndarray | None = None, *, max_relations: int = 12) -> np.ndarray:
@@ -215,8 +210,6 @@ class SceneGraph:
         Raises:
             UserError: there is no picture, or its file is gone.
         """
-        from maskrcnn_benchmark.visualization.draw import draw_graph
-
         return draw_graph(self._picture() if image is None else image, self, max_relations=max_relations)
 
     def _picture(self) -> np.ndarray:
@@ -224,8 +217,6 @@ class SceneGraph:
             raise UserError("scene graph: it knows no picture; give one, draw(image), (h, w, 3) uint8 RGB")
         if not isinstance(self.image, str):
             return self.image
-        from maskrcnn_benchmark.data.image_files import read_image
-
         return read_image(self.image, upright=True).permute(1, 2, 0).contiguous().numpy()
 
 

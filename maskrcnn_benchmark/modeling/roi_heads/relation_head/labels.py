@@ -44,6 +44,11 @@ def box_positions(boxes: Tensor, sizes: Tensor) -> Tensor:
     return torch.cat([extent / sizes, centre / sizes, boxes[:, :2] / sizes, boxes[:, 2:] / sizes, area], dim=1)
 
 
+def position_numbers(pairs: PairBatch) -> Tensor:
+    """The nine numbers of each box of the batch, (N, 9)."""
+    return box_positions(pairs.boxes, entity_sizes(pairs.image_sizes, pairs.num_objects, pairs.boxes))
+
+
 def position_embedding() -> nn.Sequential:
     """(N, 9) positions -> (N, 128); published as `pos_embed` with parameters at 0, 1 and 2."""
     return nn.Sequential(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.base import kaiming_linear
+from maskrcnn_benchmark.modeling.backbone.conv import linear
 
 
 class MessagePassing(nn.Module):
@@ -29,10 +29,10 @@ class MessagePassing(nn.Module):
     ):
         super().__init__()
         self.rounds = rounds
-        self.rel_fc = kaiming_linear(hidden, num_predicates)
-        self.obj_fc = kaiming_linear(hidden, num_classes)
-        self.obj_unary = kaiming_linear(in_channels, hidden)
-        self.edge_unary = kaiming_linear(edge_channels, hidden)
+        self.rel_fc = linear(hidden, num_predicates)
+        self.obj_fc = linear(hidden, num_classes)
+        self.obj_unary = linear(in_channels, hidden)
+        self.edge_unary = linear(edge_channels, hidden)
         self.edge_gru = nn.GRUCell(hidden, hidden)
         self.node_gru = nn.GRUCell(hidden, hidden)
         self.sub_vert_w_fc = nn.Sequential(nn.Linear(2 * hidden, 1), nn.Sigmoid())

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
-from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.data.word_vectors import load_word_vectors
 from maskrcnn_benchmark.utils.checkpoint import mark_unfilled
 from maskrcnn_benchmark.utils.seeding import torch_generator
 
 
-def word_table(cfg, names: list[str]) -> nn.Embedding:
+def word_table(cfg, names: Sequence[str]) -> nn.Embedding:
     """
     A trained table (len(names), EMBED_DIM) from the vectors in GLOVE_DIR; without the file a seeded draw, marked
     unfilled.
@@ -25,13 +26,3 @@ def word_table(cfg, names: list[str]) -> nn.Embedding:
     )
     mark_unfilled(table, "weight", f"GLOVE_DIR {cfg.GLOVE_DIR}: no word vectors of width {width} there")
     return table
-
-
-def class_table(cfg, meta: DatasetMeta) -> nn.Embedding:
-    """(O, E) one row per class, background first."""
-    return word_table(cfg, list(meta.objects))
-
-
-def decoder_table(cfg, meta: DatasetMeta) -> nn.Embedding:
-    """(O + 1, E): row 0 is the start token, class c at row c + 1."""
-    return word_table(cfg, ["start", *meta.objects])

@@ -17,12 +17,11 @@ from maskrcnn_benchmark.data.word_vectors import load_word_vectors, word_vector_
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import (
     POSITION_DIM,
     best_foreground,
-    box_positions,
-    entity_sizes,
     given_label_logits,
     greedy_foreground,
     label_vectors,
     position_embedding,
+    position_numbers,
 )
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.base import RelationPredictor
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.blocks import MLP, initial_log_scale, scaled_cosine
@@ -180,8 +179,7 @@ class PENet(RelationPredictor):
         if self.task.uses_gt_labels:
             labels = pairs.object_labels.long()
             return given_label_logits(labels, self.out_obj.out_features), labels
-        sizes = entity_sizes(pairs.image_sizes, pairs.num_objects, pairs.boxes)
-        position = self.pos_embed(box_positions(pairs.boxes, sizes))
+        position = self.pos_embed(position_numbers(pairs))
         words = label_vectors(self.obj_embed1, pairs, self.task)
         logits = self.out_obj(self.lin_obj_cyx(torch.cat([pairs.roi_features, words, position], dim=1)))
         if self.training or self.task.uses_gt_boxes:

@@ -47,6 +47,14 @@ def given_boxes(targets: Sequence[BoxList]) -> list[BoxList]:
     return [own.copy_with_fields(name for name in GIVEN_FIELDS if own.has_field(name)) for own in boxes]
 
 
+def with_field(lists: Sequence[BoxList], name: str, values: Tensor) -> list[BoxList]:
+    """The lists with one more field, whose rows (sum of their lengths, ...) lie list by list in `values`."""
+    widened = [boxes.copy_with_fields(boxes.fields()) for boxes in lists]
+    for boxes, own in zip(widened, values.split([len(boxes) for boxes in lists]), strict=True):
+        boxes.add_field(name, own)
+    return widened
+
+
 def on_cpu(lists: Sequence[BoxList], fields: Sequence[str] | None = None) -> list[BoxList]:
     """
     Lists of boxes on the CPU, all copied together with one wait for the device.

@@ -69,7 +69,7 @@ class GeneralizedRCNN(nn.Module):
         on it.
         """
         if self.task is not None:
-            self.roi_heads.relation.set_iteration(iteration)
+            self.roi_heads.relation.loss.iteration = iteration
 
     def forward(
         self, images: ImageList | Sequence[Tensor] | Sequence[CachedRegions], targets: Sequence[BoxList] | None = None

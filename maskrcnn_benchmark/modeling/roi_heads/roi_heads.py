@@ -23,24 +23,16 @@ class ROIHeads(nn.Module):
         relation: ROIRelationHead | None = None,
         task: Task | None = None,
     ):
-        """
-        Args:
-            box, attribute, relation: the heads.
-            task: of the relation head.
-        """
+        """task: of the relation head."""
         super().__init__()
         self.box, self.attribute, self.relation, self.task = box, attribute, relation, task
 
     @classmethod
-    def from_config(
-        cls, cfg, meta: DatasetMeta | None, in_channels: int, num_classes: int, num_attributes: int
-    ) -> "ROIHeads":
+    def from_config(cls, cfg, meta: DatasetMeta | None, in_channels: int) -> "ROIHeads":
         """Reads MODEL.ATTRIBUTE_ON and RELATION_ON; meta is needed with relations."""
         return cls(
-            box=ROIBoxHead.from_config(cfg, in_channels, num_classes),
-            attribute=(
-                ROIAttributeHead.from_config(cfg, in_channels, num_attributes) if cfg.MODEL.ATTRIBUTE_ON else None
-            ),
+            box=ROIBoxHead.from_config(cfg, in_channels),
+            attribute=ROIAttributeHead.from_config(cfg, in_channels) if cfg.MODEL.ATTRIBUTE_ON else None,
             relation=build_roi_relation_head(cfg, meta, in_channels) if cfg.MODEL.RELATION_ON else None,
             task=Task.from_cfg(cfg) if cfg.MODEL.RELATION_ON else None,
         )

@@ -8,33 +8,16 @@ from torch import Tensor
 
 from maskrcnn_benchmark.layers import box_iou
 from maskrcnn_benchmark.modeling.averaging import mean_over_processes
-from maskrcnn_benchmark.modeling.balanced_sampler import BalancedSampler
-from maskrcnn_benchmark.modeling.box_coder import BoxCoder
 from maskrcnn_benchmark.modeling.matcher import BETWEEN, match_boxes
+from maskrcnn_benchmark.modeling.sampled_loss import SampledLoss
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 
 # Where the regression loss goes from quadratic to linear.
 BETA = 1.0 / 9
 
 
-class RPNLoss:
+class RPNLoss(SampledLoss):
     """Objectness of sampled anchors, and offsets of the positive ones."""
-
-    def __init__(self, *, coder: BoxCoder, sampler: BalancedSampler, high: float, low: float):
-        """
-        Args:
-            coder: encodes the annotated box from its anchor.
-            sampler: chooses anchors per image.
-            high, low: IoU from which an anchor is positive, and below which it is negative.
-        """
-        self.coder, self.sampler, self.high, self.low = coder, sampler, high, low
-
-    @classmethod
-    def from_config(cls, cfg, coder: BoxCoder) -> "RPNLoss":
-        """Reads MODEL.RPN and SEED."""
-        node = cfg.MODEL.RPN
-        sampler = BalancedSampler(node.BATCH_SIZE_PER_IMAGE, node.POSITIVE_FRACTION, seed=cfg.SEED, stream="rpn")
-        return cls(coder=coder, sampler=sampler, high=node.FG_IOU_THRESHOLD, low=node.BG_IOU_THRESHOLD)
 
     def __call__(
         self, anchors: Tensor, inside: Sequence[Tensor], logits: Tensor, offsets: Tensor, targets: Sequence[BoxList]
@@ -52,9 +35,7 @@ class RPNLoss:
         """
         chosen_logits, chosen_labels, errors, count = [], [], [], 0
         labelled = [self.label_anchors(anchors, own, target) for own, target in zip(inside, targets, strict=True)]
-        drawn = self.sampler.batch(
-            [labels for labels, _ in labelled], [self.sampler.generator(target) for target in targets]
-        )
+        drawn = self.sampler([labels for labels, _ in labelled], targets)
         for image, ((labels, boxes), (positives, negatives)) in enumerate(zip(labelled, drawn, strict=True)):
             sampled = torch.cat([positives, negatives])
             chosen_logits.append(logits[image, sampled])

@@ -51,7 +51,7 @@ class RPN(nn.Module):
             ),
             train_selector=ProposalSelector.from_config(cfg, coder, training=True),
             test_selector=ProposalSelector.from_config(cfg, coder, training=False),
-            loss=None if cfg.MODEL.RELATION_ON else RPNLoss.from_config(cfg, coder),
+            loss=None if cfg.MODEL.RELATION_ON else RPNLoss.from_node(cfg.MODEL.RPN, coder, cfg.SEED, "rpn"),
             add_annotated=cfg.MODEL.ROI_RELATION_HEAD.ADD_GTBOX_TO_PROPOSAL_IN_TRAIN,
         )
 

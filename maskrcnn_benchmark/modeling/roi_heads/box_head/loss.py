@@ -8,9 +8,8 @@ from torch import Tensor
 
 from maskrcnn_benchmark.layers import box_iou
 from maskrcnn_benchmark.modeling.averaging import mean_over_processes
-from maskrcnn_benchmark.modeling.balanced_sampler import BalancedSampler
-from maskrcnn_benchmark.modeling.box_coder import BoxCoder
 from maskrcnn_benchmark.modeling.matcher import BETWEEN, match_boxes
+from maskrcnn_benchmark.modeling.sampled_loss import SampledLoss
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 
 
@@ -33,25 +32,8 @@ def label_proposals(proposals: BoxList, target: BoxList, *, high: float, low: fl
     return labels.masked_fill(matched == BETWEEN, -1), matched
 
 
-class BoxLoss:
+class BoxLoss(SampledLoss):
     """Samples proposals for training, and compares what the predictor says about them."""
-
-    def __init__(self, *, coder: BoxCoder, sampler: BalancedSampler, high: float, low: float):
-        """
-        Args:
-            coder: encodes the annotated box from the proposal.
-            sampler: chooses proposals per image.
-            high, low: IoU from which a proposal is an object, and below which it is background; between, it is not
-                used.
-        """
-        self.coder, self.sampler, self.high, self.low = coder, sampler, high, low
-
-    @classmethod
-    def from_config(cls, cfg, coder: BoxCoder) -> "BoxLoss":
-        """Reads MODEL.ROI_HEADS and SEED."""
-        node = cfg.MODEL.ROI_HEADS
-        sampler = BalancedSampler(node.BATCH_SIZE_PER_IMAGE, node.POSITIVE_FRACTION, seed=cfg.SEED, stream="box")
-        return cls(coder=coder, sampler=sampler, high=node.FG_IOU_THRESHOLD, low=node.BG_IOU_THRESHOLD)
 
     @torch.no_grad()
     def sample(self, proposals: Sequence[BoxList], targets: Sequence[BoxList]) -> list[BoxList]:
@@ -67,9 +49,7 @@ class BoxLoss:
             label_proposals(boxes, target, high=self.high, low=self.low)
             for boxes, target in zip(proposals, targets, strict=True)
         ]
-        drawn = self.sampler.batch(
-            [labels for labels, _ in labelled], [self.sampler.generator(target) for target in targets]
-        )
+        drawn = self.sampler([labels for labels, _ in labelled], targets)
         images = zip(proposals, targets, labelled, drawn, strict=True)
         return [self._sampled(boxes, target, *found, torch.cat(rows)) for boxes, target, found, rows in images]
 

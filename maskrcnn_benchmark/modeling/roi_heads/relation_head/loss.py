@@ -139,6 +139,9 @@ class RelationLoss(nn.Module):
     """
     `loss_rel` over the sampled pairs, background included, and `loss_refine_obj` over all entities, which PredCls
     leaves out.
+
+    Attributes:
+        iteration: of the training, from 1, that the next losses belong to; weights may depend on it.
     """
 
     def __init__(self, *, weights: PredicateWeights | None = None, smoothing: float = 0.0, refine_labels: bool = True):
@@ -154,12 +157,6 @@ class RelationLoss(nn.Module):
         self.refine_labels = refine_labels
         self.iteration = 1
         self.logged: dict[str, Tensor] = {}
-
-    def set_iteration(self, iteration: int) -> None:
-        """
-        Says which training iteration, from 1, the next losses belong to: weights may fall in the course of a training.
-        """
-        self.iteration = iteration
 
     def forward(
         self, relation_logits: Tensor, rel_labels: Tensor, entity_logits: Tensor, object_labels: Tensor

@@ -49,8 +49,8 @@ class ROIRelationHead(nn.Module):
         box_feature_extractor: nn.Module,
         union_feature_extractor: nn.Module,
         predictor: RelationPredictor,
-        loss: nn.Module,
-        post_processor: nn.Module,
+        loss: RelationLoss,
+        post_processor: RelationPostProcessor,
         att_feature_extractor: nn.Module | None = None,
         sampling: dict | None = None,
         test_requires_overlap: bool = False,
@@ -61,7 +61,7 @@ class ROIRelationHead(nn.Module):
             box_feature_extractor: entities' features; att_feature_extractor: more columns of them (ATTRIBUTE_ON).
             union_feature_extractor: pairs' features.
             predictor: what relates a pair.
-            loss: a RelationLoss. post_processor: a RelationPostProcessor.
+            loss, post_processor: what follows the predictor in training and at test.
             sampling: keyword arguments of `sample_training_pairs`.
             test_requires_overlap: in SGDet, pairs at test only of boxes that overlap.
         """
@@ -106,10 +106,6 @@ class ROIRelationHead(nn.Module):
             yield
         finally:
             self.shows_terms = False
-
-    def set_iteration(self, iteration: int) -> None:
-        """As RelationLoss.set_iteration."""
-        self.loss.set_iteration(iteration)
 
     def regions(self, maps: Sequence[Tensor], entities: Sequence[BoxList]) -> LiveRegions:
         """

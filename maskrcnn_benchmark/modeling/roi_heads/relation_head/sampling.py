@@ -13,8 +13,8 @@ from torch import Tensor
 
 from maskrcnn_benchmark.config import Task
 from maskrcnn_benchmark.layers import box_iou
+from maskrcnn_benchmark.modeling.balanced_sampler import image_generator
 from maskrcnn_benchmark.structures.bounding_box import BoxList
-from maskrcnn_benchmark.utils.seeding import torch_generator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,10 +136,7 @@ def sample_training_pairs(
         target: annotated boxes with fields `labels` and `relation_tuple`, optionally `image_id` and `epoch`.
         The others are those of `sample_given_boxes` and `sample_detections`.
     """
-    generator = None
-    if target.has_field("image_id"):
-        epoch = int(target.get_field("epoch")) if target.has_field("epoch") else 0
-        generator = torch_generator(seed, epoch, int(target.get_field("image_id")))
+    generator = image_generator(target, seed)
     relations = target.get_field("relation_tuple").cpu()
     if task.uses_gt_boxes:
         return sample_given_boxes(len(proposals), relations, batch_size, positive_fraction, generator)

@@ -91,17 +91,10 @@ def bit_sums(tensors: list[Tensor]) -> Tensor:
 
 def _flat_integers(tensor: Tensor) -> Tensor:
     tensor = tensor.detach()
-    dense = (
-        tensor.is_contiguous() or tensor.is_contiguous(memory_format=torch.channels_last)
-        if tensor.dim() == 4
-        else tensor.is_contiguous()
-    )
+    dense = tensor.is_contiguous() or (tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last))
     flat = tensor.as_strided((tensor.numel(),), (1,)) if dense else tensor.flatten()
     if not flat.is_floating_point():
         return flat
-    wide = (
-        flat.numel() * flat.itemsize % 8 == 0
-        and flat.data_ptr() % 8 == 0
-        and flat.storage_offset() * flat.itemsize % 8 == 0
-    )
+    places = (flat.numel() * flat.itemsize, flat.data_ptr(), flat.storage_offset() * flat.itemsize)
+    wide = all(place % 8 == 0 for place in places)
     return flat.view(torch.int64 if wide else {2: torch.int16, 4: torch.int32, 8: torch.int64}[flat.itemsize])

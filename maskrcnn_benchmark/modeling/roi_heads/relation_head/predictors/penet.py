@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from maskrcnn_benchmark.config import Config, Task
 from maskrcnn_benchmark.data.meta import DatasetMeta
-from maskrcnn_benchmark.data.word_vectors import load_word_vectors, word_vector_file
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.words import starting_vectors
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import (
     POSITION_DIM,
     best_foreground,
@@ -127,19 +127,11 @@ class PENet(RelationPredictor):
                 f" PrototypeEmbeddingNetwork reads features of width {in_channels} (MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM);"
                 " set both alike"
             )
-        words = {"glove_dir": cfg.GLOVE_DIR, "dim": head.PENET_EMBED_DIM, "seed": cfg.SEED}
-        objects = load_word_vectors(meta.objects, kind="object", **words)
-        predicates = load_word_vectors(meta.predicates, kind="predicate", **words)
-        unfilled = {}
-        if objects is None or predicates is None:
-            reason = (
-                f"GLOVE_DIR {cfg.GLOVE_DIR}: no word vectors"
-                f" {word_vector_file(cfg.GLOVE_DIR, head.PENET_EMBED_DIM).name} there"
-            )
-            unfilled = dict.fromkeys(("obj_embed.weight", "obj_embed1.weight", "rel_embed.weight"), reason)
-            generator = torch_generator(cfg.SEED, 1)
-            objects = torch.randn(len(meta.objects), head.PENET_EMBED_DIM, generator=generator)
-            predicates = torch.randn(len(meta.predicates), head.PENET_EMBED_DIM, generator=generator)
+        width, generator = head.PENET_EMBED_DIM, torch_generator(cfg.SEED, 1)
+        objects, missing = starting_vectors(cfg, meta.objects, width, "object", generator)
+        predicates, _ = starting_vectors(cfg, meta.predicates, width, "predicate", generator)
+        tables = ("obj_embed.weight", "obj_embed1.weight", "rel_embed.weight")
+        unfilled = dict.fromkeys(tables, missing) if missing else {}
         arguments = {
             "task": Task.from_cfg(cfg),
             "in_channels": in_channels,

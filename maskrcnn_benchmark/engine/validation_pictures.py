@@ -35,7 +35,7 @@ class ValidationPictures:
             return
         names = (self.meta.objects, self.meta.predicates)
         graph = SceneGraph.from_result(result, *names, max_relations=RELATIONS)
-        marks = agreement(graph, SceneGraph.from_groundtruth(groundtruth, *names))
+        marks = agreement(graph, SceneGraph.from_ground_truth(groundtruth, *names))
         image_id = groundtruth.get_field("image_id")
         pixels = item[0].permute(1, 2, 0).numpy()
         self.pictures[image_id] = side_by_side(pixels, graph, marks=marks, title=f"image {image_id}", height=400)

@@ -35,7 +35,7 @@ def compiled(op: str, **tensors: torch.Tensor | None) -> bool:
     """
     Is there a compiled form of this op for the device of its tensors? If not, the caller takes its torch form.
 
-    The first time that one is missing, a warning says why and how to build it; one warning a process for all ops.
+    The first time that one is missing, a warning says why and how to build it; one warning per process for all ops.
 
     Args:
         tensors: all that the op takes, by the names that its caller knows; None for one that is left out.

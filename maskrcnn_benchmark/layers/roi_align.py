@@ -22,8 +22,8 @@ def roi_align(
         features: (B, C, H, W) float32, float64, float16 or bfloat16, any memory format; differentiable.
         rois: (k, 5) rows of batch index, x1, y1, x2, y2 in the frame of the image.
         output_size: bins (h, w), or one number for both.
-        spatial_scale: cells of the map a pixel.
-        sampling_ratio: samples a bin and axis; 0 or less: as many as a bin has cells, rounded up.
+        spatial_scale: cells of the map per pixel.
+        sampling_ratio: samples per bin and axis; 0 or less: as many as a bin has cells, rounded up.
     Returns:
         (k, C, h, w) in the dtype of features.
     Raises:

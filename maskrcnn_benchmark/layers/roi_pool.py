@@ -15,7 +15,7 @@ def roi_pool(features: Tensor, rois: Tensor, output_size: int | tuple[int, int],
         features: (B, C, H, W) float32, float64, float16 or bfloat16, any memory format; differentiable.
         rois: (k, 5) rows of batch index, x1, y1, x2, y2 in the frame of the image; rounded to whole cells.
         output_size: bins (h, w), or one number for both.
-        spatial_scale: cells of the map a pixel.
+        spatial_scale: cells of the map per pixel.
     Returns:
         (k, C, h, w) in the dtype of features; 0 where a bin lies outside of the map.
     Raises:

@@ -51,7 +51,7 @@ class Pooler(nn.Module):
         Args:
             resolution: height and width of what comes out.
             scales: 1/stride of each level used, finest first; levels beyond them are ignored.
-            sampling_ratio: samples a bin and side; 0: as many as the bin is cells wide.
+            sampling_ratio: samples per bin and side; 0: as many as the bin is cells wide.
             all_levels: pools every box from every level and reduces the channels, side by side, to `in_channels` again
                 (3×3 convolution, ReLU); with a single level there is nothing to reduce.
             in_channels: width of the levels, needed with all_levels.
@@ -71,7 +71,7 @@ class Pooler(nn.Module):
     def forward(self, features: Sequence[Tensor], boxes: Sequence[Tensor]) -> Tensor:
         """
         Args:
-            features: (B, C, H_l, W_l) a level, finest first, at least one for each scale.
+            features: (B, C, H_l, W_l) per level, finest first, at least one for each scale.
             boxes: (n_i, 4) xyxy in pixels of the input, one tensor per image.
         Returns:
             (sum n_i, C, resolution, resolution), boxes in their order.

@@ -164,7 +164,7 @@ class BoxList:
 
         Args:
             remove_empty: leave out boxes with x2 <= x1 or y2 <= y1 afterwards. `relation_tuple` is not renumbered: use
-                boxlist_ops.keep_boxes where boxes are annotations with relations.
+                boxlist_ops.keep_boxes for ground truth with relations.
         """
         width, height = self.size
         x1, y1, x2, y2 = self.convert("xyxy").bbox.unbind(1)

@@ -8,8 +8,8 @@ from torch import Tensor
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 from maskrcnn_benchmark.utils.device import to_host
 
-# Fields of an annotation that its boxes keep where they stand in for detections.
-GIVEN_FIELDS = ("labels", "image_id", "epoch")
+# Fields that ground-truth boxes keep where they take the place of detections.
+GROUND_TRUTH_FIELDS = ("labels", "image_id", "epoch")
 
 
 def union_boxes(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
@@ -21,7 +21,7 @@ def union_boxes(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
 
 def keep_boxes(boxlist: BoxList, keep: Tensor) -> BoxList:
     """
-    Some boxes of an annotation, in order, with the relations among them renumbered.
+    Some ground-truth boxes, in order, with the relations among them renumbered.
 
     Args:
         boxlist: may have `relation_tuple` (r, 3) subject row, object row, predicate.
@@ -41,10 +41,10 @@ def keep_boxes(boxlist: BoxList, keep: Tensor) -> BoxList:
     return kept
 
 
-def given_boxes(targets: Sequence[BoxList]) -> list[BoxList]:
-    """Annotated boxes as the entities of PredCls and SGCls: with labels, and with what their images are known by."""
+def ground_truth_entities(targets: Sequence[BoxList]) -> list[BoxList]:
+    """Ground-truth boxes as the entities of PredCls and SGCls: with labels, and with the ids of their images."""
     boxes = [target.convert("xyxy") for target in targets]
-    return [own.copy_with_fields(name for name in GIVEN_FIELDS if own.has_field(name)) for own in boxes]
+    return [own.copy_with_fields(name for name in GROUND_TRUTH_FIELDS if own.has_field(name)) for own in boxes]
 
 
 def with_field(lists: Sequence[BoxList], name: str, values: Tensor) -> list[BoxList]:

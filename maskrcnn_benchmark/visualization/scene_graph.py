@@ -112,10 +112,8 @@ class SceneGraph:
         return cls(frame.size, found, relations, image)
 
     @classmethod
-    def from_groundtruth(cls, target: BoxList, objects: Sequence[str], predicates: Sequence[str]) -> SceneGraph:
-        """
-        The graph of an annotation: BoxList with `labels` (n,) and `relation_tuple` (r, 3) subject, object, predicate.
-        """
+    def from_ground_truth(cls, target: BoxList, objects: Sequence[str], predicates: Sequence[str]) -> SceneGraph:
+        """The graph of ground truth: `labels` (n,) and `relation_tuple` (r, 3) subject, object, predicate."""
         found = _objects(target, target.get_field("labels"), [1.0] * len(target), objects)
         triplets = target.get_field("relation_tuple").tolist() if target.has_field("relation_tuple") else []
         return cls(
@@ -195,7 +193,7 @@ class SceneGraph:
         return to_json(self)
 
     def to_networkx(self) -> nx.MultiDiGraph:
-        """A node an object, an edge a relation, as visualization.to_networkx has it."""
+        """One node per object, one edge per relation, as visualization.to_networkx has it."""
         return to_networkx(self)
 
     def draw(self, image: np.ndarray | None = None, *, max_relations: int = 12) -> np.ndarray:

@@ -48,4 +48,4 @@ def test_a_scene_graph_of_an_annotation():
     target = BoxList([[0.0, 0.0, 9.0, 9.0], [5.0, 5.0, 19.0, 19.0]], (20, 20))
     target.add_field("labels", torch.tensor([1, 2]))
     target.add_field("relation_tuple", torch.tensor([[0, 1, 1]]))
-    assert SceneGraph.from_groundtruth(target, OBJECTS, PREDICATES).triplets() == [("man", "riding", "horse")]
+    assert SceneGraph.from_ground_truth(target, OBJECTS, PREDICATES).triplets() == [("man", "riding", "horse")]

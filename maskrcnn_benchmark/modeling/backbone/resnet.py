@@ -201,7 +201,7 @@ class ResNet(nn.Module):
         """
         Args:
             settings: the kind of blocks.
-            blocks: their number, a stage.
+            blocks: their number per stage.
             stem_norm, stem_channels: of the stem.
             returned: stages whose maps are returned, from 1; later stages are not built.
             frozen: number of parts, the stem being the first, that get no gradient.
@@ -218,7 +218,7 @@ class ResNet(nn.Module):
             part.requires_grad_(False)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) -> one (B, C_s, H/2^(s+1), W/2^(s+1)) a returned stage s, finest first."""
+        """(B, 3, H, W) -> one (B, C_s, H/2^(s+1), W/2^(s+1)) per returned stage s, finest first."""
         x = self.stem(x)
         maps = []
         for stage in range(1, max(self.returned) + 1):

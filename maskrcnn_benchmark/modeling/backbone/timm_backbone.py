@@ -16,7 +16,7 @@ STRIDES = (4, 8, 16, 32)
 class TimmBackbone(nn.Module):
     """
     The feature maps of strides 4, 8, 16 and 32 of a timm network. Its batch norms are frozen: they keep their
-    statistics, scale and shift in training, too, since a batch of one or two images says little about them.
+    statistics, scale and shift in training, too, since the statistics of one or two images are too noisy.
     """
 
     def __init__(self, *, name: str, frozen: int = 0):
@@ -47,7 +47,7 @@ class TimmBackbone(nn.Module):
         return self
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) -> one (B, C_s, H/s, W/s) a stride s, finest first."""
+        """(B, 3, H, W) -> one (B, C_s, H/s, W/s) per stride s, finest first."""
         maps = self.net(x.contiguous(memory_format=torch.channels_last))
         return [maps[i] for i in self.returned]
 

@@ -46,7 +46,7 @@ class ROIHeads(nn.Module):
         Args:
             features: (B, C, H_l, W_l) for each level.
             proposals: the boxes of each image.
-            targets: annotated boxes, needed in training.
+            targets: ground truth, needed in training.
         Returns:
             In training the boxes worked on and the losses; else results and no loss.
         """
@@ -64,8 +64,8 @@ class ROIHeads(nn.Module):
         What the relation head works on.
 
         Args:
-            proposals: the boxes of each image; given ones with their labels in PredCls and SGCls. PredCls, and boxes
-                that bring `predict_logits` along, from a file, need no box head.
+            proposals: the boxes of each image; in PredCls and SGCls the ground truth with its labels. PredCls and boxes
+                of a file, which have `predict_logits`, need no box head.
         """
         if self.task is Task.PREDCLS or all(boxes.has_field("predict_logits") for boxes in proposals):
             return list(proposals)

@@ -1,4 +1,4 @@
-"""What the region proposal network learns from."""
+"""Losses of the region proposal network."""
 
 from collections.abc import Sequence
 
@@ -25,10 +25,10 @@ class RPNLoss(SampledLoss):
         """
         Args:
             anchors: (n, 4) of all levels.
-            inside: (n,) bool an image, the anchors that count.
+            inside: (n,) bool per image, the anchors that count.
             logits: (B, n).
             offsets: (B, n, 4).
-            targets: annotated boxes.
+            targets: ground truth.
         Returns:
             loss_objectness, mean over the sampled anchors of all processes; loss_rpn_box_reg, smooth L1 of the positive
             ones over the number of sampled ones.
@@ -54,13 +54,13 @@ class RPNLoss(SampledLoss):
     @torch.no_grad()
     def label_anchors(self, anchors: Tensor, inside: Tensor, target: BoxList) -> tuple[Tensor, Tensor]:
         """
-        Labels (n,) 1, 0 or −1 (neither), and the annotated box (n, 4) of each positive anchor; other rows mean nothing.
+        Labels (n,) 1, 0 or −1 (neither), and the ground-truth box (n, 4) of each positive anchor; else undefined.
         """
-        annotated = target.convert("xyxy").bbox
-        matched = match_boxes(box_iou(annotated, anchors), high=self.high, low=self.low, keep_best=True)
+        gt_boxes = target.convert("xyxy").bbox
+        matched = match_boxes(box_iou(gt_boxes, anchors), high=self.high, low=self.low, keep_best=True)
         labels = (matched >= 0).to(torch.int64)
         labels[matched == BETWEEN] = -1
         labels[~inside] = -1
-        if len(annotated) == 0:
+        if len(gt_boxes) == 0:
             return labels, torch.zeros_like(anchors)
-        return labels, annotated[matched.clamp(min=0)]
+        return labels, gt_boxes[matched.clamp(min=0)]

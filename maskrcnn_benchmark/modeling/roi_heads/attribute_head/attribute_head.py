@@ -32,7 +32,7 @@ class ROIAttributeHead(nn.Module):
     ) -> tuple[list[BoxList], dict[str, Tensor]]:
         """
         Args:
-            features: (B, C, H_l, W_l) a level.
+            features: (B, C, H_l, W_l) per level.
             boxes: in training sampled proposals with `attributes`, else detections.
             generator: of the draw of boxes without attributes.
         Returns:

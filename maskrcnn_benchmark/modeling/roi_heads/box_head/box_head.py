@@ -61,9 +61,9 @@ class ROIBoxHead(nn.Module):
     ) -> tuple[list[BoxList], dict[str, Tensor]]:
         """
         Args:
-            features: (B, C, H_l, W_l) a level.
+            features: (B, C, H_l, W_l) per level.
             proposals: boxes per image.
-            targets: annotated boxes with `labels`; needed in training.
+            targets: ground truth with `labels`; needed in training.
         Returns:
             A detector in training: sampled proposals with `labels`, `regression_targets` and perhaps `attributes`;
                 loss_classifier and
@@ -87,7 +87,7 @@ class ROIBoxHead(nn.Module):
         The entities of a relation model; the head is not trained here.
 
         Returns:
-            SGCls: the proposals, which are the annotated boxes, with `predict_logits` (n, O).
+            SGCls: the proposals, which are the ground-truth boxes, with `predict_logits` (n, O).
             SGDet: detections with `pred_labels`, `pred_scores`, `predict_logits` (n, O), `boxes_per_cls` (n, O, 4) and,
                 in training,
             `labels`: those of the proposals, before they were regressed.

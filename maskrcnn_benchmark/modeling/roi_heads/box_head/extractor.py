@@ -29,7 +29,7 @@ class BoxFeatureExtractor(nn.Module, ABC):
     def forward(self, features: Sequence[Tensor], boxlists: Sequence[BoxList]) -> Tensor:
         """
         Args:
-            features: (B, C, H_l, W_l) a level.
+            features: (B, C, H_l, W_l) per level.
             boxlists: B lists of boxes, xyxy, in pixels of the input.
         Returns:
             (number of all boxes, F).

@@ -1,4 +1,4 @@
-"""What the box head learns from: labelled proposals, sampled, and two losses."""
+"""Losses of the box head over sampled proposals."""
 
 from collections.abc import Sequence
 
@@ -15,11 +15,11 @@ from maskrcnn_benchmark.structures.bounding_box import BoxList
 
 def label_proposals(proposals: BoxList, target: BoxList, *, high: float, low: float) -> tuple[Tensor, Tensor]:
     """
-    The label of the annotated box that each proposal overlaps most.
+    The label of the ground-truth box that each proposal overlaps most.
 
     Args:
         proposals: n boxes.
-        target: M annotated boxes with `labels`.
+        target: M ground-truth boxes with `labels`.
         high: IoU from which the label holds.
         low: IoU below which a proposal is background.
     Returns:
@@ -40,10 +40,10 @@ class BoxLoss(SampledLoss):
         """
         Args:
             proposals: boxes per image.
-            targets: annotated boxes with `labels`, perhaps `attributes` (M, A).
+            targets: ground-truth boxes with `labels`, perhaps `attributes` (M, A).
         Returns:
-            Some of the proposals per image, with `labels` (n,), `regression_targets` (n, 4), offsets that mean
-            something where the label is above 0, and `attributes` (n, A), zeros for background, if the target has them.
+            Some of the proposals per image, with `labels` (n,), `regression_targets` (n, 4), offsets that are
+            defined where the label is above 0, and `attributes` (n, A), zeros for background, if the target has them.
         """
         labelled = [
             label_proposals(boxes, target, high=self.high, low=self.low)
@@ -54,17 +54,17 @@ class BoxLoss(SampledLoss):
         return [self._sampled(boxes, target, *found, torch.cat(rows)) for boxes, target, found, rows in images]
 
     def _sampled(self, proposals: BoxList, target: BoxList, labels: Tensor, matched: Tensor, rows: Tensor) -> BoxList:
-        """The chosen rows of an image's proposals with what they shall become."""
+        """Sampled rows of one image's proposals with their training targets."""
         sampled, labels, matched = proposals.copy_with_fields()[rows], labels[rows], matched[rows]
-        annotated = target.convert("xyxy").bbox
-        goal = annotated[matched.clamp(min=0)] if len(annotated) else sampled.bbox
+        gt_boxes = target.convert("xyxy").bbox
+        goal = gt_boxes[matched.clamp(min=0)] if len(gt_boxes) else sampled.bbox
         sampled.add_field("labels", labels)
         sampled.add_field("regression_targets", self.coder.encode(goal, sampled.bbox))
         if target.has_field("attributes"):
             attributes = target.get_field("attributes")
             own = (
                 attributes[matched.clamp(min=0)]
-                if len(annotated)
+                if len(gt_boxes)
                 else attributes.new_zeros((len(rows), attributes.size(1)))
             )
             sampled.add_field("attributes", own * (labels > 0)[:, None].to(own.dtype))

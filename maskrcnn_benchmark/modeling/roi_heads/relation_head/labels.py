@@ -15,7 +15,7 @@ from maskrcnn_benchmark.modeling.roi_heads.relation_head.batch_norm import Batch
 from maskrcnn_benchmark.structures.relation import PairBatch
 
 POSITION_DIM = 128
-GIVEN_LABEL_LOGIT = 1000.0
+GROUND_TRUTH_LOGIT = 1000.0
 
 
 def entity_sizes(image_sizes: Sequence[tuple[int, int]], num_entities: Sequence[int], like: Tensor) -> Tensor:
@@ -71,10 +71,10 @@ def label_vectors(table: nn.Embedding, pairs: PairBatch, task: Task) -> Tensor:
     return pairs.object_logits.detach().float().softmax(dim=1).to(table.weight.dtype) @ table.weight
 
 
-def given_label_logits(labels: Tensor, num_classes: int) -> Tensor:
+def ground_truth_logits(labels: Tensor, num_classes: int) -> Tensor:
     """Logits of labels that are certain: (N,) -> (N, O), 1000 at the label and −1000 elsewhere."""
-    logits = torch.full((len(labels), num_classes), -GIVEN_LABEL_LOGIT, device=labels.device)
-    return logits.scatter_(1, labels.long().unsqueeze(1), GIVEN_LABEL_LOGIT)
+    logits = torch.full((len(labels), num_classes), -GROUND_TRUTH_LOGIT, device=labels.device)
+    return logits.scatter_(1, labels.long().unsqueeze(1), GROUND_TRUTH_LOGIT)
 
 
 def best_foreground(scores: Tensor) -> Tensor:

@@ -149,7 +149,7 @@ class RelationLoss(nn.Module):
         Args:
             weights: of the predicates, or None.
             smoothing: ε of label smoothing in both.
-            refine_labels: False in PredCls, where the labels are given.
+            refine_labels: False in PredCls, where the labels are ground truth.
         """
         super().__init__()
         self.weights = weights
@@ -161,7 +161,7 @@ class RelationLoss(nn.Module):
     def forward(
         self, relation_logits: Tensor, rel_labels: Tensor, entity_logits: Tensor, object_labels: Tensor
     ) -> dict[str, Tensor]:
-        """(P, K), (P,), (N, O), (N,) -> the losses by name. `logged` then says how far a curriculum has come."""
+        """(P, K), (P,), (N, O), (N,) -> the losses by name. `logged` then has the factor of a curriculum."""
         class_weights = None if self.weights is None else self.weights.at(self.iteration)
         if self.weights is not None and self.weights.falling is not None:
             self.logged = {"reweight_factor": torch.tensor(self.weights.factor(self.iteration))}

@@ -99,7 +99,7 @@ class ROIRelationHead(nn.Module):
 
     @contextmanager
     def showing_terms(self, shown: bool = True) -> Iterator[None]:
-        """Meanwhile results have `pred_rel_terms`, the terms of each relation's score, if the predictor tells them."""
+        """Meanwhile results have `pred_rel_terms`, the terms of each relation's score, if the predictor has them."""
         self.shows_terms = shown
         try:
             yield
@@ -123,7 +123,7 @@ class ROIRelationHead(nn.Module):
         """
         Args:
             regions: the entities of each image and their features.
-            targets: annotations of each image; needed in training.
+            targets: ground truth of each image; needed in training.
         Returns:
             In training the entities and the losses by name; else the results and no loss.
         """

@@ -1,9 +1,9 @@
 """
-Which pairs of an image's entities are looked at.
+Which pairs of an image's entities are classified.
 
-Pairs are ordered: (subject, object), rows of the image's own list of entities. In training a share of them is annotated
-and the rest is background, drawn at random; at test all pairs are taken. The arithmetic is that of one image at a time
-(n entities, r annotated relations, p pairs) on the CPU, where a draw is the same on every machine.
+Pairs are ordered: (subject, object), rows of the image's own list of entities. In training a share of them is ground
+truth and the rest is background, drawn at random; at test all pairs are taken. Images are sampled one by one (n
+entities, r ground-truth relations, p pairs) on the CPU, where a draw is the same on every machine.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class SampledPairs:
     The pairs of one image.
 
     pairs: (p, 2) int64 rows of subject and object. labels: (p,) int64 predicates, 0 background; None at test.
-    related: (n, n) bool, symmetric: whether two entities take part in an annotated relation; None at test.
+    related: (n, n) bool, symmetric: whether two entities take part in a ground-truth relation; None at test.
     """
 
     pairs: Tensor

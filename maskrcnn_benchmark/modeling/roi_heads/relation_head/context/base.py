@@ -1,4 +1,4 @@
-"""What the context encoders share: tables of word vectors, given labels, running averages of untreated inputs."""
+"""What the context encoders share: tables of word vectors, running averages of untreated inputs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from maskrcnn_benchmark.config import Config, Task
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.words import word_table
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import given_label_logits
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import ground_truth_logits
 from maskrcnn_benchmark.structures.relation import PairBatch
 
 AVERAGE_DECAY = 0.9995
@@ -82,9 +82,9 @@ class ContextEncoder(nn.Module):
         if self.training and average is not None:
             update_average(average, rows)
 
-    def given_labels(self, pairs: PairBatch) -> tuple[Tensor, Tensor]:
+    def ground_truth(self, pairs: PairBatch) -> tuple[Tensor, Tensor]:
         """PredCls: logits (N, O) and labels (N,) of the ground truth."""
         return (
-            given_label_logits(pairs.object_labels, self.num_classes).to(pairs.roi_features.dtype),
+            ground_truth_logits(pairs.object_labels, self.num_classes).to(pairs.roi_features.dtype),
             pairs.object_labels.long(),
         )

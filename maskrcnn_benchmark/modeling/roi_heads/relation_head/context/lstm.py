@@ -38,7 +38,7 @@ def right_to_left(pairs: PairBatch) -> Sequences:
 
 def run_lstm(lstm: nn.LSTM, inputs: Tensor, index: Tensor, lengths: Tensor) -> Tensor:
     """
-    A batch-first bidirectional LSTM over every image's boxes in the given order. inputs (N, F) -> (N, 2H), rows as they
+    A batch-first bidirectional LSTM over every image's boxes in this order. inputs (N, F) -> (N, 2H), rows as they
     came.
     """
     packed = pack_padded_sequence(inputs[index], lengths, batch_first=True, enforce_sorted=False)
@@ -49,7 +49,7 @@ def run_lstm(lstm: nn.LSTM, inputs: Tensor, index: Tensor, lengths: Tensor) -> T
 
 
 class LabelDecoder(nn.Module):
-    """A highway LSTM that labels an image's boxes one after another, each told the label before.
+    """A highway LSTM that labels an image's boxes one after another, each from the label of the one before.
 
     Every image of the batch takes its step at once: only the boxes of an image follow one another.
 
@@ -82,24 +82,24 @@ class LabelDecoder(nn.Module):
         """
         Args:
             inputs: (N, I). index (B, T), lengths (B,): the order of `right_to_left`.
-            labels: (N,) true labels to tell in training (a background box tells its own best class), or None.
+            labels: (N,) true labels to pass on in training (a background box passes its own best class), or None.
         Returns:
-            logits (N, O); labels (N,) as they were told.
+            logits (N, O); labels (N,) as they were passed on.
         """
         num_images, steps = index.shape
         state, memory = inputs.new_zeros(num_images, self.hidden), inputs.new_zeros(num_images, self.hidden)
         mask = self.dropout(torch.ones_like(state))
-        told = self.obj_embed.weight[:1].expand(num_images, -1)
+        previous = self.obj_embed.weight[:1].expand(num_images, -1)
         all_logits, all_labels = [], []
         for t in range(steps):
-            state, memory = self.step(torch.cat([inputs[index[:, t]], told], 1), state, memory)
+            state, memory = self.step(torch.cat([inputs[index[:, t]], previous], 1), state, memory)
             state = state * mask
             logits = self.out_obj(state)
             best = best_foreground(logits.detach())
             if labels is not None:
                 true = labels[index[:, t]].long()
                 best = torch.where(true > 0, true, best)
-            told = self.obj_embed(best + 1)
+            previous = self.obj_embed(best + 1)
             all_logits.append(logits)
             all_labels.append(best)
         valid = (torch.arange(steps) < lengths.unsqueeze(1)).to(index.device)
@@ -164,7 +164,7 @@ class LSTMContext(RecurrentContext):
     def decode(self, pairs: PairBatch, inputs: Tensor, order: Sequences) -> tuple[Tensor, Tensor]:
         self.track("dcd_feat", inputs)
         if self.task.uses_gt_labels:
-            return self.given_labels(pairs)
+            return self.ground_truth(pairs)
         logits, labels = self.decoder_rnn(inputs, *order, pairs.object_labels if self.training else None)
         if not self.training and not self.task.uses_gt_boxes:
             labels = greedy_foreground(logits, pairs.boxes_per_class, pairs.num_objects, self.later_nms_threshold)

@@ -101,7 +101,7 @@ class Encoder(nn.Module):
         return self._attend(padded, padding)[~padding]
 
     def _attend(self, x: Tensor, padding: Tensor) -> Tensor:
-        """x (B, T, hidden), padding (B, T) as in SelfAttention; the result at padding means nothing."""
+        """x (B, T, hidden), padding (B, T) as in SelfAttention; the result at padding is undefined."""
         for layer in self.layer_stack:
             x = layer(x, padding)
         return x
@@ -162,7 +162,7 @@ class TransformerContext(ContextEncoder):
     def classify(self, pairs: PairBatch, context: Tensor) -> tuple[Tensor, Tensor]:
         """Object context (N, H) -> logits (N, O), labels (N,)."""
         if self.task.uses_gt_labels:
-            return self.given_labels(pairs)
+            return self.ground_truth(pairs)
         logits = self.out_obj(context)
         if self.task.uses_gt_boxes or self.training:
             return logits, best_foreground(logits.detach())

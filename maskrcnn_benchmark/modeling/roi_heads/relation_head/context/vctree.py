@@ -14,7 +14,7 @@ from maskrcnn_benchmark.modeling.roi_heads.relation_head.batch_norm import Batch
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.recurrent import RecurrentContext
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.tree_lstm import TreeDecoder, TreeLSTM
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.trees import Forest, grow_forest
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import given_label_logits
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import ground_truth_logits
 from maskrcnn_benchmark.structures.relation import PairBatch
 
 OVERLAP_SCALE = 1024.0  # the published side length of every image, whatever its size
@@ -115,7 +115,7 @@ class VCTreeContext(RecurrentContext):
 
     def decode(self, pairs: PairBatch, inputs: Tensor, order: Forest) -> tuple[Tensor, Tensor]:
         if self.task.uses_gt_labels:
-            return self.given_labels(pairs)
+            return self.ground_truth(pairs)
         for image_rows in inputs.split(pairs.num_objects):
             self.track("dcd_feat", image_rows)
         return self.decoder_rnn(inputs, order)
@@ -129,7 +129,7 @@ class VCTreeContext(RecurrentContext):
         joint = F.relu(self.score_pre(torch.cat([*reduced, self.box_embed(numbers), self.overlap_embed(overlaps)], 1)))
         subjects, objects = F.relu(self.score_sub(joint)), F.relu(self.score_obj(joint))
         logits = (
-            given_label_logits(pairs.object_labels, self.num_classes)
+            ground_truth_logits(pairs.object_labels, self.num_classes)
             if self.task.uses_gt_labels
             else pairs.object_logits
         )

@@ -39,8 +39,8 @@ class VTransEContext(ContextEncoder):
 
     def forward(self, pairs: PairBatch) -> Context:
         """
-        Uses boxes, image_sizes, roi_features (N, F), labels or logits. PredCls keeps the given labels; published code
-        classifies.
+        Uses boxes, image_sizes, roi_features (N, F), labels or logits. PredCls keeps the ground-truth labels; published
+        code classifies.
         """
         positions = self.pos_embed(position_numbers(pairs))
         entities = torch.cat([pairs.roi_features, label_vectors(self.obj_embed1, pairs, self.task), positions], 1)
@@ -60,8 +60,8 @@ class VTransEContext(ContextEncoder):
         )
 
     def classify(self, pairs: PairBatch, entities: Tensor) -> tuple[Tensor, Tensor]:
-        """Entity logits (N, O) and their argmax, background allowed; in PredCls what is given."""
+        """Entity logits (N, O) and their argmax, background allowed; in PredCls the ground truth."""
         if self.task.uses_gt_labels:
-            return self.given_labels(pairs)
+            return self.ground_truth(pairs)
         logits = self.pred_layer(entities)
         return logits, logits.detach().argmax(1)

@@ -10,7 +10,7 @@ from maskrcnn_benchmark.config import Task
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.modeling.backbone.conv import linear
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.pairs import union_projection
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import given_label_logits
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import ground_truth_logits
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.base import (
     ROI_RELATION_PREDICTOR,
     RelationPredictor,
@@ -99,5 +99,5 @@ class IMPPredictor(RelationPredictor):
             pairs.roi_features, self.up_dim(pairs.union_features), pairs.pair_index
         )
         if self.task.uses_gt_labels:
-            entity_logits = given_label_logits(pairs.object_labels, self.num_classes).to(entity_logits.dtype)
+            entity_logits = ground_truth_logits(pairs.object_labels, self.num_classes).to(entity_logits.dtype)
         return RelationOutput(entity_logits, relation_logits, {})

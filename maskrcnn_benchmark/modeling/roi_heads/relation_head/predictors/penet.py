@@ -17,8 +17,8 @@ from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.words import st
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import (
     POSITION_DIM,
     best_foreground,
-    given_label_logits,
     greedy_foreground,
+    ground_truth_logits,
     label_vectors,
     position_embedding,
     position_numbers,
@@ -162,7 +162,8 @@ class PENet(RelationPredictor):
 
     def refine_labels(self, pairs: PairBatch) -> tuple[Tensor, Tensor]:
         """
-        The entities' classes: given in PredCls; else refined from appearance, the detector's opinion and position.
+        The entities' classes: ground truth in PredCls; else refined from appearance, position and the detector's
+        prediction.
 
         Returns:
             logits (N, O), and the labels (N,) that the word vectors are taken of, never background outside PredCls: the
@@ -170,7 +171,7 @@ class PENet(RelationPredictor):
         """
         if self.task.uses_gt_labels:
             labels = pairs.object_labels.long()
-            return given_label_logits(labels, self.out_obj.out_features), labels
+            return ground_truth_logits(labels, self.out_obj.out_features), labels
         position = self.pos_embed(position_numbers(pairs))
         words = label_vectors(self.obj_embed1, pairs, self.task)
         logits = self.out_obj(self.lin_obj_cyx(torch.cat([pairs.roi_features, words, position], dim=1)))

@@ -13,11 +13,11 @@ from maskrcnn_benchmark.engine.picture_sources import Picture
 from maskrcnn_benchmark.engine.prediction import SceneGraphModel
 from maskrcnn_benchmark.engine.prediction_input import as_boxes, as_image, why_left_out
 from maskrcnn_benchmark.structures.bounding_box import BoxList
-from maskrcnn_benchmark.structures.scene_graph import SceneGraph
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger
 from maskrcnn_benchmark.utils.progress import progress
 from maskrcnn_benchmark.visualization import draw_graph, draw_nodes, write_graph, write_picture
+from maskrcnn_benchmark.visualization.scene_graph import SceneGraph
 
 logger = get_logger(__name__)
 

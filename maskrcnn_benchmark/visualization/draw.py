@@ -1,14 +1,20 @@
 """Draws a scene graph on its image: boxes with labels, and the relations as arrows. Nothing is changed in place."""
 
+from __future__ import annotations
+
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from maskrcnn_benchmark.structures.scene_graph import SceneGraph
 from maskrcnn_benchmark.utils.files import atomic_path
 from maskrcnn_benchmark.visualization.text import Rectangle, color_of, place, put_label, text_size
+
+if TYPE_CHECKING:
+    from maskrcnn_benchmark.visualization.scene_graph import SceneGraph
 
 LABEL_SCALE = 0.42
 ARROW = (255, 255, 255)
@@ -60,7 +66,7 @@ def draw_graph(
     Returns:
         A new image of the same size.
     """
-    graph = SceneGraph(graph.size, graph.objects, graph.relations[:max_relations])
+    graph = replace(graph, relations=graph.relations[:max_relations])
     canvas, taken = _with_boxes(image, graph, only_related, scores=False)
     boxes = scaled_boxes(image, graph)
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2

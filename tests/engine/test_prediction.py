@@ -21,10 +21,10 @@ from maskrcnn_benchmark.engine.inference import predictions
 from maskrcnn_benchmark.engine.prediction import SceneGraphModel
 from maskrcnn_benchmark.modeling import registry
 from maskrcnn_benchmark.modeling.detector import build_detection_model
-from maskrcnn_benchmark.structures.scene_graph import SceneGraph
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.weight_files import read_file
 from maskrcnn_benchmark.utils.weights import load_weights
+from maskrcnn_benchmark.visualization.scene_graph import SceneGraph
 
 from .tiny import HEAD, OBJECTS, mode_overrides, write_checkpoint
 

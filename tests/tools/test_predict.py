@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from engine.tiny import OBJECTS, PREDICATES, mode_overrides
 
-from maskrcnn_benchmark.structures.scene_graph import SceneGraph
 from maskrcnn_benchmark.utils.log import close_logging
+from maskrcnn_benchmark.visualization.scene_graph import SceneGraph
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -13,12 +13,12 @@ from maskrcnn_benchmark.evaluation.inputs import GroundTruth, Prediction
 from maskrcnn_benchmark.evaluation.predictions import PredictionFile, SavedImage
 from maskrcnn_benchmark.evaluation.ranking import RankedPairs, rank_pairs, top
 from maskrcnn_benchmark.evaluation.saved import DatasetGroundTruth
-from maskrcnn_benchmark.structures.scene_graph import SceneGraph, SceneObject
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger
 from maskrcnn_benchmark.utils.progress import progress
 from maskrcnn_benchmark.visualization.draw import draw_labels, object_names
 from maskrcnn_benchmark.visualization.report.layout import lay_out
+from maskrcnn_benchmark.visualization.scene_graph import SceneGraph, SceneObject
 from maskrcnn_benchmark.visualization.text import color_of
 
 logger = get_logger(__name__)

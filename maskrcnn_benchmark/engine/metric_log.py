@@ -211,6 +211,6 @@ def _cut(path: Path, last: int) -> None:
         try:
             if json.loads(line)["iteration"] <= last:
                 kept.append(line)
-        except (json.JSONDecodeError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             logger.warning(f"{path}: left out a line that is no metrics: {line[:60]!r}")
     write_text(path, "".join(line + "\n" for line in kept))

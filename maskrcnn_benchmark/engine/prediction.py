@@ -123,6 +123,10 @@ class SceneGraphModel:
             UserError: an image, box or label that cannot be used, or something that this checkpoint cannot do; names
                 it.
         """
+        if not 0 <= min_score <= 1:
+            raise UserError(f"min_score must be from 0 to 1, found {min_score}")
+        if max_relations is not None and max_relations < 0:
+            raise UserError(f"max_relations must be at least 0, or None for all, found {max_relations}")
         if not isinstance(image, (list, tuple)):
             one = {"boxes": None if boxes is None else [boxes], "labels": None if labels is None else [labels]}
             return self.predict([image], **one, max_relations=max_relations, min_score=min_score, terms=terms)[0]
@@ -165,8 +169,8 @@ class SceneGraphModel:
         Returns:
             The model's results on the CPU, each in the frame of the network's input.
         """
-        if batch_size < 1:
-            raise UserError(f"batch_size must be at least 1, found {batch_size}")
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise UserError(f"batch_size must be a whole number of at least 1, found {batch_size}")
         inputs, cfg = self._cfg.INPUT, self._cfg
         sizes = [resized_shape(*_size(image), inputs.MIN_SIZE_TEST, inputs.MAX_SIZE_TEST) for image in images]
         canvases = canvas_groups(sizes, cfg.DATALOADER.SIZE_DIVISIBILITY)

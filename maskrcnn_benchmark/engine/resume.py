@@ -267,6 +267,8 @@ class TrainingState:
                 raise UserError(
                     f"the last checkpoint's momentum of {name} is not of the parameter's shape {tuple(shape)}"
                 )
+            if moment is not None and not moment.is_floating_point():
+                raise UserError(f"the last checkpoint's momentum of {name} holds {moment.dtype}")
         self.optimizer.load_state_dict({"state": moments, "param_groups": fresh["param_groups"]})
         groups = self.optimizer.param_groups
         same_groups = [group["names"] for group in groups] == [group["names"] for group in saved["param_groups"]]

@@ -1,6 +1,5 @@
 """Whether a checkpoint holds what a run needs to go on: every entry is looked at before anything is built from it."""
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -62,6 +61,7 @@ def _faults(state: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
         "a list of tables",
         isinstance(groups, list) and all(isinstance(one, Mapping) for one in groups),
     )
+    parameters: set[int] = set()
     for i, group in enumerate(groups):
         where, names, numbers = f"optimizer.param_groups[{i}]", group.get("names"), group.get("params")
         yield (
@@ -71,8 +71,11 @@ def _faults(state: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
         )
         yield f"{where}.params", "a list of numbers", isinstance(numbers, list) and all(map(_is_count, numbers))
         yield f"{where}.params", "as long as names", len(numbers) == len(names)
+        parameters.update(numbers)
         for key in ("initial_lr", "weight_decay", "momentum"):
             yield f"{where}.{key}", "a number of at least 0", _is_number(group.get(key)) and group[key] >= 0
+        yield f"{where}.momentum", "below 1", group["momentum"] < 1
+    yield "optimizer.state", "of the parameters in its groups alone", moments.keys() <= parameters
     for key, value in ({"type": None} | dict(state["schedule"])).items():
         if key in ("type", "warmup_method"):
             yield f"schedule.{key}", "a name", isinstance(value, str)
@@ -115,10 +118,13 @@ def _sampler_faults(sampler: Mapping[str, Any]) -> Iterator[tuple[str, str, bool
         "a list of pairs of epoch and image",
         pairs and all(row[1] < sampler["images"] for row in waiting),
     )
+    used = sampler["batch"] * sampler["batch_size"]
+    yield "sampler.batch", "one of the epoch's batches", used <= sampler["images"] + len(waiting)
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """A number that float32 can hold."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 3e38
 
 
 def _is_count(value: Any) -> bool:

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import torch
 from maskrcnn_benchmark.engine.ablation.page import write_page
 from maskrcnn_benchmark.engine.ablation.plan import Model, Scale
 from maskrcnn_benchmark.engine.ablation.work import HEAD_BATCH, Result, Workshop
+from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger, setup_logging
 from maskrcnn_benchmark.utils.progress import progress
 
@@ -88,6 +90,11 @@ def _in_processes(workshop: Workshop, plan: Sequence[Run], jobs: int) -> Iterato
         try:
             for run in progress(waiting, desc="models", unit="run"):
                 yield run.result()
+        except BrokenProcessPool as error:
+            raise UserError(
+                "a process of the benchmark ended, as where memory runs out: fewer --jobs, or start again; what is"
+                " finished stays"
+            ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

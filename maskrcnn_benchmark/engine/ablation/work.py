@@ -36,8 +36,10 @@ from maskrcnn_benchmark.evaluation.files import SCORES_FILE, read_scores
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.extract_concepts import (
     extract_conceptual_prototypes,
 )
+from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.files import atomic_path, write_json
 from maskrcnn_benchmark.utils.log import get_logger, setup_logging
+from maskrcnn_benchmark.utils.untrusted import read_json
 from maskrcnn_benchmark.utils.weight_files import read_weights
 
 logger = get_logger(__name__)
@@ -238,7 +240,9 @@ class Workshop:
             "weights": [_stamp(path) for path in (cfg.MODEL.WEIGHT, cfg.MODEL.PRETRAINED_DETECTOR_CKPT)],
         }
         record = folder / "made_from.json"
-        known = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
+        known = read_json(record, dict, f"remove {folder}, to make it anew") if record.exists() else {}
+        if not known and folder.is_dir() and any(folder.iterdir()):
+            raise UserError(f"{folder} holds something that is no run of this benchmark: name another --output")
         if known.get("what") != made_from:
             shutil.rmtree(folder, ignore_errors=True)
         elif known["finished"] and (product is None or product.exists()):

@@ -77,30 +77,21 @@ def set_random_state(state: Mapping[str, Any]) -> None:
     version, internal, gauss = state["python"]
     random.setstate((version, tuple(internal), gauss))
     name, keys, position, has_gauss, cached = state["numpy"]
+    if not 0 <= position <= len(keys):  # numpy itself does not ask
+        raise ValueError(f"numpy's generator stands at {position} of {len(keys)} numbers")
     np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))
     torch.set_rng_state(state["torch"].cpu())
     if "cuda" in state and torch.cuda.is_available():
         torch.cuda.set_rng_state(state["cuda"].cpu())
 
 
-@dataclass
+@dataclass(frozen=True)
 class Best:
     """The best validation result so far, under the metric's name."""
 
     metric: str
     value: float | None = None
     iteration: int = 0
-
-    def is_beaten_by(self, value: float | None) -> bool:
-        """Whether a result is better."""
-        return value is not None and (self.value is None or value > self.value)
-
-    def improves(self, value: float | None, iteration: int) -> bool:
-        """Takes a result; whether it is the best now."""
-        if not self.is_beaten_by(value):
-            return False
-        self.value, self.iteration = value, iteration
-        return True
 
 
 @contextmanager

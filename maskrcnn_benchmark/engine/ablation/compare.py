@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from maskrcnn_benchmark.engine.ablation.page import write_page
-from maskrcnn_benchmark.engine.ablation.plan import Model, Scale
+from maskrcnn_benchmark.engine.ablation.plan import PENET, Model, Scale
 from maskrcnn_benchmark.engine.ablation.work import HEAD_BATCH, Result, Workshop
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger, setup_logging
@@ -56,7 +56,7 @@ def compare(
     noisy: list[dict[str, Any]] = []
     trainings: list[Run] = [(Workshop.compare, model, seed) for seed in scale.seeds for model in models]
     if scale.sgdet_iterations:
-        trainings += [(Workshop.compare_sgdet, model, scale.seeds[0]) for model in workshop.sgdet_models(models)]
+        trainings += [(Workshop.compare_sgdet, model, scale.seeds[0]) for model in (PENET, models[-1])]
     tests: list[Run] = (
         [(Workshop.test_with_noise, models[-1], scale.seeds[0])] if scale.noise_seeds else []
     )  # of what was trained then

@@ -110,8 +110,8 @@ def _is_running(process: int) -> bool:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Writes text as UTF-8, atomically."""
-    content = text.encode()
+    """Writes text as UTF-8, atomically. What stands for bytes of a file name that are none is escaped, as in JSON."""
+    content = text.encode(errors="backslashreplace")
     with atomic_path(path, wanted=len(content)) as temporary:
         temporary.write_bytes(content)
 

@@ -44,7 +44,7 @@ def saved(tmp_path_factory):
         for _ in range(2):
             state.sampler.advance()
         state.finish(iteration)
-    state.best.improves(0.5, 2)
+    state.best = Best("mR@100", 0.5, 2)
     state.save(Checkpointer(folder), "model_0000002")
     return Checkpointer(folder).load(folder / "model_0000002.pth")
 
@@ -89,16 +89,26 @@ def test_float16_goes_on_where_a_run_without_a_scaler_stopped(saved):
         (["optimizer", "param_groups", 0, "params"], [0], "optimizer.param_groups[0].params"),
         (["optimizer", "param_groups", 0, "initial_lr"], float("nan"), "optimizer.param_groups[0].initial_lr"),
         (["optimizer", "param_groups", 0, "momentum"], -1, "optimizer.param_groups[0].momentum"),
+        (["optimizer", "param_groups", 0, "momentum"], 5, "optimizer.param_groups[0].momentum"),
+        (["optimizer", "param_groups", 0, "initial_lr"], 1e300, "optimizer.param_groups[0].initial_lr"),
+        (["optimizer", "state"], {"x": {}}, "optimizer.state"),
+        (["optimizer", "state", 0, "momentum_buffer"], torch.eye(4).to_sparse(), "optimizer.state.0.momentum_buffer"),
         (["schedule", "type"], None, "schedule.type"),
         (["schedule", "factor"], {"a": 1}, "schedule.factor"),
+        (["schedule", "factor"], -1.0, "schedule.factor"),
+        (["schedule", "warmup_method"], "cubic", "schedule.warmup_method"),
+        (["validated"], 3, "validated"),
+        (["best", "value"], 7.0, "best.value"),
         (["schedule"], 3, "schedule"),
         (["schedule", "best"], "x", "schedule.best"),
         (["schedule", "patience"], None, "schedule.patience"),
         (["best", "value"], "0.5", "best.value"),
         (["best", "more"], 1, "best"),
         (["sampler", "batch"], -2, "sampler.batch"),
+        (["sampler", "batch"], 10**12, "sampler.batch"),
         (["sampler", "waiting"], [[0, 99]], "sampler.waiting"),
         (["sampler", "waiting"], [[0]], "sampler.waiting"),
+        (["sampler", "waiting"], [[0, 1], [0, 1]], "sampler.waiting"),
         (["random"], {}, "random"),
     ],
 )
@@ -114,8 +124,10 @@ def test_a_changed_entry_is_named(where, value, named, saved):
     ("where", "value", "said"),
     [
         (["optimizer", "state", 0, "momentum_buffer"], torch.zeros(3), "momentum of first.weight"),
+        (["optimizer", "state", 0, "momentum_buffer"], torch.zeros(16, 48, dtype=int), "holds torch.int64"),
         (["random", 0, "torch"], torch.zeros(3), "entry random"),
         (["random", 0, "python"], [3, [], None], "entry random"),
+        (["random", 0, "numpy", 2], 10**9, "entry random"),
         (["schedule", "factor"], None, "entry schedule"),
         (["model", "second.bias"], torch.zeros(3), "another shape"),
     ],

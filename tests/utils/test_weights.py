@@ -91,6 +91,21 @@ def test_numbers_that_are_not_finite_are_an_error_that_names_the_entry():
     load_weights(model, weights)
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (torch.eye(2).to_sparse(), "torch.sparse_coo"),
+        (torch.ones(2, 2, device="meta"), "on meta"),
+        (torch.ones(2, 2, dtype=torch.complex64), "holds torch.complex64"),
+        (torch.ones(2, 2, dtype=torch.int64), "holds torch.int64"),
+        (torch.full((2, 2), 1e300, dtype=torch.float64), "4 numbers that are not finite"),
+    ],
+)
+def test_a_tensor_of_another_kind_is_an_error_that_names_the_entry(value, said):
+    with pytest.raises(UserError, match=f"x.pth: a.weight .*{said}"):
+        load_weights(NamedModule({"a.weight": (2, 2)}), {"a.weight": value}, name="x.pth")
+
+
 def test_values_take_the_model_s_precision_and_arrays_are_tensors_too():
     model = NamedModule({"a": (2,), "b": (2,)})
     load_weights(model, {"a": torch.tensor([0.5, 1.5], dtype=torch.float16), "b": np.array([2.5, 3.5])})

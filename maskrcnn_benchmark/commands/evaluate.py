@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python tools/evaluate.p
     from maskrcnn_benchmark.evaluation.bootstrap import bootstrap, paired_bootstrap
     from maskrcnn_benchmark.evaluation.figures import K_VALUES, freq_figures
     from maskrcnn_benchmark.evaluation.predictions import PredictionFile
-    from maskrcnn_benchmark.evaluation.saved import Setting, evaluate_saved
+    from maskrcnn_benchmark.evaluation.saved import Setting, check_comparable, evaluate_saved
     from maskrcnn_benchmark.evaluation.table import (
         coverage_text,
         difference_table,
@@ -95,7 +95,8 @@ def main(argv: Sequence[str] | None = None, prog: str = "python tools/evaluate.p
     )
     draws = {"samples": args.bootstrap or 1000, "seed": args.seed}
     names = args.metrics or [figure.name for figure in freq_figures()]
-    evaluator, metrics = evaluate_saved(PredictionFile(args.file), setting)
+    file = PredictionFile(args.file)
+    evaluator, metrics = evaluate_saved(file, setting)
     texts = [metrics_table(metrics)]
     if args.open_images:
         texts.append(open_images_table(metrics["open_images"]))
@@ -105,7 +106,9 @@ def main(argv: Sequence[str] | None = None, prog: str = "python tools/evaluate.p
         }
         texts.append(interval_table(metrics["intervals"]))
     if args.compare:
-        other, other_metrics = evaluate_saved(PredictionFile(args.compare), setting)
+        other_file = PredictionFile(args.compare)
+        check_comparable(file, other_file)
+        other, other_metrics = evaluate_saved(other_file, setting)
         differences = {
             f"{name}@{k}": paired_bootstrap(evaluator, other, name, k, **draws) for name in names for k in K_VALUES
         }

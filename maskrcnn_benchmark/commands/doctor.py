@@ -19,6 +19,8 @@ from maskrcnn_benchmark.utils.errors import UserError
 def main(argv: Sequence[str] | None = None, prog: str = "python tools/doctor.py") -> int:
     parser = config_parser(__doc__, prog, required=False)
     args = parser.parse_intermixed_args(argv)
+    if args.overrides and not args.config_file:
+        parser.error(f"{args.overrides[0]} ... changes a configuration: name its --config-file")
     if importlib.util.find_spec("torch") is None:
         raise UserError(f"{sys.executable} has no PyTorch: make env, or INSTALL.md, By hand")
     from maskrcnn_benchmark.config import load_config  # after the words are read: torch takes seconds to import

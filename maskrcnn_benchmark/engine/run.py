@@ -16,7 +16,7 @@ from maskrcnn_benchmark.data.workers import worker_failure
 from maskrcnn_benchmark.engine.lock import only_training_in
 from maskrcnn_benchmark.engine.same_run import check_same_run, config_text
 from maskrcnn_benchmark.utils.checkpoint import Checkpointer
-from maskrcnn_benchmark.utils.distributed import close, is_main_process, setup_distributed, world_size
+from maskrcnn_benchmark.utils.distributed import close, is_main_process, peer_failure, setup_distributed, world_size
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.files import write_text
 from maskrcnn_benchmark.utils.log import close_logging, get_logger, setup_logging
@@ -60,7 +60,7 @@ def setup_run(cfg: Config, *, training: bool = False) -> Iterator[Run]:
         training: lock OUTPUT_DIR, check that it holds no other run's checkpoint (same_run.check_same_run).
     Raises:
         UserError: OUTPUT_DIR is in use, belongs to another run, or is not a folder that can be written; a loader's
-            worker failed.
+            worker or another process failed.
     """
     output_dir = Path(cfg.OUTPUT_DIR)
     _require_writable(output_dir)
@@ -78,7 +78,7 @@ def setup_run(cfg: Config, *, training: bool = False) -> Iterator[Run]:
             yield Run(device, output_dir, Checkpointer(output_dir), config_text(cfg))
         except Exception as error:
             logger.debug("stopped by an error", exc_info=error)
-            failure = worker_failure(error)
+            failure = worker_failure(error) or peer_failure(error)
             if failure is None:
                 raise
             raise failure from error

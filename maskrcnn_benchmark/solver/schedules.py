@@ -7,33 +7,32 @@ Iterations count from 1; iteration i uses t = i - 1 + `lead`, the number of upda
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Iterable
+from dataclasses import KW_ONLY, Field, dataclass, field, fields
 
 from torch.optim import Optimizer
 
-from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger
 
 logger = get_logger(__name__)
 
 
+@dataclass(eq=False)
 class _WarmupSchedule(ABC):
-    """Rates of all groups = their initial rate · warm-up(t) · decay(t). Subclasses give `decay`."""
+    """
+    Rates of all groups = their initial rate · warm-up(t) · decay(t). Subclasses give `decay`.
 
-    settings: tuple[str, ...] = ("warmup_factor", "warmup_iters", "warmup_method", "lead")
-    counters: tuple[str, ...] = ()
+    Arguments are the settings, other fields the counters that a checkpoint keeps beside them.
+    """
 
-    def __init__(
-        self, optimizer: Optimizer, *, warmup_factor: float, warmup_iters: int, warmup_method: str, lead: int = 0
-    ):
-        if warmup_method not in ("linear", "constant"):
-            raise UserError(f"SOLVER.WARMUP_METHOD '{warmup_method}': there are linear and constant")
-        self.optimizer = optimizer
-        self.warmup_factor = warmup_factor
-        self.warmup_iters = warmup_iters
-        self.warmup_method = warmup_method
-        self.lead = lead
-        for group in optimizer.param_groups:
+    optimizer: Optimizer
+    _: KW_ONLY
+    warmup_factor: float
+    warmup_iters: int
+    warmup_method: str
+    lead: int = 0
+
+    def __post_init__(self) -> None:
+        for group in self.optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
 
     def warmup(self, t: int) -> float:
@@ -68,9 +67,13 @@ class _WarmupSchedule(ABC):
         """Whether the schedule asks training to stop before MAX_ITER."""
         return False
 
+    def _kept(self) -> list[Field]:
+        """Settings and counters."""
+        return [one for one in fields(self) if one.name != "optimizer"]
+
     def state_dict(self) -> dict:
         """Settings and counters, as plain values."""
-        plain = {name: getattr(self, name) for name in self.settings + self.counters}
+        plain = {one.name: getattr(self, one.name) for one in self._kept()}
         return {"type": type(self).__name__} | {
             name: list(v) if isinstance(v, tuple) else v for name, v in plain.items()
         }
@@ -89,12 +92,13 @@ class _WarmupSchedule(ABC):
                 " used"
             )
             return
-        for name in self.counters:
-            setattr(self, name, state[name])
-        for name in self.settings:
+        for one in self._kept():
+            name = one.name
             have = getattr(self, name)
             saved = tuple(state[name]) if isinstance(have, tuple) else state[name]
-            if have == saved:
+            if not one.init:
+                setattr(self, name, saved)
+            if not one.init or have == saved:
                 continue
             used, other = (have, saved) if keep_settings else (saved, have)
             setattr(self, name, used)
@@ -105,22 +109,13 @@ class _WarmupSchedule(ABC):
             )
 
 
+@dataclass(eq=False)
 class WarmupMultiStepLR(_WarmupSchedule):
-    """Warm-up, times gamma for each milestone that t has reached."""
+    """Warm-up, times gamma for each of the milestones, ascending values of t, that t has reached."""
 
-    settings = _WarmupSchedule.settings + ("milestones", "gamma")
-
-    def __init__(self, optimizer: Optimizer, *, milestones: Iterable[int], gamma: float, **warmup):
-        """
-        Args:
-            milestones: values of t, ascending, at which the rate is multiplied by gamma.
-            warmup: warmup_factor, warmup_iters, warmup_method, lead.
-        """
-        super().__init__(optimizer, **warmup)
-        self.milestones = tuple(milestones)
-        self.gamma = gamma
-        if list(self.milestones) != sorted(self.milestones):
-            raise UserError(f"SOLVER.STEPS {self.milestones}: expected iterations in ascending order")
+    _: KW_ONLY
+    milestones: tuple[int, ...]
+    gamma: float
 
     def decay(self, t: int) -> float:
         return self.gamma ** bisect_right(self.milestones, t)
@@ -129,6 +124,7 @@ class WarmupMultiStepLR(_WarmupSchedule):
         """Results do not move fixed milestones."""
 
 
+@dataclass(eq=False)
 class WarmupReduceLROnPlateau(_WarmupSchedule):
     """
     Warm-up, times `factor` each time that validation has stopped improving.
@@ -140,30 +136,20 @@ class WarmupReduceLROnPlateau(_WarmupSchedule):
     default and it decays after patience + 1.
     """
 
-    settings = _WarmupSchedule.settings + ("factor", "patience", "threshold", "cooldown", "max_decays")
-    counters = ("best", "bad_results", "cooldown_left", "decays")
+    _: KW_ONLY
+    factor: float
+    patience: int
+    threshold: float
+    cooldown: int
+    max_decays: int
+    best: float | None = field(default=None, init=False)
+    bad_results: int = field(default=0, init=False)
+    cooldown_left: int = field(init=False)
+    decays: int = field(default=0, init=False)
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        *,
-        factor: float,
-        patience: int,
-        threshold: float,
-        cooldown: int,
-        max_decays: int,
-        **warmup,
-    ):
-        super().__init__(optimizer, **warmup)
-        self.factor = factor
-        self.patience = patience
-        self.threshold = threshold
-        self.cooldown = cooldown
-        self.max_decays = max_decays
-        self.best: float | None = None
-        self.bad_results = 0
-        self.cooldown_left = cooldown
-        self.decays = 0
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.cooldown_left = self.cooldown
 
     def decay(self, t: int) -> float:  # noqa: ARG002 (the decay follows results, not time)
         return self.factor**self.decays
@@ -208,19 +194,17 @@ def make_schedule(cfg, optimizer: Optimizer) -> WarmupMultiStepLR | WarmupReduce
     }
     if plateau.TYPE == "WarmupMultiStepLR":
         return WarmupMultiStepLR(optimizer, milestones=solver.STEPS, gamma=solver.GAMMA, **warmup)
-    if plateau.TYPE == "WarmupReduceLROnPlateau":
-        if not solver.TO_VAL:
-            logger.warning(
-                "SOLVER.SCHEDULE.TYPE WarmupReduceLROnPlateau goes by validation, and SOLVER.TO_VAL is False: rates"
-                " never decay"
-            )
-        return WarmupReduceLROnPlateau(
-            optimizer,
-            factor=plateau.FACTOR,
-            patience=plateau.PATIENCE,
-            threshold=plateau.THRESHOLD,
-            cooldown=plateau.COOLDOWN,
-            max_decays=plateau.MAX_DECAY_STEP,
-            **warmup,
+    if not solver.TO_VAL:
+        logger.warning(
+            "SOLVER.SCHEDULE.TYPE WarmupReduceLROnPlateau goes by validation, and SOLVER.TO_VAL is False: rates"
+            " never decay"
         )
-    raise UserError(f"SOLVER.SCHEDULE.TYPE '{plateau.TYPE}': there are WarmupMultiStepLR and WarmupReduceLROnPlateau")
+    return WarmupReduceLROnPlateau(
+        optimizer,
+        factor=plateau.FACTOR,
+        patience=plateau.PATIENCE,
+        threshold=plateau.THRESHOLD,
+        cooldown=plateau.COOLDOWN,
+        max_decays=plateau.MAX_DECAY_STEP,
+        **warmup,
+    )

@@ -1,6 +1,7 @@
 """torch.distributed under torchrun; every function is a no-op or the identity in a single process."""
 
 import os
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -67,6 +68,13 @@ def _local_gpu() -> int:
             f"torchrun --nproc_per_node {gpus} starts a process a GPU (CUDA_VISIBLE_DEVICES may hide some)"
         )
     return local_rank
+
+
+def peer_failure(error: BaseException) -> UserError | None:
+    """What a broken connection to another process means, as one line; None for any other error."""
+    if world_size() > 1 and isinstance(error, RuntimeError) and re.search("gloo|nccl|closed by peer", str(error), re.I):
+        return UserError(f"process {rank()} lost another one, whose own message says why")
+    return None
 
 
 def close() -> None:

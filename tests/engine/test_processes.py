@@ -16,7 +16,7 @@ from maskrcnn_benchmark.config import load_config
 from maskrcnn_benchmark.engine.commands import run_training
 from maskrcnn_benchmark.engine.processes import average_gradients, broadcast_model, mean_values
 from maskrcnn_benchmark.utils.checkpoint import Checkpointer
-from maskrcnn_benchmark.utils.distributed import close, setup_distributed
+from maskrcnn_benchmark.utils.distributed import close, peer_failure, setup_distributed
 
 from .test_trainer import make_trainer
 
@@ -55,23 +55,6 @@ def gradients_of_one_rank(rank, processes, port, folder):
     grads = {name: p.grad for name, p in model.named_parameters()}
     torch.save({"grads": grads, "values": values, "weights": model.state_dict()}, folder / f"{rank}.pth")
     close()
-
-
-def test_gradients_are_averaged_and_untouched_parameters_stay_without(tmp_path):
-    processes = 3
-    mp.start_processes(
-        gradients_of_one_rank, args=(processes, free_port(), tmp_path), nprocs=processes, start_method="spawn"
-    )
-    results = [torch.load(tmp_path / f"{rank}.pth", weights_only=True) for rank in range(processes)]
-    for result in results:
-        grads = result["grads"]
-        torch.testing.assert_close(grads["both.weight"], torch.full((2, 3), (processes + 1) / 2))
-        torch.testing.assert_close(grads["first_only.weight"], torch.full((2, 3), 1 / processes))
-        assert grads["nobody.weight"] is None
-        assert result["values"] == pytest.approx({"a": (processes - 1) / 2, "b": 3 / processes})
-        assert all(
-            torch.equal(a, b) for a, b in zip(result["weights"].values(), results[0]["weights"].values(), strict=True)
-        )
 
 
 def torchrun(world, processes, *words, tool="relation_train_net"):
@@ -114,18 +97,44 @@ def runs_of_one_rank(rank, processes, ports, folder):
                 return step(batches, iteration)
 
             trainer.step = failing
-            with pytest.raises(Lost if rank == 1 else RuntimeError):
+            with pytest.raises(Lost if rank == 1 else RuntimeError) as caught:
                 trainer.run()
+            assert (peer_failure(caught.value) is None) == (rank == 1)
         else:
             trainer.run()
         close()
 
 
-def test_a_process_that_fails_takes_no_draw_of_the_others_with_it(tmp_path):
+def work_of_one_rank(rank, processes, ports, folder):
+    gradients_of_one_rank(rank, processes, ports[0], folder)
+    runs_of_one_rank(rank, processes, ports[1:], folder)
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory):
+    """The folder of what two processes, started once for several tests, have written."""
+    folder, ports = tmp_path_factory.mktemp("together"), [free_port() for _ in range(4)]
+    mp.start_processes(work_of_one_rank, args=(2, ports, folder), nprocs=2, start_method="spawn")
+    return folder
+
+
+def test_gradients_are_averaged_and_untouched_parameters_stay_without(together):
+    processes = 2
+    results = [torch.load(together / f"{rank}.pth", weights_only=True) for rank in range(processes)]
+    for result in results:
+        grads = result["grads"]
+        torch.testing.assert_close(grads["both.weight"], torch.full((2, 3), (processes + 1) / 2))
+        torch.testing.assert_close(grads["first_only.weight"], torch.full((2, 3), 1 / processes))
+        assert grads["nobody.weight"] is None
+        assert result["values"] == pytest.approx({"a": (processes - 1) / 2, "b": 3 / processes})
+        assert all(
+            torch.equal(a, b) for a, b in zip(result["weights"].values(), results[0]["weights"].values(), strict=True)
+        )
+
+
+def test_a_process_that_fails_takes_no_draw_of_the_others_with_it(together):
     """The run goes on after the iteration that all had finished, and ends with the bits of one undisturbed."""
-    ports = [free_port() for _ in range(3)]
-    mp.start_processes(runs_of_one_rank, args=(2, ports, tmp_path), nprocs=2, start_method="spawn")
-    straight, stopped = (Checkpointer(tmp_path / name).load(tmp_path / name / "model_final.pth") for name in
+    straight, stopped = (Checkpointer(together / name).load(together / name / "model_final.pth") for name in
                          ("straight", "stopped"))  # fmt: skip
     assert straight["sampler"] == stopped["sampler"]
     assert all(torch.equal(value, stopped["model"][name]) for name, value in straight["model"].items())

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from maskrcnn_benchmark.solver.schedules import WarmupMultiStepLR, WarmupReduceLROnPlateau
-from maskrcnn_benchmark.utils.errors import UserError
 
 WARMUP = {"warmup_factor": 0.1, "warmup_iters": 5, "warmup_method": "linear"}
 
@@ -138,10 +137,3 @@ def test_state_of_another_type_is_not_taken(caplog):
     schedule = plateau()
     schedule.load_state_dict(WarmupMultiStepLR(optimizer(1.0), milestones=(3,), gamma=0.1, **WARMUP).state_dict())
     assert schedule.decays == 0 and "WarmupMultiStepLR" in caplog.text
-
-
-def test_wrong_settings_are_named():
-    with pytest.raises(UserError, match="WARMUP_METHOD 'cosine'"):
-        plateau(warmup_method="cosine")
-    with pytest.raises(UserError, match="SOLVER.STEPS"):
-        WarmupMultiStepLR(optimizer(1.0), milestones=(9, 3), gamma=0.1, **WARMUP)

@@ -1,5 +1,6 @@
 """The quality benchmark on the smallest data: it runs whole, does nothing twice, and its page says what was found."""
 
+import os
 import re
 import shutil
 
@@ -14,6 +15,7 @@ from maskrcnn_benchmark.evaluation.bootstrap import paired_bootstrap
 from maskrcnn_benchmark.utils.errors import UserError
 
 from .test_feature_cache import ROOT
+from .tiny import write_data
 
 TINY = Scale(
     name="quick",
@@ -75,10 +77,26 @@ def test_the_benchmark_runs_whole_and_only_once(tmp_path, monkeypatch):
     )
 
 
-def test_a_folder_of_another_run_is_never_emptied(tmp_path):
+@pytest.fixture
+def workshop(tmp_path, monkeypatch):
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    write_data(tmp_path, TINY.data)
+    return work.Workshop(TINY, tmp_path, configs=ROOT / "configs/demo", device="cpu")
+
+
+def test_a_run_is_done_again_where_its_data_have_changed(workshop, tmp_path, monkeypatch):
+    runs = []
+    monkeypatch.setattr(work, "run_training", lambda cfg, **_: runs.append(cfg.OUTPUT_DIR))
+    for changed in (False, False, True):
+        if changed:
+            os.utime(tmp_path / TINY.data / "VG-SGG-with-attri.h5", ns=(1, 1))
+        workshop.run("predictor", "predcls.yaml", [])
+    assert len(runs) == 2
+
+
+def test_a_folder_of_another_run_is_never_emptied(workshop, tmp_path):
     (tmp_path / "detector").mkdir()
     (tmp_path / "detector/model_final.pth").write_text("of days of training")
-    workshop = work.Workshop(TINY, tmp_path, configs=ROOT / "configs/demo", device="cpu")
     with pytest.raises(UserError, match="detector holds something that is no run of this benchmark"):
         workshop.run("detector", "detector.yaml", [])
     assert (tmp_path / "detector/model_final.pth").read_text()

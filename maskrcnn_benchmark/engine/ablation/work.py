@@ -18,6 +18,7 @@ import torch
 from maskrcnn_benchmark.config import Config, load_config
 from maskrcnn_benchmark.config.paths_catalog import data_dir
 from maskrcnn_benchmark.data.build import load_dataset_meta
+from maskrcnn_benchmark.data.datasets.catalog import dataset_entry
 from maskrcnn_benchmark.data.datasets.source import SPLITS
 from maskrcnn_benchmark.data.scenes.write import write_scenes
 from maskrcnn_benchmark.engine.ablation.plan import (
@@ -183,7 +184,8 @@ class Workshop:
 
     def run(self, name: str, file: str, keys: Sequence[str], *, test: bool = True, product: Path | None = None) -> Path:
         """
-        Trains and tests, unless that is done already, with the same config and from the same weights.
+        Trains and tests, unless that is done already, with the same config and from the same weights, prototypes and
+        annotations.
 
         Args:
             name: folder of the run under `output`.
@@ -193,9 +195,11 @@ class Workshop:
         """
         folder = self.output / name
         cfg = self.config(file, [*keys, "OUTPUT_DIR", str(folder)])
+        head, data = cfg.MODEL.ROI_RELATION_HEAD, dataset_entry(f"{self.scale.data}_train").files
+        files = [cfg.MODEL.WEIGHT, cfg.MODEL.PRETRAINED_DETECTOR_CKPT, head.VIS_PRO_PATH, head.CON_PRO_LLAMA_PATH]
         made_from = {
             "config": cfg.dump(),
-            "weights": [_stamp(path) for path in (cfg.MODEL.WEIGHT, cfg.MODEL.PRETRAINED_DETECTOR_CKPT)],
+            "files": [_stamp(path) for path in (*files, *map(str, data.values())) if path != str(product)],
         }
         record = folder / "made_from.json"
         known = read_json(record, dict, f"remove {folder}, to make it anew") if record.exists() else {}
@@ -212,6 +216,6 @@ class Workshop:
 
 
 def _stamp(path: str) -> list[int]:
-    """Size and time of change of a file of weights; nothing for one that is not there or not a file of its own."""
+    """Size and time of change of a file; nothing for one that is not there or not a file of its own."""
     stat = Path(path).stat() if path and Path(path).is_file() else None
     return [] if stat is None else [stat.st_size, stat.st_mtime_ns]

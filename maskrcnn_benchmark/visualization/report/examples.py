@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from maskrcnn_benchmark.evaluation import SceneGraphEvaluator, matching
 from maskrcnn_benchmark.evaluation.inputs import GroundTruth, Prediction
 from maskrcnn_benchmark.evaluation.predictions import PredictionFile, SavedImage
 from maskrcnn_benchmark.evaluation.ranking import RankedPairs, rank_pairs, top
-from maskrcnn_benchmark.evaluation.saved import DatasetGroundTruth
+from maskrcnn_benchmark.evaluation.saved import DatasetGroundTruth, check_vocabulary
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger
 from maskrcnn_benchmark.utils.progress import progress
@@ -47,8 +48,8 @@ def examples(folder: Path, dataset: str, metrics: Mapping[str, Any], limit: int)
         return []
     try:
         file = PredictionFile(saved)
-        if not (file.has_groundtruth and file.predicates and file.objects):
-            logger.warning(f"no images: {saved} lacks ground truth or names")
+        if not (file.predicates and file.objects):
+            logger.warning(f"no images: {saved} lacks the names of predicates or objects")
             return []
         return _examples(file, dataset, metrics, limit)
     except UserError as error:
@@ -62,12 +63,21 @@ def _examples(file: PredictionFile, dataset: str, metrics: Mapping[str, Any], li
     evaluator = SceneGraphEvaluator(
         metrics["mode"], file.num_predicates, iou_threshold=iou_threshold, rel_nms=bool(rel_nms)
     )
-    for image in progress(file, total=len(file.image_ids), desc="best and worst images", unit="image"):
+    groundtruths = _groundtruths(dataset)
+    if not file.has_groundtruth:
+        if groundtruths is None:
+            return []
+        check_vocabulary(file, groundtruths)
+
+    def annotated(image: SavedImage) -> SavedImage:
+        has_its_own = image.groundtruth is not None
+        return image if has_its_own else replace(image, groundtruth=groundtruths[image.image_id])
+
+    for image in map(annotated, progress(file, total=len(file.image_ids), desc="best and worst images", unit="image")):
         evaluator.update(image.prediction, image.groundtruth, image_id=image.image_id)
     kind_of = _extremes(evaluator, limit)
-    groundtruths = _groundtruths(dataset)
     told = {}
-    for image in file:
+    for image in map(annotated, file):
         if image.image_id in kind_of:
             graph = _relations(image, file, metrics["mode"], iou_threshold, rel_nms)
             picture = _picture(image, graph["nodes"], groundtruths)
@@ -95,7 +105,7 @@ def _groundtruths(dataset: str) -> DatasetGroundTruth | None:
     try:
         return DatasetGroundTruth(dataset)
     except UserError as error:
-        logger.warning(f"images without their pictures: {error}")
+        logger.warning(f"no pictures, and no ground truth but what the predictions hold: {error}")
         return None
 
 

@@ -6,10 +6,12 @@ On the CPU it is the same bit by bit. On a GPU it starts from the same bits; sum
 may then differ in the last bit, as two runs that never stopped do.
 """
 
+import math
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,7 +32,8 @@ def load_last(checkpoints: Checkpointer) -> dict[str, Any] | None:
     """
     The checkpoint that a run goes on from; None where there is none.
 
-    If the last one is damaged, the one before it serves, with a warning.
+    If the last one is damaged, the one before it by its iteration serves, with a warning; later ones are of a run that
+    was in this folder before.
 
     Raises:
         UserError: none of them is whole; says what is wrong with the last one.
@@ -38,10 +41,11 @@ def load_last(checkpoints: Checkpointer) -> dict[str, Any] | None:
     last = checkpoints.last()
     if last is None:
         return None
-    earlier = [path for path in checkpoints.output_dir.glob("model_[0-9]*.pth") if path != last]
-    earlier.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    found = {_iteration_of(path): path for path in checkpoints.output_dir.glob("model_*.pth")}
+    below = math.inf if _iteration_of(last) is None else _iteration_of(last)
+    earlier = sorted((number for number in found if number is not None and number < below), reverse=True)
     problem: UserError | None = None
-    for path in [last, *earlier]:
+    for path in [last, *(found[number] for number in earlier)]:
         try:
             state = checkpoints.load(path)
             check_saved(state, str(path))
@@ -56,6 +60,12 @@ def load_last(checkpoints: Checkpointer) -> dict[str, Any] | None:
         )
         return state
     raise problem
+
+
+def _iteration_of(checkpoint: Path) -> int | None:
+    """The iteration in a checkpoint's name; None for model_final and others without one."""
+    number = checkpoint.stem.removeprefix("model_")
+    return int(number) if number.isascii() and number.isdigit() else None
 
 
 def random_state() -> dict[str, Any]:

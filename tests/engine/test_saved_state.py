@@ -191,6 +191,8 @@ def test_whatever_is_changed_is_used_or_refused(saved):
 def test_a_state_that_is_not_whole_gives_way_to_the_one_before(saved, tmp_path, caplog):
     checkpoints = Checkpointer(tmp_path)
     checkpoints.save("model_0000001", saved | {"iteration": 1})
+    checkpoints.save("model_0000000", saved | {"iteration": 0})  # written later, as where a folder is copied
+    checkpoints.save("model_0000009", saved | {"iteration": 9})  # of a run that was in this folder before
     checkpoints.save("model_0000002", saved | {"sampler": {}})
     checkpoints.mark_last("model_0000002")
     assert load_last(checkpoints)["iteration"] == 1
@@ -198,6 +200,7 @@ def test_a_state_that_is_not_whole_gives_way_to_the_one_before(saved, tmp_path, 
         "model_0000002.pth: its entry sampler.images is not" in caplog.text
         and "Trying the checkpoint before it" in caplog.text
     )
-    (tmp_path / "model_0000001.pth").unlink()
+    for before in (0, 1):
+        (tmp_path / f"model_000000{before}.pth").unlink()
     with pytest.raises(UserError, match="model_0000002.pth: its entry sampler.images"):
         load_last(checkpoints)

@@ -2,7 +2,9 @@
 A detector's way from the maps of one image to its boxes, with shapes that a graph can keep: nothing is taken apart by
 counts that only the numbers tell, so that a box that falls away is one with a mark.
 
-What comes out is what the detector itself gives for a batch of one image.
+What comes out is what the detector itself gives for a batch of one image. Its own selection (rpn/proposals.py,
+box_head/postprocess.py) takes the boxes of several images apart by how many each has, and compares such counts with its
+limits: Python numbers that torch.export cannot know. What does neither, decoding and a level's best, is shared.
 """
 
 from collections.abc import Sequence

@@ -83,9 +83,9 @@ def weights_to_test(cfg: Config, *, weight_named: bool) -> Path:
     Raises:
         UserError: there is none of them.
     """
-    last = Checkpointer(cfg.OUTPUT_DIR).last()
-    if last is not None and not weight_named:
-        return last
     if not weight_named:
+        last = Checkpointer(cfg.OUTPUT_DIR).last()
+        if last is not None:
+            return last
         require_something_to_test(cfg)
     return weights_path(cfg.MODEL.WEIGHT)

@@ -249,12 +249,10 @@ class TrainingState:
         Momentum goes by parameter name; the settings are one side's as a whole, and a warning names those that differ.
         """
         fresh = self.optimizer.state_dict()
-        index = {
-            name: i for group in fresh["param_groups"] for name, i in zip(group["names"], group["params"], strict=True)
-        }
-        saved_index = {
-            name: i for group in saved["param_groups"] for name, i in zip(group["names"], group["params"], strict=True)
-        }
+        index, saved_index = (
+            {name: i for group in one["param_groups"] for name, i in zip(group["names"], group["params"], strict=True)}
+            for one in (fresh, saved)
+        )
         if index.keys() != saved_index.keys():
             odd = sorted(index.keys() ^ saved_index.keys())
             raise UserError(

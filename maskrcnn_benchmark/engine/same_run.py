@@ -103,20 +103,14 @@ def check_same_data(saved: Any, now: Mapping[str, Any]) -> None:
         saved: the checkpoint's entry "data"; None in one of an older version, which cannot be checked.
         now: {"name", "images", "annotations": digest of boxes, labels and relations} of the training set.
     """
-    if saved is None:
+    if saved is None or saved == dict(now):
         return
-    if not isinstance(saved, Mapping) or saved != dict(now):
-        was = saved if isinstance(saved, Mapping) else {}
-        what = (
-            "annotations"
-            if was.get("images") == now["images"]
-            else f"images ({was.get('images')} then, {now['images']} now)"
-        )
-        raise UserError(
-            f"the training set {now['name']} holds other {what} than when the last checkpoint was written: put the"
-            " former files back, or train the changed data set into another OUTPUT_DIR (the checkpoint can be its"
-            " MODEL.WEIGHT)"
-        )
+    was = saved.get("images") if isinstance(saved, Mapping) else None
+    what = "annotations" if was == now["images"] else f"images ({was} then, {now['images']} now)"
+    raise UserError(
+        f"the training set {now['name']} holds other {what} than when the last checkpoint was written: put the former"
+        " files back, or train the changed data set into another OUTPUT_DIR (the checkpoint can be its MODEL.WEIGHT)"
+    )
 
 
 def check_iterations(iteration: int, max_iter: int) -> None:

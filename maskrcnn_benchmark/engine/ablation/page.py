@@ -95,17 +95,23 @@ def _cell(values: np.ndarray, *, best: bool) -> str:
     return f"**{text}**" if best else text
 
 
+def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of cells."""
+    first, *others = (f"| {' | '.join(cells)} |" for cells in (head, *rows))
+    return "\n".join([first, "|---" * len(head) + "|", *others])
+
+
 def _table(results: Results, frequency: Mapping | None) -> str:
     """Mean and standard deviation over the seeds; the best mean of a column is bold."""
-    lines = ["| model | " + " | ".join(f"{name}@{k}" for name, k in FIGURES) + " |", "|---" * (len(FIGURES) + 1) + "|"]
+    rows = []
     if frequency is not None:
-        lines.append("| FREQ | " + " | ".join(f"{100 * frequency['freq'][name][k]:.1f}" for name, k in FIGURES) + " |")
+        rows.append(["FREQ", *(f"{100 * frequency['freq'][name][k]:.1f}" for name, k in FIGURES)])
     best = {figure: max(_values(runs, *figure).mean() for runs in results.values()) for figure in FIGURES}
     for model, runs in results.items():
         values = {figure: _values(runs, *figure) for figure in FIGURES}
         cells = [_cell(values[figure], best=values[figure].mean() >= best[figure]) for figure in FIGURES]
-        lines.append(f"| {model.name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        rows.append([model.name, *cells])
+    return _markdown(["model", *(f"{name}@{k}" for name, k in FIGURES)], rows)
 
 
 def _caption(scale: Scale) -> str:
@@ -119,14 +125,7 @@ def _caption(scale: Scale) -> str:
 def _intervals(results: Results) -> str:
     """The last model, SPLN whole, against each other one, seed by seed."""
     *others, whole = results
-    lines = [
-        (
-            f"How far {whole.name} is ahead of another model of the same seed, with the 95 % interval of a paired"
-            " bootstrap over the test images (1,000 draws). An interval without 0 is more than chance of the images.\n"
-        ),
-        "| ahead of | seed | " + " | ".join(f"{name}@{k}" for name, k in COMPARED) + " |",
-        "|---" * (len(COMPARED) + 2) + "|",
-    ]
+    rows = []
     for model in others:
         for seed, run in results[model].items():
             cells = []
@@ -135,32 +134,28 @@ def _intervals(results: Results) -> str:
                 cells.append(
                     f"{100 * found['difference']:+.1f} ({100 * found['low']:+.1f} … {100 * found['high']:+.1f})"
                 )
-            lines.append(f"| {model.name} | {seed} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+            rows.append([model.name, str(seed), *cells])
+    return (
+        f"How far {whole.name} is ahead of another model of the same seed, with the 95 % interval of a paired"
+        " bootstrap over the test images (1,000 draws). An interval without 0 is more than chance of the images.\n\n"
+        + _markdown(["ahead of", "seed", *(f"{name}@{k}" for name, k in COMPARED)], rows)
+    )
 
 
 def _noise(results: Results, noisy: Sequence[Mapping]) -> str:
     """The spread of SPLN whole over tests that draw from its VAEs, beside the test that does not."""
     *_, runs = results.values()
     without = next(iter(runs.values())).metrics
-    lines = [
-        (
-            f"The released code draws from its VAEs at test, too. {len(noisy)} tests of one trained SPLN with"
-            " `VAE_NOISE_AT_TEST True`, beside the one test without:\n"
-        ),
-        "| figure | without noise | lowest | highest | spread (standard deviation) |",
-        "|---|---|---|---|---|",
-    ]
+    rows = []
     for name, k in [("R", "50"), ("R", "100"), ("mR", "50"), ("mR", "100")]:
         values = np.array([100 * metrics[name][k] for metrics in noisy])
-        cells = [
-            f"{100 * without[name][k]:.2f}",
-            f"{values.min():.2f}",
-            f"{values.max():.2f}",
-            f"{values.std(ddof=1):.2f}",
-        ]
-        lines.append(f"| {name}@{k} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        cells = (100 * without[name][k], values.min(), values.max(), values.std(ddof=1))
+        rows.append([f"{name}@{k}", *(f"{value:.2f}" for value in cells)])
+    return (
+        f"The released code draws from its VAEs at test, too. {len(noisy)} tests of one trained SPLN with"
+        " `VAE_NOISE_AT_TEST True`, beside the one test without:\n\n"
+        + _markdown(["figure", "without noise", "lowest", "highest", "spread (standard deviation)"], rows)
+    )
 
 
 def _plot(path: Path, results: Results, frequency: Mapping) -> None:

@@ -140,7 +140,7 @@ def require_joined(given: Mapping[str, Any], sources: Iterable[Path | int], file
     UserError where an entry of read_given_boxes is known by a file name that several of the sources have; a warning
     counts entries of images that are not among them.
     """
-    images = [source for source in sources if not _is_film(source)]
+    images = {source for source in sources if not _is_film(source)}
     by_name = Counter(image.name for image in images if str(image) not in given)
     if twice := next((name for name in given if by_name[name] > 1), None):
         raise UserError(f"{file}: {by_name[twice]} of the pictures are called {shown(twice)}: name them by their paths")

@@ -76,8 +76,8 @@ def test_given_boxes_join_one_picture_each(trained, call):
     status, said = call("predict", "in/1.jpg", "more", *words)
     assert status == 2 and "2 of the pictures are called '1.jpg': name them by their paths" in said
     Path("boxes.json").write_text(json.dumps({"1.jpg": boxes, "more/1.jpg": boxes, "gone.jpg": boxes}))
-    status, said = call("predict", "in/1.jpg", "more", *words)
-    assert status == 0 and "1 entries are of no picture that was named: 'gone.jpg'" in said and "2 of 2" in said
+    status, said = call("predict", "in/1.jpg", "./in/1.jpg", "more", *words)
+    assert status == 0 and "1 entries are of no picture that was named: 'gone.jpg'" in said and "3 of 3" in said
 
 
 def test_relations_are_chosen_by_name_score_and_number(trained, call):

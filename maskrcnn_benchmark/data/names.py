@@ -11,6 +11,9 @@ from maskrcnn_benchmark.utils.untrusted import shown
 
 # Control characters and lone surrogates, which no terminal and no file should get.
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+# Marks that nobody sees, by which names that look alike would differ. Joiners stay: scripts need them.
+_INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+_LONGEST = 256  # letters of a name
 
 
 def clean_name(value: Any, where: str) -> str:
@@ -18,15 +21,18 @@ def clean_name(value: Any, where: str) -> str:
     A name in its one spelling: Unicode's composed form, single blanks between words, none around.
 
     Raises:
-        UserError: no text, nothing but blanks, or control characters in it; `where` begins the message.
+        UserError: no text, nothing but blanks, too long, or characters in it that steer a terminal or are invisible;
+            `where` begins the message.
     """
     if not isinstance(value, str):
         raise UserError(f"{where}: a name must be text, found {shown(value)}")
     name = " ".join(unicodedata.normalize("NFC", value).split())
     if not name:
         raise UserError(f"{where}: a name must have a letter, found {shown(value)}")
-    if CONTROL.search(name):
-        raise UserError(f"{where}: a name must hold no control characters, found {shown(value)}")
+    if CONTROL.search(name) or _INVISIBLE.search(name):
+        raise UserError(f"{where}: a name must hold no control characters or invisible marks, found {shown(value)}")
+    if len(name) > _LONGEST:
+        raise UserError(f"{where}: a name must have at most {_LONGEST} letters, found {len(name)}: {shown(value)}")
     return name
 
 

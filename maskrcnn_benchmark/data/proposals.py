@@ -87,6 +87,11 @@ class ProposalFile:
         row = self.row[image_id]
         rows = slice(int(self.ends[row] - self.arrays["counts"][row]), int(self.ends[row]))
         width, height = (float(side) for side in self.arrays["sizes"][row])
+        if width != height and width * target.size[0] == height * target.size[1]:
+            raise UserError(
+                f"{self.name}: sizes gives image {image_id} as {width:g} x {height:g}, but it is {target.size[0]} x"
+                f" {target.size[1]}: width comes first, of the image as it stands upright"
+            )
         scale = np.asarray([target.size[0] / width, target.size[1] / height] * 2, np.float32)
         boxes = BoxList(torch.from_numpy(self._rows("boxes", rows, image_id) * scale), target.size).clip_to_image()
         logits = (
@@ -216,8 +221,11 @@ def _checked(
     for key in {"logits", "features"} & set(arrays):
         if arrays[key].dtype.kind not in "iuf":
             raise UserError(f"{name}: {key} must hold numbers, found {arrays[key].dtype}")
-    if images and (arrays["counts"].min() < 0 or arrays["counts"].sum() != boxes):
-        raise UserError(f"{name}: counts add up to {arrays['counts'].sum()}, but there are {boxes} boxes")
+    counts = arrays["counts"].tolist()  # Python's sum of them cannot overflow
+    if min(counts, default=0) < 0:
+        raise UserError(f"{name}: counts add up boxes and are at least 0, found {min(counts)}")
+    if sum(counts) != boxes:
+        raise UserError(f"{name}: counts add up to {sum(counts)}, but there are {boxes} boxes")
     rows = _rows_by_image(arrays["image_ids"], name)
     if images and arrays["sizes"].min() <= 0:
         raise UserError(f"{name}: sizes must be above 0")
@@ -235,10 +243,8 @@ def _checked(
 
 
 def _rows_by_image(image_ids: np.ndarray, name: str) -> dict[int, int]:
-    try:
-        rows = {image_number(image_id): row for row, image_id in enumerate(image_ids.tolist())}
-    except ValueError as error:
-        raise UserError(f"{name}: each of image_ids {error}") from error
+    where = f"{name}: each of image_ids"
+    rows = {image_number(image_id, where): row for row, image_id in enumerate(image_ids.tolist())}
     if len(rows) != len(image_ids):
         raise UserError(f"{name}: image_ids names an image twice")
     return rows

@@ -95,6 +95,18 @@ def test_a_file_that_is_no_image_is_named(tmp_path):
             read_image(tmp_path / name)
     with pytest.raises(ImageFileError, match="none.jpg.*No such file"):
         read_image(tmp_path / "none.jpg")
+    (tmp_path / "pipe.jpg").symlink_to("/dev/zero")
+    (tmp_path / "drawing.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n")
+    for name, message in (("pipe", "no file but a device or pipe"), ("drawing", r"is a drawing \(EPS\)")):
+        with pytest.raises(ImageFileError, match=f"{name}.jpg: .*{message}"):
+            read_image(tmp_path / f"{name}.jpg")
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+def test_pixels_whose_range_nobody_knows_are_refused(tmp_path, dtype):
+    Image.fromarray(np.full((4, 6), 1, dtype)).save(tmp_path / "depth.tiff")
+    with pytest.raises(ImageFileError, match="depth.tiff: .*32 bits"):
+        read_image(tmp_path / "depth.tiff")
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -25,15 +25,11 @@ class Vocabulary:
         no vocabulary.
         """
         content = read_json(path, dict)
-        lists = fields(
-            content | {"attributes": content.get("attributes") or []},
-            str(path),
-            objects=list,
-            predicates=list,
-            attributes=list,
-        )
-        kinds = zip(("objects", "predicates", "attributes"), lists, strict=True)
-        return cls(*(list(vocabulary(names, f"{path}, {kind}")[1:]) for kind, names in kinds))
+        if content.get("attributes") is None:
+            content["attributes"] = []
+        kinds = ("objects", "predicates", "attributes")
+        lists = zip(kinds, fields(content, str(path), **dict.fromkeys(kinds, list)), strict=True)
+        return cls(*(list(vocabulary(names, f"{path}, {kind}")[1:]) for kind, names in lists))
 
     @classmethod
     def from_entries(cls, entries: Iterable[dict[str, Any]]) -> "Vocabulary":

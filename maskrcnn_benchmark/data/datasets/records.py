@@ -3,7 +3,7 @@ From one record per image, as JSON formats give them, to the flat arrays of an A
 numbers pass.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 from maskrcnn_benchmark.data.annotations import Annotations, offsets
 from maskrcnn_benchmark.data.datasets.source import AnnotationSource, names_array
 from maskrcnn_benchmark.data.findings import WARNING, Finding, found
-from maskrcnn_benchmark.data.image_ids import check_file_name, ids_from_names, image_number
+from maskrcnn_benchmark.data.image_ids import ids_from_names, image_file_name, image_number
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.untrusted import number_table, shown
 
@@ -69,9 +69,10 @@ def source_from_records(
         UserError: values of a wrong type, or boxes, labels, relations, sizes, names or ids that cannot be; the message
             names the image.
     """
+    names = []
     for position, record in enumerate(records):
         known = "" if record.image_id is None else f", id {shown(record.image_id)}"
-        check_file_name(record.name, f"{file}, image {position} (from 0{known})")
+        names.append(image_file_name(record.name, f"{file}, image {position} (from 0{known})"))
         for field in ("boxes", "labels", "relations"):
             if not isinstance(getattr(record, field), (list, tuple)):
                 raise UserError(
@@ -116,9 +117,9 @@ def source_from_records(
             offsets(rel_counts),
         ),
         marks=np.array([record.mark for record in records], dtype=np.int8),
-        image_ids=_image_ids(file, records),
+        image_ids=_image_ids(file, records, names),
         sizes=_sizes(file, records),
-        file_names=names_array([record.name for record in records]),
+        file_names=names_array(names),
         findings=(*findings, *_odd_boxes(records, raw, image_of_box, widths=widths)),
     )
 
@@ -141,43 +142,33 @@ def _sizes(file: Path, records: Sequence[ImageRecord]) -> np.ndarray:
     return sizes.astype(np.int32).reshape(-1, 2)
 
 
-def check_sizes(sizes: np.ndarray, where: Any) -> None:
-    """UserError unless all widths and heights (n, 2) lie between 1 and 2^30; where(row) begins the message."""
-    bad = ((sizes <= 0) | (sizes > 2**30)).any(axis=1)
+def check_sizes(sizes: np.ndarray, where: Callable[[int], str]) -> None:
+    """UserError unless all widths and heights (n, 2) lie between 1 and _FARTHEST; where(row) begins the message."""
+    bad = ((sizes <= 0) | (sizes > _FARTHEST)).any(axis=1)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
-        raise UserError(f"{where(row)}: width and height must be above 0, found {sizes[row, 0]} x {sizes[row, 1]}")
-
-
-def _image_ids(file: Path, records: Sequence[ImageRecord]) -> np.ndarray:
-    """(I,) int64, all different, as are the files."""
-    names = [record.name for record in records]
-    if len(set(names)) < len(names):
-        twice = shown(_first_repeated(names))
-        raise UserError(f"{file}: the image file {twice} is listed twice; its boxes and relations would count twice")
-    if not any(record.image_id is not None for record in records):
-        return ids_from_names(names)
-    ids = []
-    for record in records:
-        try:
-            ids.append(image_number(record.image_id))
-        except ValueError as error:
-            raise UserError(f"{file}, image {record.name}: its id {error}") from error
-    check_distinct(file, ids)
-    return np.array(ids, dtype=np.int64)
-
-
-def check_distinct(file: Path, ids: Sequence[int]) -> None:
-    """UserError if an image id stands there twice."""
-    if len(set(ids)) < len(ids):
+        limit = f" and at most {_FARTHEST}" if (sizes[row] > 0).all() else ""
         raise UserError(
-            f"{file}: the image {_first_repeated(ids)} is listed twice; its boxes and relations would count twice"
+            f"{where(row)}: width and height must be above 0{limit}, found {sizes[row, 0]} x {sizes[row, 1]}"
         )
 
 
-def _first_repeated(values: Sequence[Any]) -> Any:
-    seen: set[Any] = set()
-    return next(value for value in values if value in seen or seen.add(value))
+def _image_ids(file: Path, records: Sequence[ImageRecord], names: Sequence[str]) -> np.ndarray:
+    """(I,) int64, all different, as are the files."""
+    check_distinct(file, "image file", names)
+    if not any(record.image_id is not None for record in records):
+        return ids_from_names(names)
+    ids = [image_number(record.image_id, f"{file}, image {record.name}: its id") for record in records]
+    check_distinct(file, "image", ids)
+    return np.array(ids, dtype=np.int64)
+
+
+def check_distinct(file: Path, what: str, values: Sequence[int] | Sequence[str]) -> None:
+    """UserError if an image is listed twice by these ids or names."""
+    if len(set(values)) < len(values):
+        seen: set[Any] = set()
+        twice = next(value for value in values if value in seen or seen.add(value))
+        raise UserError(f"{file}: the {what} {shown(twice)} is listed twice; its boxes and relations would count twice")
 
 
 def _odd_boxes(records: Sequence[ImageRecord], raw: np.ndarray, images: np.ndarray, *, widths: bool) -> list[Finding]:

@@ -70,6 +70,8 @@ def write_vg_layout(
     records = [_record(position, image, sizes) for position, image in enumerate(images)]
     with atomic_path(folder / H5) as temporary, h5py.File(temporary, "w") as file:
         _write_arrays(file, records)
+        # Until it is written anew, which is last, the folder is no data set: old and new files never make one.
+        (folder / IMAGE_DATA).unlink(missing_ok=True)
     write_json(folder / DICTS, _dictionaries(records, objects, predicates, attributes))
     write_json(folder / IMAGE_DATA, [record["info"] for record in records])
     return folder

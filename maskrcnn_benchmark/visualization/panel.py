@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from maskrcnn_benchmark.structures.scene_graph import SceneGraph
 from maskrcnn_benchmark.visualization.draw import draw_boxes, object_names
+from maskrcnn_benchmark.visualization.scene_graph import SceneGraph
 from maskrcnn_benchmark.visualization.text import color_of, put_label, text_size
 
 ROW_HEIGHT, TEXT_SCALE, PADDING = 26, 0.5, 12

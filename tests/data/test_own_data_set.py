@@ -153,7 +153,7 @@ BAD = {
     "the background": (entry(objects=[{**OBJECT, "label": "__background__"}], relations=[]), "name of class 0"),
     "a label with an escape": (entry(objects=[{**OBJECT, "label": "\x1b[31m"}], relations=[]), "no control characters"),
     "a box beyond any picture": (
-        entry(objects=[{**OBJECT, "box": [5, 6, 10**400, 40]}], relations=[]),
+        entry(objects=[{**OBJECT, "box": [5, 6, 1e300, 40]}], relations=[]),
         "up to 1048576",
     ),
     "an empty label": (entry(objects=[{**OBJECT, "label": " "}], relations=[]), '"label"'),

@@ -80,29 +80,30 @@ def source_from_records(
                 )
         if len(record.labels) != len(record.boxes):
             raise UserError(f"{file}, image {record.name}: {len(record.boxes)} boxes but {len(record.labels)} labels")
+    images = np.arange(len(records))
     box_counts = np.array([len(record.boxes) for record in records], dtype=np.int64)
     rel_counts = np.array([len(record.relations) for record in records], dtype=np.int64)
-    image_of_box, image_of_rel = (
-        np.repeat(np.arange(len(records)), box_counts),
-        np.repeat(np.arange(len(records)), rel_counts),
-    )
-    raw = _flat(file, records, "boxes", 4, image_of_box, whole=False)
-    _check(file, records, "box coordinate", raw.ravel(), np.repeat(image_of_box, 4), -_FARTHEST, _FARTHEST)
-    labels = _flat(file, records, "labels", None, image_of_box, whole=True) - first_id + 1
-    relations = _flat(file, records, "relations", 3, image_of_rel, whole=True)
+    image_of_box, image_of_rel = np.repeat(images, box_counts), np.repeat(images, rel_counts)
+
+    def of_image(image: int) -> str:
+        return f"{file}, image {records[image].name}"
+
+    def of_box(row: int) -> str:
+        return of_image(image_of_box[row])
+
+    def of_relation(row: int) -> str:
+        return of_image(image_of_rel[row])
+
+    raw = _flat(records, "boxes", 4, of_box, whole=False)
+    _check("box coordinate", raw, of_box, -_FARTHEST, _FARTHEST)
+    labels = _flat(records, "labels", None, of_box, whole=True) - first_id + 1
+    relations = _flat(records, "relations", 3, of_relation, whole=True)
     relations[:, 2] += 1 - first_id
-    _check(file, records, "label", labels, image_of_box, 1, len(objects) - 1, shift=first_id - 1)
-    _check(file, records, "predicate", relations[:, 2], image_of_rel, 1, len(predicates) - 1, shift=first_id - 1)
-    for column, what in enumerate(("subject", "object")):
-        _check(
-            file,
-            records,
-            f"box row of a relation's {what}",
-            relations[:, column],
-            image_of_rel,
-            0,
-            box_counts[image_of_rel] - 1,
-        )
+    _check("label", labels, of_box, 1, len(objects) - 1, shift=first_id - 1)
+    _check("predicate", relations[:, 2], of_relation, 1, len(predicates) - 1, shift=first_id - 1)
+    for column, end in enumerate(("subject", "object")):
+        rows = f"box row of a relation's {end}"
+        _check(rows, relations[:, column], of_relation, 0, box_counts[image_of_rel] - 1)
     boxes = np.concatenate([raw[:, :2], raw[:, :2] + raw[:, 2:] - 1], axis=1) if widths else raw
     return AnnotationSource(
         file=file,
@@ -118,32 +119,23 @@ def source_from_records(
         ),
         marks=np.array([record.mark for record in records], dtype=np.int8),
         image_ids=_image_ids(file, records, names),
-        sizes=_sizes(file, records),
+        sizes=image_sizes([(record.width, record.height) for record in records], of_image),
         file_names=names_array(names),
         findings=(*findings, *_odd_boxes(records, raw, image_of_box, widths=widths)),
     )
 
 
 def _flat(
-    file: Path, records: Sequence[ImageRecord], field: str, width: int | None, image_of_row: np.ndarray, *, whole: bool
+    records: Sequence[ImageRecord], field: str, width: int | None, where: Callable[[int], str], *, whole: bool
 ) -> np.ndarray:
-    """One field of all records as an array, one row per box or relation."""
+    """One field of all records as an array, one row per box or relation; where(row) names its image."""
     rows = list(chain.from_iterable(getattr(record, field) for record in records))
-    return number_table(
-        rows, width, whole=whole, where=lambda row: f"{file}, image {records[image_of_row[row]].name}: each of {field}"
-    )
+    return number_table(rows, width, whole=whole, where=lambda row: f"{where(row)}: each of {field}")
 
 
-def _sizes(file: Path, records: Sequence[ImageRecord]) -> np.ndarray:
-    """(I, 2) int32 width and height."""
-    rows = [(record.width, record.height) for record in records]
-    sizes = number_table(rows, 2, whole=True, where=lambda row: f"{file}, image {records[row].name}: width and height")
-    check_sizes(sizes, lambda row: f"{file}, image {records[row].name}")
-    return sizes.astype(np.int32).reshape(-1, 2)
-
-
-def check_sizes(sizes: np.ndarray, where: Callable[[int], str]) -> None:
-    """UserError unless all widths and heights (n, 2) lie between 1 and _FARTHEST; where(row) begins the message."""
+def image_sizes(sides: Sequence[tuple[Any, Any]], where: Callable[[int], str]) -> np.ndarray:
+    """(I, 2) int32 width and height of images. UserError unless they lie between 1 and 2^30; where(image) begins it."""
+    sizes = number_table(sides, 2, whole=True, where=lambda row: f"{where(row)}: width and height")
     bad = ((sizes <= 0) | (sizes > _FARTHEST)).any(axis=1)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
@@ -151,6 +143,7 @@ def check_sizes(sizes: np.ndarray, where: Callable[[int], str]) -> None:
         raise UserError(
             f"{where(row)}: width and height must be above 0{limit}, found {sizes[row, 0]} x {sizes[row, 1]}"
         )
+    return sizes.astype(np.int32).reshape(-1, 2)
 
 
 def _image_ids(file: Path, records: Sequence[ImageRecord], names: Sequence[str]) -> np.ndarray:
@@ -188,21 +181,13 @@ def _odd_boxes(records: Sequence[ImageRecord], raw: np.ndarray, images: np.ndarr
     ]
 
 
-def _check(
-    file: Path,
-    records: Sequence[ImageRecord],
-    what: str,
-    values: np.ndarray,
-    images: np.ndarray,
-    low: int,
-    high: Any,
-    shift: int = 0,
-) -> None:
+def _check(what: str, values: np.ndarray, where: Callable[[int], str], low: int, high: Any, shift: int = 0) -> None:
     """UserError unless low <= values <= high; `shift` is added to what the message shows, to speak as the file does."""
-    bad = np.flatnonzero((values < low) | (values > high))
+    bad = np.argwhere((values < low) | (values > high))
     if len(bad):
-        limit = np.broadcast_to(high, values.shape)[bad[0]]
+        place = tuple(bad[0])
+        limit = np.broadcast_to(high, values.shape)[place]
         raise UserError(
-            f"{file}, image {records[images[bad[0]]].name}: {what} must lie between {low + shift} and {limit + shift}, "
-            f"found {values[bad[0]] + shift}, and {len(bad) - 1} more such"
+            f"{where(place[0])}: {what} must lie between {low + shift} and {limit + shift}, "
+            f"found {values[place] + shift}, and {len(bad) - 1} more such"
         )

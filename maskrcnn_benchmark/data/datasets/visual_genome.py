@@ -14,7 +14,7 @@ import numpy as np
 from maskrcnn_benchmark.data.annotations import Annotations, expand_ranges, offsets
 from maskrcnn_benchmark.data.datasets.base import SceneGraphDataset
 from maskrcnn_benchmark.data.datasets.format import DatasetEntry, Files, Format, Published
-from maskrcnn_benchmark.data.datasets.records import check_distinct, check_sizes
+from maskrcnn_benchmark.data.datasets.records import check_distinct, image_sizes
 from maskrcnn_benchmark.data.datasets.source import SPLIT_MARKS, AnnotationSource, check_ids, names_array
 from maskrcnn_benchmark.data.findings import WARNING, Finding, found
 from maskrcnn_benchmark.data.image_ids import image_file_name, image_number
@@ -182,11 +182,10 @@ def _read_image_data(file: Path, exclude: tuple[int, ...]) -> tuple[np.ndarray, 
         ids.append(number)
         sides.append((width, height))
         names.append(name)
-    sizes = number_table(sides, 2, whole=True, where=lambda row: f"{file}, image {ids[row]}: width and height")
-    check_sizes(sizes, lambda row: f"{file}, image {ids[row]}")
+    sizes = image_sizes(sides, lambda row: f"{file}, image {ids[row]}")
     check_distinct(file, "image", ids)
     check_distinct(file, "image file", names)
-    return np.array(ids, dtype=np.int64), sizes.astype(np.int32).reshape(-1, 2), names_array(names) if named else None
+    return np.array(ids, dtype=np.int64), sizes, names_array(names) if named else None
 
 
 def _read_h5(file: Path, *, with_attributes: bool) -> tuple[Annotations, np.ndarray, list[Finding]]:

@@ -182,7 +182,7 @@ def make_data_loader(
         canvases = canvas_groups(sizes, cfg.DATALOADER.SIZE_DIVISIBILITY)
         sampler = EvaluationBatchSampler(canvases, batch_size, rank=rank(), world_size=world_size())
         return EvaluationLoader(dataset, sampler, **options)
-    groups = aspect_groups(dataset.aspect_ratios(), cfg.DATALOADER.ASPECT_RATIO_GROUPING)
+    groups = aspect_groups(dataset.sizes(), cfg.DATALOADER.ASPECT_RATIO_GROUPING)
     sampler = TrainingBatchSampler(
         groups, cfg.SOLVER.IMS_PER_BATCH, seed=cfg.SEED, rank=rank(), world_size=world_size()
     )

@@ -184,17 +184,3 @@ def test_evaluation_only_resizes():
     assert torch.equal(found, image) and torch.equal(boxes.bbox, target.bbox)
     changed, boxes = Transform.from_config(cfg, training=True)(image, target, draws())
     assert boxes.size == (1200, 800)
-
-
-@pytest.mark.parametrize(
-    "values, key",
-    [
-        ({"hflip": 1.5}, "INPUT.HORIZONTAL_FLIP_PROB_TRAIN"),
-        ({"jitter": {"hue": 0.7}}, "INPUT.HUE"),
-        ({"jitter": {"brightness": -1}}, "INPUT.BRIGHTNESS"),
-        ({"min_sizes": ()}, "INPUT.MIN_SIZE"),
-    ],
-)
-def test_values_out_of_range_name_their_key(values, key):
-    with pytest.raises(UserError, match=key):
-        Transform(**{"min_sizes": (10,), "max_size": 20, **values})

@@ -1,6 +1,5 @@
 """Data sets, their facts and loaders from a config."""
 
-import re
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from maskrcnn_benchmark.data.datasets.format import DatasetEntry
 from maskrcnn_benchmark.data.findings import WARNING
 from maskrcnn_benchmark.data.loader import EvaluationLoader, TrainingLoader
 from maskrcnn_benchmark.data.meta import DatasetMeta
+from maskrcnn_benchmark.data.names import sided
 from maskrcnn_benchmark.data.samplers import EvaluationBatchSampler, TrainingBatchSampler, aspect_groups, canvas_groups
 from maskrcnn_benchmark.data.statistics import (
     CACHE_DIR,
@@ -138,12 +138,12 @@ def build_dataset(cfg: Any, name: str, *, training: bool, task: Task | None) -> 
 def _warn_about_mirroring(cfg: Any, meta: DatasetMeta) -> None:
     if cfg.MODEL.FLIP_AUG:
         warn_once(logger, "MODEL.FLIP_AUG does nothing; INPUT.HORIZONTAL_FLIP_PROB_TRAIN mirrors training images")
-    sided = [predicate for predicate in meta.predicates if re.search(r"\b(left|right)\b", predicate)]
-    if sided and cfg.INPUT.HORIZONTAL_FLIP_PROB_TRAIN > 0:
+    wrong = sided(meta.predicates)
+    if wrong and cfg.INPUT.HORIZONTAL_FLIP_PROB_TRAIN > 0:
         warn_once(
             logger,
             f"INPUT.HORIZONTAL_FLIP_PROB_TRAIN is {cfg.INPUT.HORIZONTAL_FLIP_PROB_TRAIN}, but mirroring makes wrong"
-            f" examples of {', '.join(sided)}; set it to 0 for this data set",
+            f" examples of {', '.join(wrong)}; set it to 0 for this data set",
         )
 
 

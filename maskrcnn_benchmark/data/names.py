@@ -36,6 +36,11 @@ def clean_name(value: Any, where: str) -> str:
     return name
 
 
+def sided(predicates: Sequence[str]) -> list[str]:
+    """The predicates that say left or right, which a mirror makes wrong."""
+    return [predicate for predicate in predicates if re.search(r"\b(left|right)\b", predicate)]
+
+
 def vocabulary(values: Sequence[Any], where: str, *, with_background: bool = False) -> tuple[str, ...]:
     """
     Clean names, the background first.
@@ -53,12 +58,13 @@ def vocabulary(values: Sequence[Any], where: str, *, with_background: bool = Fal
     names = names[1:] if with_background else names
     first: dict[str, int] = {BACKGROUND: -1}
     for position, name in enumerate(names):
-        if name == BACKGROUND:
+        form = unicodedata.normalize("NFKC", name)  # the same for letters of full width, ligatures and the like
+        if form == BACKGROUND:
             raise UserError(f"{where}: {BACKGROUND} is the name of class 0 and can be no other's")
-        if name in first:
-            given = [shown(values[p + with_background]) for p in (first[name], position)]
+        if form in first:
+            given = [shown(values[p + with_background]) for p in (first[form], position)]
             alike = f"{given[0]} and {given[1]} differ by blanks or Unicode form alone"
             why = f"{given[0]} stands there twice" if given[0] == given[1] else alike
             raise UserError(f"{where}: {why}, and no name would tell the two apart")
-        first[name] = position
+        first[form] = position
     return (BACKGROUND, *names)

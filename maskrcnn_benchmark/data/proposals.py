@@ -192,32 +192,29 @@ def _checked(
         raise UserError(f"{name}: no array {', '.join(missing)}; it has {', '.join(arrays) or 'none'}")
     arrays = dict(arrays)
     images, boxes = (len(arrays[key]) if arrays[key].ndim else 0 for key in ("image_ids", "boxes"))
-    shapes = {
-        "image_ids": (images,),
-        "sizes": (images, 2),
-        "counts": (images,),
-        "boxes": (boxes, 4),
-        "logits": (boxes, num_classes),
+    # The shape, and whether the numbers must be whole; None: they are looked at elsewhere.
+    wanted: dict[str, tuple[tuple[int, ...], bool | None]] = {
+        "image_ids": ((images,), None),
+        "sizes": ((images, 2), False),
+        "counts": ((images,), True),
+        "boxes": ((boxes, 4), False),
+        "logits": ((boxes, num_classes), None),
+        "labels": ((boxes,), True),
+        "scores": ((boxes,), False),
     }
-    shapes.update({"labels": (boxes,), "scores": (boxes,)})
-    for key, shape in shapes.items():
-        if key in arrays and arrays[key].shape != shape:
+    for key, (shape, whole) in wanted.items():
+        if key not in arrays:
+            continue
+        if arrays[key].shape != shape:
             raise UserError(
                 f"{name}: {key} is {arrays[key].shape}, expected {shape} for {images} images, {boxes} boxes,"
                 f" {num_classes} classes"
             )
+        if whole is not None:
+            columns = shape[1] if len(shape) > 1 else None
+            arrays[key] = check_array(arrays[key], f"{name}: {key}", columns, whole=whole)
     if "features" in arrays and (arrays["features"].ndim != 2 or len(arrays["features"]) != boxes):
         raise UserError(f"{name}: features is {arrays['features'].shape}, expected ({boxes}, F)")
-    kinds = (
-        ("sizes", 2, False),
-        ("counts", None, True),
-        ("boxes", 4, False),
-        ("labels", None, True),
-        ("scores", None, False),
-    )
-    for key, columns, whole in kinds:
-        if key in arrays:
-            arrays[key] = check_array(arrays[key], f"{name}: {key}", columns, whole=whole)
     for key in {"logits", "features"} & set(arrays):
         if arrays[key].dtype.kind not in "iuf":
             raise UserError(f"{name}: {key} must hold numbers, found {arrays[key].dtype}")

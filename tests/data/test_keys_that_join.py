@@ -239,6 +239,7 @@ def test_names_have_one_spelling():
     for names, message in (
         (["a", 7], r"x\[1\]: a name must be text, found 7"), ([" "], r"x\[0\]: a name must have a letter"),
         (["a\x1b[31m"], r"control characters or invisible marks, found 'a\\x1b\[31m'"),
+        (["dog", "\uff44og"], "'dog' and '\uff44og' differ by blanks or Unicode form"),
         (["cup", "cup\u200b"], r"invisible marks, found 'cup\\u200b'"), (["\ufeffcup"], "invisible marks"),
         (["a\u202eb"], "invisible marks"), (["a" * 300], "at most 256 letters, found 300"),
         (["e\u0301", "\u00e9"], "differ by blanks or Unicode form"), (["__background__"], "name of class 0"),

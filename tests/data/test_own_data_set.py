@@ -223,6 +223,14 @@ def test_pictures_that_are_links_come_along(photos, tmp_path):
     assert VGDataset("train", **vg_files(tmp_path / "birds"))[0][0].shape == (3, 50, 60)
 
 
+def test_names_that_look_alike_are_told_before_anything_is_written(photos, tmp_path):
+    folder, write = photos
+    given = [entry(split="train"), entry("b.jpg", split="train", relations=[[0, "\uff4fn", 1]])]
+    with pytest.raises(UserError, match="predicates: 'on' and .* differ by blanks or Unicode form alone"):
+        make_dataset([write(given)], folder, tmp_path / "birds")
+    assert not (tmp_path / "birds").exists()
+
+
 def test_keys_that_nobody_reads_are_named(photos, tmp_path, caplog):
     folder, write = photos
     given = entry(split="train", rels=[[0, "on", 1]])

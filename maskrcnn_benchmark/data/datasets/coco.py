@@ -78,18 +78,9 @@ def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource: 
         labels = [label_of.get(item["category_id"]) for item in items]
         if None in labels:
             _refuse_category(file, items[labels.index(None)], categories)
-        records.append(
-            ImageRecord(
-                name,
-                width,
-                height,
-                [item["bbox"] for item in items],
-                labels,
-                relations.get(number, []),
-                SPLIT_MARKS[entry.split],
-                number,
-            )
-        )
+        found_boxes, found_relations = [item["bbox"] for item in items], relations.get(number, [])
+        mark = SPLIT_MARKS[entry.split]
+        records.append(ImageRecord(name, width, height, found_boxes, labels, found_relations, mark, number))
     source = source_from_records(file, records, objects=objects, predicates=predicates, widths=True, findings=findings)
     return _without_crowds(source, [item for number in numbers for item in boxes.items.get(number, [])])
 

@@ -83,11 +83,9 @@ class FeatureFiles:
             return
         try:
             self._spec = json.loads(spec.read_text(encoding="utf-8"))
-            if any(entry["rows"] not in ROWS for entry in self._spec.values()):
-                raise ValueError("rows of an unknown kind")
-            if any(type(side) is not int or side < 0 for entry in self._spec.values() for side in entry["shape"]):
-                raise ValueError("sides that are no whole numbers")
             for entry in self._spec.values():
+                if entry["rows"] not in ROWS or any(type(side) is not int or side < 0 for side in entry["shape"]):
+                    raise ValueError("rows of an unknown kind, or sides that are no whole numbers")
                 _row_bytes(entry)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(

@@ -15,7 +15,7 @@ from torch import Tensor
 from torchvision.io import ImageReadMode, decode_image
 
 from maskrcnn_benchmark.utils.errors import UserError
-from maskrcnn_benchmark.utils.limits import ARRAY_BYTES, PIXELS, Limit
+from maskrcnn_benchmark.utils.limits import ARRAY_BYTES, PIXELS
 
 _CURE = "fetch it again, or let DATASETS.SKIP_MISSING_IMAGES True leave such images out"
 _DRAWINGS = ("EPS", "WMF")  # other programs would have to draw them
@@ -81,15 +81,7 @@ def _check_file(path: str | Path) -> None:
     found = os.stat(path)
     if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
         raise ImageFileError(f"image {path}: is no file but a device or pipe; {_CURE}")
-    _check_limit(ARRAY_BYTES, found.st_size, path)
-
-
-def _check_limit(limit: Limit, found: int, path: str | Path) -> None:
-    if found > limit.value:
-        try:
-            limit.check(found, f"image {path}")
-        except UserError as error:
-            raise ImageFileError(str(error)) from error
+    ARRAY_BYTES.check(found.st_size, f"image {path}", ImageFileError)
 
 
 def _header(file: BinaryIO, path: str | Path) -> ImageHeader:
@@ -111,7 +103,7 @@ def _header(file: BinaryIO, path: str | Path) -> ImageHeader:
         ) from error
     if kind in _DRAWINGS:
         raise ImageFileError(f"image {path}: is a drawing ({kind}), not a picture; save it as JPEG or PNG")
-    _check_limit(PIXELS, stored[0] * stored[1], path)
+    PIXELS.check(stored[0] * stored[1], f"image {path}", ImageFileError)
     return ImageHeader(kind, stored, orientation if orientation in _TURNS else 1, frames)
 
 

@@ -2,7 +2,8 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from maskrcnn_benchmark.data.meta import BACKGROUND
@@ -34,6 +35,22 @@ def clean_name(value: Any, where: str) -> str:
     if len(name) > _LONGEST:
         raise UserError(f"{where}: a name must have at most {_LONGEST} letters, found {len(name)}: {shown(value)}")
     return name
+
+
+def check_table(names: Sequence[str], key: str, said: Iterable[tuple[str, Any]], table: str, file: Path) -> None:
+    """
+    UserError if one table of a file contradicts another.
+
+    Args:
+        names: by id, the background first, as the table `key` has them.
+        said: ids as text and names, as `table` has them.
+    """
+    known = {str(index): name for index, name in enumerate(names)}
+    for index, name in said:
+        if clean_name(name, f"{file}, {table}[{shown(index)}]") != known.get(index):
+            gives = f"gives {shown(known[index])} the id {index}" if index in known else "has no such id"
+            place = index if index in known else shown(index)
+            raise UserError(f"{file}: {key} {gives}, {table} says that {place} is {shown(name)}")
 
 
 def sided(predicates: Sequence[str]) -> list[str]:

@@ -126,8 +126,8 @@ def test_damage_in_a_gqa_file_names_the_image(small_gqa, key, value, message):
 @pytest.mark.parametrize(
     ("tables", "message"),
     [
-        ({"obj_name_to_id": {"dog": 1}}, "obj_name_to_id: 'dog' has the id '1', which is another's in ind_to_classes"),
-        ({"rel_id_to_name": {"9": "on"}}, "rel_id_to_name: 'on' has the id '9'"),
+        ({"obj_name_to_id": {"dog": 1}}, "ind_to_classes gives 'a' the id 1, obj_name_to_id says that 1 is 'dog'"),
+        ({"rel_id_to_name": {"9": "on"}}, "ind_to_predicates has no such id, rel_id_to_name says that '9' is 'on'"),
         ({"rel_id_to_name": []}, "'rel_id_to_name' must be an object"),
     ],
 )

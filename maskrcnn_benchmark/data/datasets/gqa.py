@@ -1,13 +1,12 @@
 """GQA-200: 200 object classes and 100 predicates (SHA-GCL, Dong et al., CVPR 2022)."""
 
 from pathlib import Path
-from typing import Any
 
 from maskrcnn_benchmark.data.datasets.format import DatasetEntry, Format, Published
 from maskrcnn_benchmark.data.datasets.records import ImageRecord, source_from_records
 from maskrcnn_benchmark.data.datasets.source import TEST, TRAIN, AnnotationSource
 from maskrcnn_benchmark.data.findings import NOTE, found
-from maskrcnn_benchmark.data.names import clean_name, vocabulary
+from maskrcnn_benchmark.data.names import check_table, vocabulary
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.untrusted import ANY, fields, read_json, shown
 
@@ -32,7 +31,11 @@ def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource: 
         for key, values in zip(("ind_to_classes", "ind_to_predicates"), names, strict=True)
     )
     for what, key, known in (("obj", "ind_to_classes", objects), ("rel", "ind_to_predicates", predicates)):
-        _check_tables(info, what, key, known, info_file)
+        # Tables that may stand beside the lists.
+        back, ahead = f"{what}_id_to_name", f"{what}_name_to_id"
+        by_id, by_name = fields({back: {}, ahead: {}} | info, str(info_file), **{back: dict, ahead: dict})
+        check_table(known, key, by_id.items(), back, info_file)
+        check_table(known, key, ((str(index), name) for name, index in by_name.items()), ahead, info_file)
     lengths = dict(zip(_LISTS, map(len, lists), strict=True))
     if len(set(lengths.values())) != 1:
         raise UserError(f"{file}: its lists must be equally long, found {lengths}")
@@ -45,19 +48,6 @@ def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource: 
     usable = [record for record in records if not _only_zeros(record.boxes)]
     findings = found(NOTE, "images whose boxes are all zeros, left out", map(shown, empty))
     return source_from_records(file, usable, objects=objects, predicates=predicates, findings=findings)
-
-
-def _check_tables(info: dict[str, Any], what: str, key: str, names: tuple[str, ...], file: Path) -> None:
-    """UserError if the tables of names and ids that stand beside a list of names, if any do, contradict it."""
-    by_id, by_name = f"{what}_id_to_name", f"{what}_name_to_id"
-    said = [(index, name, by_id) for index, name in fields({by_id: {}} | info, str(file), **{by_id: dict})[0].items()]
-    ids = fields({by_name: {}} | info, str(file), **{by_name: dict})[0]
-    said += [(str(index), name, by_name) for name, index in ids.items()]
-    known = {str(index): name for index, name in enumerate(names)}
-    for index, name, table in said:
-        place = f"{file}, {table}"
-        if clean_name(name, place) != known.get(index):
-            raise UserError(f"{place}: {shown(name)} has the id {shown(index)}, which is another's in {key}")
 
 
 def _only_zeros(boxes: object) -> bool:

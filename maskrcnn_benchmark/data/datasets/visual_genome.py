@@ -18,7 +18,7 @@ from maskrcnn_benchmark.data.datasets.records import check_distinct, image_sizes
 from maskrcnn_benchmark.data.datasets.source import SPLIT_MARKS, AnnotationSource, check_ids, names_array
 from maskrcnn_benchmark.data.findings import WARNING, Finding, found
 from maskrcnn_benchmark.data.image_ids import image_file_name, image_number
-from maskrcnn_benchmark.data.names import clean_name, vocabulary
+from maskrcnn_benchmark.data.names import check_table, clean_name, vocabulary
 from maskrcnn_benchmark.utils.arrays import check_array, read_h5
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.untrusted import ANY, IDENTIFIER, fields, is_whole, number_table, read_json, shown
@@ -138,13 +138,7 @@ def _names(tables: dict[str, Any], kind: str, file: Path, required: bool) -> tup
         )
     names = vocabulary([name for _, name in by_id], f"{file}, {key}")
     if back in tables:
-        inverse = fields(tables, str(file), **{back: dict})[0]
-        known = {str(index): name for index, name in enumerate(names)}
-        for index, name in inverse.items():
-            if clean_name(name, f"{file}, {back}[{shown(index)}]") != known.get(index):
-                gives = f"gives {shown(known[index])} the id {index}" if index in known else "has no such id"
-                index = index if index in known else shown(index)
-                raise UserError(f"{file}: {key} {gives}, {back} says that {index} is {shown(name)}")
+        check_table(names, key, fields(tables, str(file), **{back: dict})[0].items(), back, file)
     return names
 
 

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from maskrcnn_benchmark.data.annotations import in_parts
 from maskrcnn_benchmark.data.image_ids import image_number
 from maskrcnn_benchmark.layers import box_iou
 from maskrcnn_benchmark.structures.bounding_box import BoxList
@@ -256,11 +257,7 @@ def _check_boxes(arrays: Mapping[str, np.ndarray], name: str) -> None:
             f"{name}: boxes must be x1, y1, x2, y2 with x2 >= x1 and y2 >= y1, found {boxes[negative[0]].tolist()} in"
             f" image {arrays['image_ids'][image[negative[0]]]} and {len(negative) - 1} more such"
         )
-    parts = (
-        ((boxes >= 0) & (boxes <= 1)).all(axis=1)
-        & (boxes != np.rint(boxes)).any(axis=1)
-        & (arrays["sizes"].min(axis=1)[image] > 8)
-    )
+    parts = in_parts(boxes) & (arrays["sizes"].min(axis=1)[image] > 8)
     if parts.any():
         first = arrays["image_ids"][image[np.flatnonzero(parts)[0]]]
         warn_once(

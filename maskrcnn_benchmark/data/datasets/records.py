@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from maskrcnn_benchmark.data.annotations import Annotations, offsets
+from maskrcnn_benchmark.data.annotations import Annotations, in_parts, offsets
 from maskrcnn_benchmark.data.datasets.source import AnnotationSource, names_array
 from maskrcnn_benchmark.data.findings import WARNING, Finding, found
 from maskrcnn_benchmark.data.image_ids import ids_from_names, image_file_name, image_number
@@ -172,7 +172,7 @@ def _odd_boxes(records: Sequence[ImageRecord], raw: np.ndarray, images: np.ndarr
 
     sides = raw[:, 2:] if widths else raw[:, 2:] - raw[:, :2]
     negative = (sides < 0).any(axis=1)
-    parts = ((raw >= 0) & (raw <= 1)).all(axis=1) & (raw != np.rint(raw)).any(axis=1)
+    parts = in_parts(raw)
     percent = 100 * parts.mean() if len(raw) else 0
     share = f"of {len(raw)} boxes ({percent:.1f} %) lie between 0 and 1: pixels are expected, not parts of the image"
     return [

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from vg_folders import OBJECTS, PREDICATES, random_images
 
 from benchmarks.statistics import plain_counts
@@ -133,6 +134,9 @@ def test_meta_survives_a_checkpoint_and_checks_shapes():
         DatasetMeta(meta.objects, meta.predicates, (), fg[:3], bg)
     with pytest.raises(ValueError, match="come together"):
         DatasetMeta(meta.objects, meta.predicates, (), fg)
+    for key, value in (("fg_cells", [[-1, 1, 1, 1]]), ("bg_matrix", np.full((4, 4), np.nan))):
+        with pytest.raises(ValueError, match=f"{key} must hold whole numbers from 0"):
+            DatasetMeta.from_state(meta.to_state() | {key: torch.as_tensor(value)})
 
 
 @pytest.fixture

@@ -123,6 +123,11 @@ class Annotations:
         )
 
 
+def in_parts(boxes: np.ndarray) -> np.ndarray:
+    """(n,) whether a box (n, 4) lies between 0 and 1, as boxes do that are given in parts of their image."""
+    return ((boxes >= 0) & (boxes <= 1)).all(axis=1) & (boxes != np.rint(boxes)).any(axis=1)
+
+
 def related_boxes_overlap(annotations: Annotations) -> np.ndarray:
     """
     (R,) whether subject and object box of a relation have IoU > 0, +1 pixel convention, in the scale of the boxes.

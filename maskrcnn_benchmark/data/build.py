@@ -1,6 +1,5 @@
 """Data sets, their facts and loaders from a config."""
 
-import re
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from maskrcnn_benchmark.data.datasets.format import DatasetEntry
 from maskrcnn_benchmark.data.findings import WARNING
 from maskrcnn_benchmark.data.loader import EvaluationLoader, TrainingLoader
 from maskrcnn_benchmark.data.meta import DatasetMeta
+from maskrcnn_benchmark.data.names import sided
 from maskrcnn_benchmark.data.samplers import EvaluationBatchSampler, TrainingBatchSampler, aspect_groups, canvas_groups
 from maskrcnn_benchmark.data.statistics import (
     CACHE_DIR,
@@ -138,12 +138,12 @@ def build_dataset(cfg: Any, name: str, *, training: bool, task: Task | None) -> 
 def _warn_about_mirroring(cfg: Any, meta: DatasetMeta) -> None:
     if cfg.MODEL.FLIP_AUG:
         warn_once(logger, "MODEL.FLIP_AUG does nothing; INPUT.HORIZONTAL_FLIP_PROB_TRAIN mirrors training images")
-    sided = [predicate for predicate in meta.predicates if re.search(r"\b(left|right)\b", predicate)]
-    if sided and cfg.INPUT.HORIZONTAL_FLIP_PROB_TRAIN > 0:
+    wrong = sided(meta.predicates)
+    if wrong and cfg.INPUT.HORIZONTAL_FLIP_PROB_TRAIN > 0:
         warn_once(
             logger,
             f"INPUT.HORIZONTAL_FLIP_PROB_TRAIN is {cfg.INPUT.HORIZONTAL_FLIP_PROB_TRAIN}, but mirroring makes wrong"
-            f" examples of {', '.join(sided)}; set it to 0 for this data set",
+            f" examples of {', '.join(wrong)}; set it to 0 for this data set",
         )
 
 
@@ -182,7 +182,7 @@ def make_data_loader(
         canvases = canvas_groups(sizes, cfg.DATALOADER.SIZE_DIVISIBILITY)
         sampler = EvaluationBatchSampler(canvases, batch_size, rank=rank(), world_size=world_size())
         return EvaluationLoader(dataset, sampler, **options)
-    groups = aspect_groups(dataset.aspect_ratios(), cfg.DATALOADER.ASPECT_RATIO_GROUPING)
+    groups = aspect_groups(dataset.sizes(), cfg.DATALOADER.ASPECT_RATIO_GROUPING)
     sampler = TrainingBatchSampler(
         groups, cfg.SOLVER.IMS_PER_BATCH, seed=cfg.SEED, rank=rank(), world_size=world_size()
     )
@@ -206,5 +206,12 @@ def zeroshot_triplets(cfg: Any, dataset: SceneGraphDataset) -> np.ndarray:
         (t, 3) int64 subject class, object class, predicate.
     """
     if cfg.DATASETS.ZEROSHOT_FILE:
-        return read_triplets(cfg.DATASETS.ZEROSHOT_FILE)
+        triplets, meta = read_triplets(cfg.DATASETS.ZEROSHOT_FILE), dataset.meta
+        most = [meta.num_classes - 1, meta.num_classes - 1, meta.num_predicates - 1]
+        if (triplets > most).any():
+            raise UserError(
+                f"DATASETS.ZEROSHOT_FILE {cfg.DATASETS.ZEROSHOT_FILE}: subject, object and predicate go up to"
+                f" {triplets.max(axis=0).tolist()}, but the data set's to {most}; it is another one's list"
+            )
+        return triplets
     return unseen_triplets(dataset.triplets(), training_statistics(training_name(cfg)).triplets)

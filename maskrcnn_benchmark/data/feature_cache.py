@@ -16,6 +16,7 @@ the first time.
 
 import hashlib
 import json
+import math
 import os
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -82,11 +83,9 @@ class FeatureFiles:
             return
         try:
             self._spec = json.loads(spec.read_text(encoding="utf-8"))
-            if any(entry["rows"] not in ROWS for entry in self._spec.values()):
-                raise ValueError("rows of an unknown kind")
-            if any(not isinstance(side, int) or side < 0 for entry in self._spec.values() for side in entry["shape"]):
-                raise ValueError("sides that are no whole numbers")
             for entry in self._spec.values():
+                if entry["rows"] not in ROWS or any(type(side) is not int or side < 0 for side in entry["shape"]):
+                    raise ValueError("rows of an unknown kind, or sides that are no whole numbers")
                 _row_bytes(entry)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(
@@ -201,7 +200,7 @@ class FeatureFiles:
 
 
 def _row_bytes(entry: Mapping[str, Any]) -> int:
-    return max(np.dtype(entry["dtype"]).itemsize * int(np.prod(entry["shape"], dtype=np.int64)), 1)
+    return max(np.dtype(entry["dtype"]).itemsize * math.prod(entry["shape"]), 1)
 
 
 def _checksum(image_id: int, n: int, arrays: Mapping[str, np.ndarray]) -> int:

@@ -1,6 +1,8 @@
 """Reading image files, upright, into uint8 tensors; their sizes from the header alone."""
 
 import io
+import os
+import stat
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +15,10 @@ from torch import Tensor
 from torchvision.io import ImageReadMode, decode_image
 
 from maskrcnn_benchmark.utils.errors import UserError
-from maskrcnn_benchmark.utils.limits import PIXELS
+from maskrcnn_benchmark.utils.limits import ARRAY_BYTES, PIXELS
 
 _CURE = "fetch it again, or let DATASETS.SKIP_MISSING_IMAGES True leave such images out"
+_DRAWINGS = ("EPS", "WMF")  # other programs would have to draw them
 _JPEG = ("JPEG", "MPO")  # MPO: a JPEG with further pictures behind it
 # EXIF orientation -> (mirrored left to right, quarter turns against the clock, after that) to stand upright.
 _TURNS = {
@@ -61,6 +64,7 @@ class ImageHeader:
 def image_header(path: str | Path) -> ImageHeader:
     """Size and orientation of an image file, without decoding it. ImageFileError as read_image."""
     try:
+        _check_file(path)
         with open(path, "rb") as file:
             return _header(file, path)
     except OSError as error:
@@ -70,6 +74,14 @@ def image_header(path: str | Path) -> ImageHeader:
 def image_size(path: str | Path) -> tuple[int, int]:
     """(width, height) of an image file as it stands upright, from its header. ImageFileError as read_image."""
     return image_header(path).size
+
+
+def _check_file(path: str | Path) -> None:
+    """ImageFileError for a device or pipe, which could be read without end, and for too large a file; OSError."""
+    found = os.stat(path)
+    if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+        raise ImageFileError(f"image {path}: is no file but a device or pipe; {_CURE}")
+    ARRAY_BYTES.check(found.st_size, f"image {path}", ImageFileError)
 
 
 def _header(file: BinaryIO, path: str | Path) -> ImageHeader:
@@ -89,7 +101,9 @@ def _header(file: BinaryIO, path: str | Path) -> ImageHeader:
         raise ImageFileError(
             f"image {path}: its header is that of no image that is known ({known}), or damaged; {_CURE}"
         ) from error
-    PIXELS.check(stored[0] * stored[1], f"image {path}")
+    if kind in _DRAWINGS:
+        raise ImageFileError(f"image {path}: is a drawing ({kind}), not a picture; save it as JPEG or PNG")
+    PIXELS.check(stored[0] * stored[1], f"image {path}", ImageFileError)
     return ImageHeader(kind, stored, orientation if orientation in _TURNS else 1, frames)
 
 
@@ -106,6 +120,7 @@ def read_image(path: str | Path, *, upright: bool = True) -> Tensor:
         ImageFileError: the file is missing, truncated, larger than DATA_MAX_PIXELS or no image; the message names it.
     """
     try:
+        _check_file(path)
         data = np.fromfile(path, dtype=np.uint8)
     except OSError as error:
         raise ImageFileError(f"image {path}: cannot be read ({error.strerror or error}); {_CURE}") from error
@@ -132,7 +147,9 @@ def _decode(data: np.ndarray, header: ImageHeader, path: str | Path) -> Tensor:
 
 
 def _rgb(image: Image.Image) -> np.ndarray:
-    """(h, w, 3) uint8 of the first frame; of 16-bit channels the upper byte."""
+    """(h, w, 3) uint8 of the first frame; of 16-bit channels the upper byte. ValueError for channels of 32 bits."""
     if image.mode.startswith("I;16"):
         return np.repeat((np.array(image) >> 8).astype(np.uint8)[:, :, None], 3, axis=2)
+    if image.mode in ("I", "F"):
+        raise ValueError("its channels have 32 bits whose range nobody knows: save it with 8")
     return np.array(image.convert("RGB"))

@@ -32,38 +32,12 @@ def _collate(items: Sequence[Any]) -> Batch | UserError:
     return next((item for item in items if isinstance(item, UserError)), None) or collate(items)
 
 
-def _data_loader(
-    dataset: Dataset, batch_sampler: Sampler, *, num_workers: int, timeout: float, pin_memory: bool
-) -> DataLoader:
-    return DataLoader(
-        _Guarded(dataset),
-        batch_sampler=batch_sampler,
-        num_workers=num_workers,
-        timeout=timeout if num_workers else 0,
-        worker_init_fn=ignore_signals,
-        collate_fn=_collate,
-        pin_memory=pin_memory,
-        persistent_workers=num_workers > 0,
-        # Without a generator of its own every start of the workers would draw from torch's, and a resumed run would
-        # drift.
-        generator=torch_generator(0),
-    )
-
-
-def _batches(loader: DataLoader) -> Iterator[Batch]:
-    for outcome in outcomes(loader):
-        if isinstance(outcome, UserError):
-            raise outcome
-        yield outcome
-
-
-class TrainingLoader:
+class _Loader:
     """
-    Endless batches of a data set. Iterate once; `batch_sampler` holds the position of what was handed out, for
-    checkpoints.
+    Batches of a data set.
 
     Args:
-        dataset: `dataset[epoch, index]` is an item, or None for an image to leave out.
+        dataset: `dataset[item]` is an item, or None for an image to leave out.
         batch_sampler: what to read.
         num_workers: processes that read; 0 reads in this one.
         timeout: seconds to wait for a batch of theirs; 0 waits without end.
@@ -75,7 +49,7 @@ class TrainingLoader:
     def __init__(
         self,
         dataset: Dataset,
-        batch_sampler: TrainingBatchSampler,
+        batch_sampler: Sampler,
         *,
         num_workers: int = 0,
         timeout: float = 0,
@@ -83,40 +57,50 @@ class TrainingLoader:
     ):
         self.dataset, self.batch_sampler = dataset, batch_sampler
         self.skipped = 0
-        self._loader = _data_loader(
-            dataset, batch_sampler, num_workers=num_workers, timeout=timeout, pin_memory=pin_memory
+        self._loader = DataLoader(
+            _Guarded(dataset),
+            batch_sampler=batch_sampler,
+            num_workers=num_workers,
+            timeout=timeout if num_workers else 0,
+            worker_init_fn=ignore_signals,
+            collate_fn=_collate,
+            pin_memory=pin_memory,
+            persistent_workers=num_workers > 0,
+            # Without a generator of its own every start of the workers would draw from torch's, and a resumed run
+            # would drift.
+            generator=torch_generator(0),
         )
 
     def __iter__(self) -> Iterator[Batch]:
-        for batch in _batches(self._loader):
-            self.batch_sampler.advance()
-            self.skipped += batch.skipped
-            if len(batch):
-                yield batch
+        """The batches that hold an image; images that were left out are counted in `skipped`."""
+        for outcome in outcomes(self._loader):
+            if isinstance(outcome, UserError):
+                raise outcome
+            self._used(outcome)
+            if len(outcome):
+                yield outcome
+
+    def _used(self, batch: Batch) -> None:
+        self.skipped += batch.skipped
 
 
-class EvaluationLoader:
+class TrainingLoader(_Loader):
     """
-    One pass over this process's share of a data set; can be iterated again.
-
-    Args:
-        as of TrainingLoader.
+    Endless batches, each item `dataset[epoch, index]`. Iterate once; `batch_sampler` holds the position of what was
+    handed out, for checkpoints.
     """
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        batch_sampler: EvaluationBatchSampler,
-        *,
-        num_workers: int = 0,
-        timeout: float = 0,
-        pin_memory: bool = False,
-    ):
-        self.dataset, self.batch_sampler = dataset, batch_sampler
-        self.skipped = 0
-        self._loader = _data_loader(
-            dataset, batch_sampler, num_workers=num_workers, timeout=timeout, pin_memory=pin_memory
-        )
+    batch_sampler: TrainingBatchSampler
+
+    def _used(self, batch: Batch) -> None:
+        super()._used(batch)
+        self.batch_sampler.advance()
+
+
+class EvaluationLoader(_Loader):
+    """One pass over this process's share of a data set; can be iterated again."""
+
+    batch_sampler: EvaluationBatchSampler
 
     def __len__(self) -> int:
         """Batches of a pass."""
@@ -124,9 +108,6 @@ class EvaluationLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         self.skipped = 0
-        for batch in _batches(self._loader):
-            self.skipped += batch.skipped
-            if len(batch):
-                yield batch
+        yield from super().__iter__()
         if self.skipped:
             logger.warning("%d images left out of this pass: their files do not decode", self.skipped)

@@ -124,6 +124,9 @@ class DatasetMeta:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> "DatasetMeta":
-        """The inverse of to_state."""
+        """The inverse of to_state. ValueError for counts that are none, or any error of a state of another form."""
         counts = {key: state[key].numpy() for key in COUNTS if key in state}
+        odd = [key for key, values in counts.items() if values.dtype.kind not in "iu" or (values < 0).any()]
+        if odd:
+            raise ValueError(f"{odd[0]} must hold whole numbers from 0")
         return cls.from_counts({key: state[key] for key in NAMES}, counts)

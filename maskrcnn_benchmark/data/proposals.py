@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from maskrcnn_benchmark.data.annotations import in_parts
 from maskrcnn_benchmark.data.image_ids import image_number
 from maskrcnn_benchmark.layers import box_iou
 from maskrcnn_benchmark.structures.bounding_box import BoxList
@@ -87,6 +88,11 @@ class ProposalFile:
         row = self.row[image_id]
         rows = slice(int(self.ends[row] - self.arrays["counts"][row]), int(self.ends[row]))
         width, height = (float(side) for side in self.arrays["sizes"][row])
+        if width != height and width * target.size[0] == height * target.size[1]:
+            raise UserError(
+                f"{self.name}: sizes gives image {image_id} as {width:g} x {height:g}, but it is {target.size[0]} x"
+                f" {target.size[1]}: width comes first, of the image as it stands upright"
+            )
         scale = np.asarray([target.size[0] / width, target.size[1] / height] * 2, np.float32)
         boxes = BoxList(torch.from_numpy(self._rows("boxes", rows, image_id) * scale), target.size).clip_to_image()
         logits = (
@@ -187,37 +193,37 @@ def _checked(
         raise UserError(f"{name}: no array {', '.join(missing)}; it has {', '.join(arrays) or 'none'}")
     arrays = dict(arrays)
     images, boxes = (len(arrays[key]) if arrays[key].ndim else 0 for key in ("image_ids", "boxes"))
-    shapes = {
-        "image_ids": (images,),
-        "sizes": (images, 2),
-        "counts": (images,),
-        "boxes": (boxes, 4),
-        "logits": (boxes, num_classes),
+    # The shape, and whether the numbers must be whole; None: they are looked at elsewhere.
+    wanted: dict[str, tuple[tuple[int, ...], bool | None]] = {
+        "image_ids": ((images,), None),
+        "sizes": ((images, 2), False),
+        "counts": ((images,), True),
+        "boxes": ((boxes, 4), False),
+        "logits": ((boxes, num_classes), None),
+        "labels": ((boxes,), True),
+        "scores": ((boxes,), False),
     }
-    shapes.update({"labels": (boxes,), "scores": (boxes,)})
-    for key, shape in shapes.items():
-        if key in arrays and arrays[key].shape != shape:
+    for key, (shape, whole) in wanted.items():
+        if key not in arrays:
+            continue
+        if arrays[key].shape != shape:
             raise UserError(
                 f"{name}: {key} is {arrays[key].shape}, expected {shape} for {images} images, {boxes} boxes,"
                 f" {num_classes} classes"
             )
+        if whole is not None:
+            columns = shape[1] if len(shape) > 1 else None
+            arrays[key] = check_array(arrays[key], f"{name}: {key}", columns, whole=whole)
     if "features" in arrays and (arrays["features"].ndim != 2 or len(arrays["features"]) != boxes):
         raise UserError(f"{name}: features is {arrays['features'].shape}, expected ({boxes}, F)")
-    kinds = (
-        ("sizes", 2, False),
-        ("counts", None, True),
-        ("boxes", 4, False),
-        ("labels", None, True),
-        ("scores", None, False),
-    )
-    for key, columns, whole in kinds:
-        if key in arrays:
-            arrays[key] = check_array(arrays[key], f"{name}: {key}", columns, whole=whole)
     for key in {"logits", "features"} & set(arrays):
         if arrays[key].dtype.kind not in "iuf":
             raise UserError(f"{name}: {key} must hold numbers, found {arrays[key].dtype}")
-    if images and (arrays["counts"].min() < 0 or arrays["counts"].sum() != boxes):
-        raise UserError(f"{name}: counts add up to {arrays['counts'].sum()}, but there are {boxes} boxes")
+    counts = arrays["counts"].tolist()  # Python's sum of them cannot overflow
+    if min(counts, default=0) < 0:
+        raise UserError(f"{name}: counts add up boxes and are at least 0, found {min(counts)}")
+    if sum(counts) != boxes:
+        raise UserError(f"{name}: counts add up to {sum(counts)}, but there are {boxes} boxes")
     rows = _rows_by_image(arrays["image_ids"], name)
     if images and arrays["sizes"].min() <= 0:
         raise UserError(f"{name}: sizes must be above 0")
@@ -235,10 +241,8 @@ def _checked(
 
 
 def _rows_by_image(image_ids: np.ndarray, name: str) -> dict[int, int]:
-    try:
-        rows = {image_number(image_id): row for row, image_id in enumerate(image_ids.tolist())}
-    except ValueError as error:
-        raise UserError(f"{name}: each of image_ids {error}") from error
+    where = f"{name}: each of image_ids"
+    rows = {image_number(image_id, where): row for row, image_id in enumerate(image_ids.tolist())}
     if len(rows) != len(image_ids):
         raise UserError(f"{name}: image_ids names an image twice")
     return rows
@@ -253,11 +257,7 @@ def _check_boxes(arrays: Mapping[str, np.ndarray], name: str) -> None:
             f"{name}: boxes must be x1, y1, x2, y2 with x2 >= x1 and y2 >= y1, found {boxes[negative[0]].tolist()} in"
             f" image {arrays['image_ids'][image[negative[0]]]} and {len(negative) - 1} more such"
         )
-    parts = (
-        ((boxes >= 0) & (boxes <= 1)).all(axis=1)
-        & (boxes != np.rint(boxes)).any(axis=1)
-        & (arrays["sizes"].min(axis=1)[image] > 8)
-    )
+    parts = in_parts(boxes) & (arrays["sizes"].min(axis=1)[image] > 8)
     if parts.any():
         first = arrays["image_ids"][image[np.flatnonzero(parts)[0]]]
         warn_once(

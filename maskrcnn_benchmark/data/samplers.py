@@ -166,6 +166,9 @@ def canvas_groups(sizes: Sequence[tuple[int, int]], divisibility: int) -> np.nda
     return np.unique(canvases, axis=0, return_inverse=True)[1].reshape(-1)
 
 
-def aspect_groups(ratios: np.ndarray, grouping: bool) -> np.ndarray:
-    """(I,) 1 for images wider than high and 0 for others, so that batches need less padding; all 0 without grouping."""
-    return (ratios > 1).astype(np.int64) if grouping else np.zeros(len(ratios), dtype=np.int64)
+def aspect_groups(sizes: np.ndarray, grouping: bool) -> np.ndarray:
+    """
+    (I,) 1 for images wider than high and 0 for others, of sizes (I, 2), so that batches need less padding; all 0
+    without grouping.
+    """
+    return ((sizes[:, 0] > sizes[:, 1]) & grouping).astype(np.int64)

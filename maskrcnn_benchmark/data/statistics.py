@@ -17,6 +17,7 @@ from maskrcnn_benchmark.data.annotations import Annotations, related_boxes_overl
 from maskrcnn_benchmark.data.meta import NAMES, DatasetMeta
 from maskrcnn_benchmark.utils.arrays import DAMAGE
 from maskrcnn_benchmark.utils.files import atomic_path
+from maskrcnn_benchmark.utils.limits import ARRAY_BYTES
 from maskrcnn_benchmark.utils.log import get_logger
 
 logger = get_logger(__name__)
@@ -50,17 +51,18 @@ def count_relations(
     Returns:
         fg (O, O, K) int64: relations by subject class, object class and predicate, repeated ones each time.
         bg (O, O) int64: ordered pairs of different boxes that intersect (strictly, without +1), annotated or not; all
-            pairs of an image
-        where no two boxes intersect.
+            pairs of an image where no two boxes intersect.
+    Raises:
+        UserError: fg would be larger than DATA_MAX_ARRAY_BYTES.
     """
+    size = num_classes * num_classes * num_predicates
+    ARRAY_BYTES.check(8 * size, f"counts of {num_classes} x {num_classes} classes and {num_predicates} predicates")
     if overlapping:
         annotations = annotations.keep_relations(related_boxes_overlap(annotations))
     annotations = annotations.take(np.flatnonzero(annotations.rel_counts > 0))
     triplets = annotations.triplets()
     cells = (triplets[:, 0] * num_classes + triplets[:, 1]) * num_predicates + triplets[:, 2]
-    fg = np.bincount(cells, minlength=num_classes * num_classes * num_predicates).reshape(
-        num_classes, num_classes, num_predicates
-    )
+    fg = np.bincount(cells, minlength=size).reshape(num_classes, num_classes, num_predicates)
 
     unordered, intersects = _count_pairs(annotations, num_classes, intersecting=True)
     apart = annotations.take(np.flatnonzero(~intersects))

@@ -9,7 +9,6 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from maskrcnn_benchmark.structures.bounding_box import BoxList
-from maskrcnn_benchmark.utils.errors import UserError
 
 COLOURS = ("brightness", "contrast", "saturation", "hue")
 
@@ -39,8 +38,6 @@ class Transform:
         hflip, vflip: probabilities of mirroring left to right, and top to bottom.
         jitter: largest relative change of brightness, contrast and saturation, and shift of hue (at most 0.5), by name;
             default 0.
-    Raises:
-        UserError: values outside their range.
     """
 
     def __init__(
@@ -53,15 +50,6 @@ class Transform:
         jitter: dict[str, float] | None = None,
     ):
         self.jitter = {name: strength for name, strength in (jitter or {}).items() if strength != 0}
-        for name, strength in self.jitter.items():
-            limit = 0.5 if name == "hue" else float("inf")
-            if name not in COLOURS or not 0 <= strength <= limit:
-                raise UserError(f"INPUT.{name.upper()} must lie between 0 and {limit}, found {strength}")
-        for name, probability in (("HORIZONTAL", hflip), ("VERTICAL", vflip)):
-            if not 0 <= probability <= 1:
-                raise UserError(f"INPUT.{name}_FLIP_PROB_TRAIN must lie between 0 and 1, found {probability}")
-        if not min_sizes or min(min_sizes) < 1 or max_size < 1:
-            raise UserError(f"INPUT.MIN_SIZE and MAX_SIZE must be at least 1, found {tuple(min_sizes)} and {max_size}")
         self.min_sizes, self.max_size, self.hflip, self.vflip = tuple(min_sizes), max_size, hflip, vflip
 
     @classmethod
@@ -70,9 +58,8 @@ class Transform:
         node = cfg.INPUT
         if not training:
             return cls(min_sizes=(node.MIN_SIZE_TEST,), max_size=node.MAX_SIZE_TEST)
-        min_sizes = node.MIN_SIZE_TRAIN if isinstance(node.MIN_SIZE_TRAIN, (list, tuple)) else (node.MIN_SIZE_TRAIN,)
         return cls(
-            min_sizes=min_sizes,
+            min_sizes=node.MIN_SIZE_TRAIN,
             max_size=node.MAX_SIZE_TRAIN,
             hflip=node.HORIZONTAL_FLIP_PROB_TRAIN,
             vflip=node.VERTICAL_FLIP_PROB_TRAIN,

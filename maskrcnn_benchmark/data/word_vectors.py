@@ -146,7 +146,7 @@ def _lines(file: IO[bytes], path: Path) -> Iterator[bytes]:
 
 def _parse(lines: Iterable[bytes], wanted: set[str], dim: int, path: Path) -> dict[str, np.ndarray]:
     left = {word.encode(errors="surrogatepass") for word in wanted}
-    known = {}
+    known, number = {}, 0
     for number, line in enumerate(lines, start=1):
         word, _, numbers = line.partition(b" ")
         if word not in left and number > 1:  # the first line shows whether the file is what it should be
@@ -170,6 +170,8 @@ def _parse(lines: Iterable[bytes], wanted: set[str], dim: int, path: Path) -> di
             known[word.decode(errors="surrogatepass")] = vector
             if not left:
                 break
+    if not number:
+        raise UserError(f"{path}: the file is empty; fetch it again")
     return known
 
 
@@ -179,6 +181,8 @@ def _cache_rows(path: Path, wanted: set[str], dim: int) -> dict[str, np.ndarray]
         rows, matrix, width = content
         matrix = matrix.view(-1, int(width)).float().numpy()
         known = {word: matrix[rows[word]] for word in wanted if word in rows}
+        if any(rows[word] < 0 for word in known):
+            raise ValueError("rows below 0")
     except (*DAMAGE, AttributeError) as error:
         raise UserError(
             f"{path}: expected the cache (word -> row, matrix, width) of Scene-Graph-Benchmark ({error}); delete it"

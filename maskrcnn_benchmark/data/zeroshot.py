@@ -43,8 +43,11 @@ def read_triplets(path: str | Path) -> np.ndarray:
         triplets = np.asarray(content)
     except (ValueError, TypeError, RuntimeError) as error:
         raise UserError(f"{path}: is no list of triplets, a .npy file or a tensor ({error})") from error
-    if triplets.dtype.kind not in "iu" or (triplets.size and triplets.min() < 0):
+    if triplets.dtype.kind not in "iu":
         raise UserError(
             f"{path}: expected whole numbers (t, 3) subject, object, predicate, found {triplets.dtype} {triplets.shape}"
         )
-    return check_array(triplets, f"{path}: the triplets", 3, whole=True).astype(np.int64)
+    triplets = check_array(triplets, f"{path}: the triplets", 3, whole=True).astype(np.int64)
+    if (triplets < 1).any():
+        raise UserError(f"{path}: classes and predicates are whole numbers from 1, found {triplets.min()}")
+    return triplets

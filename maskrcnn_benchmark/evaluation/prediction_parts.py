@@ -84,10 +84,7 @@ def distinct_ids(given: Sequence[Any], what: str) -> list[int | str]:
     ids: list[int | str] = []
     places: dict[int, int] = {}
     for number, image_id in enumerate(given):
-        try:
-            key = image_number(image_id)
-        except ValueError as error:
-            raise UserError(f"{what}: image {number} (from 0): image_id {error}") from error
+        key = image_number(image_id, f"{what}: image {number} (from 0): image_id")
         if key in places:
             raise UserError(
                 f"{what}: image {shown(image_id)} is there twice, at {places[key]} and {number} (from 0), and would"

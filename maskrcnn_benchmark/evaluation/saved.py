@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from maskrcnn_benchmark.data.annotations import in_parts
 from maskrcnn_benchmark.data.build import read_source, training_statistics
 from maskrcnn_benchmark.data.datasets import SceneGraphDataset
 from maskrcnn_benchmark.data.datasets.catalog import dataset_entry
@@ -238,8 +239,7 @@ class _Doubts:
         given = [image.prediction] if self._mode != "predcls" else []
         for part in [*given, *([] if image.groundtruth is None else [image.groundtruth])]:
             boxes = part["boxes"]
-            in_parts = ((boxes >= 0) & (boxes <= 1)).all(axis=1) & (boxes != np.rint(boxes)).any(axis=1)
-            self._count(_PARTS, in_parts, image)
+            self._count(_PARTS, in_parts(boxes), image)
             self._count(_TURNED, np.any(boxes[:, 2:] < boxes[:, :2], axis=1), image)
             self._count(_BACKGROUND, part["labels"] == 0, image)
         if self._mode != "sgdet":

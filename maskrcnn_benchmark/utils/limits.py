@@ -34,10 +34,10 @@ class Limit:
             )
         return int(text)
 
-    def check(self, found: int, what: str) -> None:
-        """UserError that names `what`, the limit and the variable, if `found` is beyond the limit."""
+    def check(self, found: int, what: str, error: type[UserError] = UserError) -> None:
+        """An error that names `what`, the limit and the variable, if `found` is beyond the limit."""
         if found > self.value:
-            raise UserError(
+            raise error(
                 f"{what}: {found:,} {self.unit}, more than the {self.value:,} that are allowed; if it is meant to be so"
                 f" large, set the environment variable {self.name}"
             )

@@ -112,8 +112,9 @@ def test_a_batch_of_an_evaluation_has_one_canvas_so_that_no_image_is_padded_to_a
 
 
 def test_groups_are_wide_images_and_others():
-    assert aspect_groups(np.array([2.0, 1.0, 0.5]), True).tolist() == [1, 0, 0]
-    assert aspect_groups(np.array([2.0, 1.0, 0.5]), False).tolist() == [0, 0, 0]
+    sizes = np.array([[20, 10], [10, 10], [10, 20]])
+    assert aspect_groups(sizes, True).tolist() == [1, 0, 0]
+    assert aspect_groups(sizes, False).tolist() == [0, 0, 0]
 
 
 def toy_config(*more):

@@ -169,6 +169,11 @@ def more(key, item):
         (put("categories", 0, "id", 9), "the id 9 is there twice"),
         (put("categories", 0, "name", "__background__"), "annotation 11 of image 7 is of the category __background__"),
         (put("categories", {}), "'categories' must be a list"),
+        (put("annotations", 1, "iscrowd", "0"), r"annotations\[1\] .id 12.: 'iscrowd' must be 0 or 1, found '0'"),
+        (put("annotations", 1, "ignore", float("nan")), "'ignore' must be 0 or 1, found nan"),
+        (put("rel_annotations", 0, "object_id", "9" * 5000), "annotation '999.* no such annotation"),
+        (put("images", 0, "file_name", "./b.jpg"), "train.json: the image file 'b.jpg' is listed twice"),
+        (put("images", 0, "width", 2**31), "width and height must be above 0 and at most 1073741824"),
         (put("rel_annotations", None), "'rel_annotations' must be a list"),
         (
             lambda c: c["rel_annotations"][0].update(object_id=21) or c["rel_annotations"][0].pop("image_id"),
@@ -233,7 +238,10 @@ def test_names_have_one_spelling():
     )
     for names, message in (
         (["a", 7], r"x\[1\]: a name must be text, found 7"), ([" "], r"x\[0\]: a name must have a letter"),
-        (["a\x1b[31m"], r"control characters, found 'a\\x1b\[31m'"),
+        (["a\x1b[31m"], r"control characters or invisible marks, found 'a\\x1b\[31m'"),
+        (["dog", "\uff44og"], "'dog' and '\uff44og' differ by blanks or Unicode form"),
+        (["cup", "cup\u200b"], r"invisible marks, found 'cup\\u200b'"), (["\ufeffcup"], "invisible marks"),
+        (["a\u202eb"], "invisible marks"), (["a" * 300], "at most 256 letters, found 300"),
         (["e\u0301", "\u00e9"], "differ by blanks or Unicode form"), (["__background__"], "name of class 0"),
     ):  # fmt: skip
         with pytest.raises(UserError, match=message):

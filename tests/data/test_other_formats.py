@@ -112,6 +112,7 @@ def test_gqas_val_is_cut_from_training_and_every_training_relation_counts():
         ),
         ("relationships_all", [[[0, 1, 0]]] * 4, "image 0.jpg: predicate must lie between 1 and 2, found 0"),
         ("filenames_all", ["0.jpg"], "equally long"),
+        ("gt_boxes_all", [[[None] * 4] * 2] * 4, "image 0.jpg: each of boxes must be a list of 4 finite"),
         ("img_info_all", [{"width": 5}] * 4, "img_info_all.0. of image '0.jpg': has no 'height'"),
         ("img_info_all", [{"width": 5, "height": 0}] * 4, "image 0.jpg: width and height must be above 0, found 5 x 0"),
     ],
@@ -119,6 +120,21 @@ def test_gqas_val_is_cut_from_training_and_every_training_relation_counts():
 def test_damage_in_a_gqa_file_names_the_image(small_gqa, key, value, message):
     write(small_gqa / "GQA_200_Test.json", {**gqa_lists(4), key: value})
     with pytest.raises(UserError, match=f"GQA_200_Test.json.*{message}"):
+        dataset("GQA_200_test")
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        ({"obj_name_to_id": {"dog": 1}}, "ind_to_classes gives 'a' the id 1, obj_name_to_id says that 1 is 'dog'"),
+        ({"rel_id_to_name": {"9": "on"}}, "ind_to_predicates has no such id, rel_id_to_name says that '9' is 'on'"),
+        ({"rel_id_to_name": []}, "'rel_id_to_name' must be an object"),
+    ],
+)
+def test_gqas_tables_of_names_must_not_contradict_each_other(small_gqa, tables, message):
+    info = json.loads((small_gqa / "GQA_200_ID_Info.json").read_text())
+    write(small_gqa / "GQA_200_ID_Info.json", info | tables)
+    with pytest.raises(UserError, match=f"GQA_200_ID_Info.json.*{message}"):
         dataset("GQA_200_test")
 
 
@@ -203,6 +219,9 @@ def test_psg_is_split_by_its_list_of_test_images(data_dir):
         [1, 0, 2],
     ]
     assert dataset("psg_test").image_path(0) == data_dir / "coco/val2017/1.jpg"
+    write(data_dir / "psg/psg.json", {**content, "test_image_ids": ["0007", 5]})
+    (finding,) = read_source(dataset_entry("psg_test")).findings
+    assert finding.sentence() == "1 test_image_ids of images that the file does not have: 5"
     write(data_dir / "psg/psg.json", {key: value for key, value in content.items() if key != "stuff_classes"})
     with pytest.raises(UserError, match="psg.json: has no 'stuff_classes'"):
         dataset("psg_test")

@@ -126,6 +126,8 @@ WRONG = {
     "a relation to nowhere": (task(*TWO, relation(object_="r9")), "end 'r9' is no rectangle"),
     "an unknown direction": (task(*TWO, relation(direction="up")), "must be right, left or bi"),
     "another picture": (task(rectangle(original_width=50, original_height=100)), "50 x 100, but the file is 100 x 50"),
+    "a picture of a size that is none": (task(rectangle(original_width="100")), "'original_width' must be a finite"),
+    "a picture of a size beyond any float": (task(rectangle(original_width=10**300)), "but the file is 100 x 50"),
     "a picture that is missing": (task(rectangle(), image="/data/upload/12ab34cd-z.jpg"), "looked for .*z.jpg"),
     "no picture and no path": (task(rectangle(), image="http://["), "neither a path nor a URL"),
     "a name that no file can have": (task(rectangle(), image="a" * 5000), "is not in .*photos"),
@@ -159,7 +161,8 @@ def test_coco_with_relations_comes_over_and_its_name_says_the_split(photos):
     for name, split in (("all.json", None), ("val.json", "val")):
         (photos.parent / name).write_text(json.dumps(content))
         (given,) = read(photos.parent / name, photos)
-        assert given.entry == {"file": "a.jpg", "objects": objects, "relations": [[0, "on", 1]], "split": split}
+        entry = {"file": "a.jpg", "image_id": 5, "objects": objects, "relations": [[0, "on", 1]], "split": split}
+        assert given.entry == entry
 
 
 @pytest.mark.parametrize("content", [{"images": []}, 7, None])
@@ -215,6 +218,7 @@ def test_yolo_folders_say_splits_and_data_yaml_names_classes(photos, yolo):
         ("1 25 20 30 20", "parts of the image"),
         ("1 nan 0.4 0.3 0.4", "parts of the image"),
         ("bird 0.2 0.4 0.3 0.4", "expected numbers, found 'bird"),
+        (f"\n{BOX}", r"line 1 \(from 0\) is blank, but lines are known by their numbers"),
     ],
 )
 def test_what_is_wrong_in_a_yolo_file_is_named(photos, yolo, line, message):
@@ -231,12 +235,40 @@ def test_what_is_wrong_in_a_yolo_file_is_named(photos, yolo, line, message):
         ("image,subject\na,0\n", "first line must name file, subject, predicate, object"),
         ("file,subject,predicate,object\nz.jpg,0,on,1\n", r"relations\.csv, line 2: there is no text file .* 'z.jpg'"),
         ("file,subject,predicate,object\na.jpg,bird,on,1\n", "line 2: subject and object are lines"),
+        (f"file,subject,predicate,object\na.jpg,{'9' * 5000},on,1\n", "line 2: subject and object are lines"),
+        ("file,subject,predicate,object\na.jpg,0,on,1,1\n", "line 2: has more cells than the first line"),
+        ("file,subject,predicate,object\n.,0,on,1\n", "no text file of boxes for '.'"),
+        ("file,subject,predicate,object,object\na.jpg,0,on,1,0\n", "first line must name file"),
     ],
 )
 def test_what_is_wrong_in_the_table_of_relations_is_named(photos, yolo, table, message):
     (yolo / "relations.csv").write_text(table)
     with pytest.raises(UserError, match=message):
         read(yolo, photos)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ("branch\nbranch\n", r"classes\.txt: 'branch' stands there twice"),
+        ("branch\n\nbird\n", r"classes\.txt: line 1 \(from 0\) is blank"),
+    ],
+)
+def test_names_of_classes_that_could_be_mistaken_are_refused(photos, yolo, names, message):
+    (yolo / "classes.txt").write_text(names)
+    with pytest.raises(UserError, match=message):
+        read(yolo, photos)
+
+
+def test_what_other_systems_leave_beside_yolo_s_files_does_no_harm(photos, yolo):
+    (yolo / "classes.txt").write_text("branch\r\nbird\r\n", encoding="utf-8-sig")
+    (yolo / "a.txt").write_text(f"{BOX}\n\n", encoding="utf-8-sig")
+    (yolo / "._a.txt").write_bytes(b"\0\5\x16\7")
+    (photos / "._a.jpg").write_bytes(b"\0\5\x16\7")
+    (given,) = read(yolo, photos)
+    assert [item["label"] for item in given.entry["objects"]] == ["bird"]
+    Image.new("RGB", (WIDTH, HEIGHT)).save(photos / "a.png")
+    assert "has several images of that name: 'a.jpg', 'a.png'" in read(yolo, photos)[0].fault
 
 
 def test_yolo_without_names_boxes_or_pictures_says_so(photos, yolo):

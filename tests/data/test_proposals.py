@@ -136,6 +136,11 @@ def test_a_folder_of_arrays_is_read_alike(tmp_path):
         ({"features": np.zeros((2, 4))}, r"features is \(2, 4\)"),
         ({"counts": np.array([2, 0, 2])}, "add up to 4, but there are 3 boxes"),
         ({"counts": np.array([4, -2, 1])}, "counts add up"),
+        ({"counts": np.array([2**62, 2**62, 2**63 - 1])}, "counts add up"),
+        (
+            {"counts": np.array([2**62] * 3 + [2**62 + 3]), "image_ids": np.arange(4), "sizes": np.ones((4, 2))},
+            "counts add up to 18446744073709551619, but there are 3 boxes",
+        ),
         ({"image_ids": np.array([7, 7, 3])}, "names an image twice"),
         ({"sizes": np.array([[100, 50], [0, 10], [40, 40]])}, "sizes must be above 0"),
         ({"labels": np.array([2, 5, 1])}, "labels must lie in 1 … 4, found 1 … 5"),
@@ -176,6 +181,11 @@ def test_images_may_be_named_by_text():
     ids = np.array(["7", "street", "3"])
     assert len(opened(image_ids=ids).entities(target(image_number("street"), (10, 10)))) == 0
     assert len(opened(image_ids=ids).entities(target(7, (100, 50)))) == 2
+
+
+def test_width_and_height_that_are_exchanged_are_told():
+    with pytest.raises(UserError, match="image 7 as 100 x 50, but it is 100 x 200: width comes first"):
+        opened().entities(target(7, (100, 200)))
 
 
 def test_an_image_that_the_file_does_not_know_is_named():

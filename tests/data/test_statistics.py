@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from vg_folders import OBJECTS, PREDICATES, random_images
 
 from benchmarks.statistics import plain_counts
@@ -96,6 +97,12 @@ def test_the_benchmarks_plain_loop_counts_the_same(tmp_path):
     assert all(np.array_equal(a, b) for a, b in zip(own, plain, strict=True)) and own[0].sum() > 300
 
 
+def test_a_table_that_would_not_fit_into_memory_is_refused():
+    none = Annotations(np.zeros((0, 4)), np.zeros(0, int), np.zeros(1, int), np.zeros((0, 3), int), np.zeros(1, int))
+    with pytest.raises(UserError, match="counts of 9000 x 9000 classes and 50 predicates.*DATA_MAX_ARRAY_BYTES"):
+        count_relations(none, 9000, 50, overlapping=False)
+
+
 def test_nothing_to_count_is_zero():
     image = {"boxes": [[0, 0, 5, 5]], "labels": [1], "relations": []}
     fg, bg = count_relations(flat([image]), NUM_OBJECTS, NUM_PREDICATES, overlapping=True)
@@ -127,6 +134,9 @@ def test_meta_survives_a_checkpoint_and_checks_shapes():
         DatasetMeta(meta.objects, meta.predicates, (), fg[:3], bg)
     with pytest.raises(ValueError, match="come together"):
         DatasetMeta(meta.objects, meta.predicates, (), fg)
+    for key, value in (("fg_cells", [[-1, 1, 1, 1]]), ("bg_matrix", np.full((4, 4), np.nan))):
+        with pytest.raises(ValueError, match=f"{key} must hold whole numbers from 0"):
+            DatasetMeta.from_state(meta.to_state() | {key: torch.as_tensor(value)})
 
 
 @pytest.fixture
@@ -219,6 +229,7 @@ def test_triplet_files_that_do_not_fit_are_named(tmp_path):
     assert read_triplets(tmp_path / "good.npy").tolist() == [[1, 2, 3]]
     np.save(tmp_path / "wide.npy", np.zeros((3, 4), dtype=np.int64))
     (tmp_path / "text.pytorch").write_text("nothing")
-    for name in ("wide.npy", "text.pytorch", "none.npy"):
+    np.save(tmp_path / "zero.npy", np.array([[1, 0, 3]]))
+    for name in ("wide.npy", "text.pytorch", "none.npy", "zero.npy"):
         with pytest.raises(UserError, match=name):
             read_triplets(tmp_path / name)

@@ -88,6 +88,12 @@ def test_files_that_do_not_fit_are_named(folder, tmp_path):
     torch.save(({"of": 0}, torch.zeros(1, 9), 9), tmp_path / "glove.6B.8d.pt")
     with pytest.raises(UserError, match="9 wide, expected 8"):
         load_word_vectors(["of"], tmp_path, 8)
+    torch.save(({"of": -1}, torch.zeros(2, 9), 9), tmp_path / "glove.6B.9d.pt")
+    with pytest.raises(UserError, match=r"glove.6B.9d.pt: .*rows below 0"):
+        load_word_vectors(["of"], tmp_path, 9)
+    (tmp_path / "glove.6B.10d.txt").touch()
+    with pytest.raises(UserError, match="glove.6B.10d.txt: the file is empty"):
+        load_word_vectors(["of"], tmp_path, 10)
 
 
 def test_real_rows_of_glove(shared, tmp_path):

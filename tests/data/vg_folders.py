@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 from PIL import Image
+
+from maskrcnn_benchmark.data.datasets.vg_layout import write_vg_layout
 
 OBJECTS = ["man", "horse", "hat"]
 PREDICATES = ["on", "near", "left of"]
@@ -51,3 +54,32 @@ def vg_files(folder: Path) -> dict:
         "dict_file": folder / "VG-SGG-dicts-with-attri.json",
         "image_data_file": folder / "image_data.json",
     }
+
+
+def layout(folder: Path, images: list[dict], **changes) -> dict:
+    """Writes a folder in the layout; arguments of VGDataset for it."""
+    write_vg_layout(folder, images, OBJECTS, PREDICATES)
+    return {**vg_files(folder), **changes}
+
+
+def image(boxes, relations=(), labels=None, width=100, height=50, split="train", **more) -> dict:
+    """An image as write_vg_layout takes it, all of class 1."""
+    labels = [1] * len(boxes) if labels is None else labels
+    return {
+        "width": width,
+        "height": height,
+        "boxes": boxes,
+        "labels": labels,
+        "relations": list(relations),
+        "split": split,
+        **more,
+    }
+
+
+def edit(file: Path, **arrays) -> None:
+    """Replaces arrays of an h5 file; None removes one."""
+    with h5py.File(file, "r+") as content:
+        for name, value in arrays.items():
+            del content[name]
+            if value is not None:
+                content[name] = value

@@ -40,6 +40,7 @@ def check_dataset(target: str, *, thorough: bool = False) -> Report:
         check_annotations(report, source, prefix=f"{file.name}: " if len(sources) > 1 else "")
     if sources:
         _check_vocabularies(report, list(sources.values()))
+        _check_splits(report, list(sources.values()))
         check_images(report, list(sources.values()), next(iter(entries.values())).files["images"], thorough=thorough)
     return report
 
@@ -84,6 +85,15 @@ def _summarise(report: Report, split: str, entry: DatasetEntry, source: Annotati
         object_counts=np.bincount(annotations.labels, minlength=len(source.objects)),
         predicate_counts=np.bincount(annotations.relations[:, 2], minlength=len(source.predicates)),
     )
+
+
+def _check_splits(report: Report, sources: list[AnnotationSource]) -> None:
+    """Images that several files have: what is trained on says nothing of what was learned."""
+    for i, other in enumerate(sources[1:], start=1):
+        for first in sources[:i]:
+            names = {first.file_name(image) for image in range(len(first.image_ids))}
+            names &= {other.file_name(image) for image in range(len(other.image_ids))}
+            report.add(WARNING, f"images that {first.file.name} and {other.file.name} both have", sorted(names))
 
 
 def _check_vocabularies(report: Report, sources: list[AnnotationSource]) -> None:

@@ -29,6 +29,8 @@ def check_images(report: Report, sources: list[AnnotationSource], folder: Path, 
         source.file_name(i): tuple(source.sizes[i].tolist()) for source in sources for i in range(len(source.image_ids))
     }
     present = set(_files(folder))
+    # Linked folders are not walked through.
+    present.update(name for name in sizes.keys() - present if (folder / name).is_file())
     report.add(ERROR, "images whose file is missing", sorted(sizes.keys() - present))
     extra = [name for name in sorted(present - sizes.keys()) if not Path(name).name.startswith(".")]
     report.add(NOTE, "image files that the annotations do not name", extra)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from maskrcnn_benchmark.data.findings import ERROR, EXAMPLES, Finding
+from maskrcnn_benchmark.data.findings import ERROR, Finding, found
 
 
 @dataclass
@@ -38,13 +38,8 @@ class Report:
     predicates: tuple[str, ...] = ()
 
     def add(self, level: str, what: str, examples: list[str] | None = None, count: int | None = None) -> None:
-        """Notes a finding; with `examples` their number is its count, and none at all is no finding."""
-        if examples is None:
-            self.findings.append(Finding(level, what, 1 if count is None else count))
-        elif examples:
-            self.findings.append(
-                Finding(level, what, len(examples) if count is None else count, tuple(examples[:EXAMPLES]))
-            )
+        """Notes a finding, with `examples` as `found` makes it."""
+        self.findings += [Finding(level, what)] if examples is None else found(level, what, examples, count)
 
     @property
     def errors(self) -> int:

@@ -1,6 +1,5 @@
 """Config files for a data set: the demo's model with its names, numbers of classes and a schedule of its size."""
 
-import re
 from pathlib import Path
 
 from maskrcnn_benchmark import data
@@ -8,6 +7,7 @@ from maskrcnn_benchmark.data.build import read_source
 from maskrcnn_benchmark.data.datasets import AnnotationSource, split_rows
 from maskrcnn_benchmark.data.datasets.catalog import find_entries
 from maskrcnn_benchmark.data.datasets.format import DatasetEntry
+from maskrcnn_benchmark.data.names import sided
 from maskrcnn_benchmark.utils.errors import UserError, some
 from maskrcnn_benchmark.utils.files import write_json, write_text
 from maskrcnn_benchmark.utils.log import get_logger
@@ -80,8 +80,8 @@ def _texts(name: str, source: AnnotationSource, images: dict[str, int]) -> dict[
     """The yaml files' texts by name."""
     output = f"./output/{name}"
     sets = {split: f'("{name}_{split}",)' if images[split] else "()" for split in images}
-    sided = [predicate for predicate in source.predicates if re.search(r"\b(left|right)\b", predicate)]
-    mirror = f"0.0  # {', '.join(sided)}: not the same in a mirror" if sided else "0.5"
+    wrong = sided(source.predicates)
+    mirror = f"0.0  # {', '.join(wrong)}: not the same in a mirror" if wrong else "0.5"
     counts = ", ".join(f"{count} {split}" for split, count in images.items())
     detector = f"{output}/detector/model_final.pth"
     return {

@@ -16,7 +16,7 @@ from maskrcnn_benchmark.data.custom.plain import Given, box_from_sides
 from maskrcnn_benchmark.data.image_files import image_size
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger
-from maskrcnn_benchmark.utils.untrusted import NUMBER, TEXT, fields, is_number, shown
+from maskrcnn_benchmark.utils.untrusted import NUMBER, TEXT, fields, shown
 
 logger = get_logger(__name__)
 
@@ -137,11 +137,12 @@ def _box(result: dict[str, Any], value: dict[str, Any], where: str, size: tuple[
             f"{where}: was drawn on the picture turned by {shown(result['image_rotation'])} degrees; boxes are wanted"
             " in the picture as it stands upright"
         )
-    shape = result.get("original_width"), result.get("original_height")
-    if all(map(is_number, shape)) and abs(shape[0] * size[1] - shape[1] * size[0]) > 0.02 * shape[0] * size[1]:
+    drawn = {key: value for key, value in result.items() if value is not None}
+    shape = fields(drawn, where, original_width=NUMBER, original_height=NUMBER) if "original_width" in drawn else size
+    if 50 * abs(shape[0] * size[1] - shape[1] * size[0]) > shape[0] * size[1]:
         raise UserError(
-            f"{where}: was drawn on a picture of {shape[0]} x {shape[1]}, but the file is {size[0]} x {size[1]} as it"
-            " stands upright; it is another picture, or one that is turned"
+            f"{where}: was drawn on a picture of {shown(shape[0])} x {shown(shape[1])}, but the file is"
+            f" {size[0]} x {size[1]} as it stands upright; it is another picture, or one that is turned"
         )
     horizontal, vertical = size[0] / 100, size[1] / 100
     return box_from_sides(x * horizontal, y * vertical, width * horizontal, height * vertical)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from maskrcnn_benchmark.config.paths_catalog import data_dir
-from maskrcnn_benchmark.data.custom.plain import Given, check_inside, clean_entry
+from maskrcnn_benchmark.data.custom.plain import ENTRY_KEYS, OBJECT_KEYS, Given, check_inside, clean_entry
 from maskrcnn_benchmark.data.custom.readers import read_annotations
 from maskrcnn_benchmark.data.custom.split import draw_splits, split_sizes
 from maskrcnn_benchmark.data.custom.vocabulary import Vocabulary
@@ -18,7 +18,7 @@ from maskrcnn_benchmark.data.datasets.catalog import RESERVED_NAMES
 from maskrcnn_benchmark.data.datasets.source import SPLITS
 from maskrcnn_benchmark.data.datasets.vg_layout import IMAGE_DIR, write_vg_layout
 from maskrcnn_benchmark.data.image_files import image_size
-from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.errors import UserError, some
 from maskrcnn_benchmark.utils.files import write_json
 from maskrcnn_benchmark.utils.log import get_logger
 from maskrcnn_benchmark.utils.progress import progress
@@ -85,7 +85,7 @@ def make_dataset(
         raise UserError(f"{', '.join(map(str, sources))}: no usable entry")
     vocabulary = vocabulary or Vocabulary.from_entries(good)
     ids = vocabulary.ids()
-    images = [_image(entry, ids, position) for position, entry in enumerate(good)]
+    images = [_image(entry, ids, number) for entry, number in zip(good, _image_ids(good), strict=True)]
     free = [entry for entry in good if not entry.get("split")]
     names = [entry["file"] for entry in free]
     words = [{predicate for _, predicate, _ in entry["relations"]} for entry in free]
@@ -157,14 +157,13 @@ def _checked(
     entries: Iterable[Given], image_dir: Path, vocabulary: Vocabulary | None
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """The usable entries, with "size" added, and a line for each other."""
-    good, problems, seen = [], [], set()
+    good, problems, seen, unread = [], [], set(), Counter()
     for given in progress(entries, desc="checking", unit="image"):
         try:
             if given.fault:
                 raise UserError(given.fault)
             clean = clean_entry(given.entry, vocabulary)
-            place = os.path.normpath(clean["file"])
-            if place in seen:
+            if clean["file"] in seen:
                 raise UserError(f"'{clean['file']}' was given before")
             size = image_size(image_dir / clean["file"])
             check_inside(clean, size)
@@ -172,18 +171,36 @@ def _checked(
             name = given.entry.get("file") if isinstance(given.entry, dict) else None
             problems.append(f"{given.where}{f', {shown(name)}' if isinstance(name, str) else ''}: {error}")
         else:
-            seen.add(place)
+            seen.add(clean["file"])
+            unread.update(clean.keys() - ENTRY_KEYS)
+            unread.update(key for item in clean["objects"] for key in item.keys() - OBJECT_KEYS)
             good.append({**clean, "size": size})
+    if unread:
+        logger.warning("keys that are not read: %s", some([shown(key) for key in unread], quoted=False))
     return good, problems
 
 
-def _image(entry: dict[str, Any], ids: tuple[dict[str, int], ...], position: int) -> dict[str, Any]:
+def _image_ids(entries: Sequence[dict[str, Any]]) -> Sequence[int]:
+    """The annotations' own ids of the images, if every image has one of its own; else positions from 1."""
+    own = [entry["image_id"] for entry in entries if entry.get("image_id") is not None]
+    if len(set(own)) == len(entries):
+        return own
+    if own:
+        logger.warning(
+            "the annotations' ids of images are not kept, for %d of %d images have one, %d of them differ: image_id"
+            " counts from 1 in image_data.json",
+            len(own), len(entries), len(set(own)),
+        )  # fmt: skip
+    return range(1, len(entries) + 1)
+
+
+def _image(entry: dict[str, Any], ids: tuple[dict[str, int], ...], image_id: int) -> dict[str, Any]:
     """An entry as write_vg_layout takes it, without its split."""
     object_id, predicate_id, attribute_id = ids
     objects = entry["objects"]
     width, height = entry["size"]
     return {
-        "image_id": position + 1,
+        "image_id": image_id,
         "file_name": entry["file"],
         "width": width,
         "height": height,
@@ -203,6 +220,6 @@ def _place(source: Path, target: Path) -> None:
             return
         target.unlink()
     try:
-        os.link(source, target)
+        os.link(os.path.realpath(source), target)  # a link to a relative link would lead nowhere
     except OSError:  # another file system, or one without hard links
         shutil.copyfile(source, target)

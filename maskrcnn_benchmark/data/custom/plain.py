@@ -1,7 +1,7 @@
 """
 The plain list of own annotations: {"file", "objects": [{"box": [x1, y1, x2, y2], "label", "attributes"?}], "relations":
-[[subject, predicate, object], ...], "split"?} for each image, boxes in pixels, subject and object as positions in
-"objects" from 0. Every other form of annotations is read into it.
+[[subject, predicate, object], ...], "split"?, "image_id"?} for each image, boxes in pixels, subject and object as
+positions in "objects" from 0. Every other form of annotations is read into it.
 """
 
 from collections.abc import Iterator
@@ -12,11 +12,15 @@ from typing import Any
 from maskrcnn_benchmark.data.custom.vocabulary import Vocabulary
 from maskrcnn_benchmark.data.datasets.source import SPLITS
 from maskrcnn_benchmark.data.datasets.vg_layout import MAX_ATTRIBUTES
-from maskrcnn_benchmark.data.image_ids import check_file_name
+from maskrcnn_benchmark.data.image_ids import image_file_name, image_number
 from maskrcnn_benchmark.data.meta import BACKGROUND
 from maskrcnn_benchmark.data.names import clean_name
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.untrusted import is_number, shown
+
+_FARTHEST = 2**20  # of a coordinate from 0: scaled up, it still is a number of the files
+# What is read of an entry and of an object.
+ENTRY_KEYS, OBJECT_KEYS = {"file", "objects", "relations", "split", "image_id"}, {"box", "label", "attributes"}
 
 
 @dataclass(frozen=True)
@@ -54,17 +58,18 @@ def clean_entry(entry: Any, vocabulary: Vocabulary | None) -> dict[str, Any]:
         or not isinstance(entry.get("objects"), list)
     ):
         raise UserError('expected an object with "file" (text) and "objects" (list)')
-    check_file_name(entry["file"], '"file"', copied=True)
+    name = image_file_name(entry["file"], '"file"', copied=True)
     if entry.get("split") is not None and (not isinstance(entry["split"], str) or entry["split"] not in SPLITS):
         raise UserError(f'"split" must be one of {", ".join(SPLITS)}, found {shown(entry["split"])}')
-    relations = entry.get("relations") or []
+    relations = [] if entry.get("relations") is None else entry["relations"]
     if not isinstance(relations, list):
         raise UserError('"relations" must be a list')
     objects = [_clean_object(item, f"object {row}", vocabulary) for row, item in enumerate(entry["objects"])]
     triplets = [
         _clean_relation(item, f"relation {row}", len(objects), vocabulary) for row, item in enumerate(relations)
     ]
-    return {**entry, "objects": objects, "relations": triplets}
+    own = {} if entry.get("image_id") is None else {"image_id": image_number(entry["image_id"], '"image_id"')}
+    return {**entry, **own, "file": name, "objects": objects, "relations": triplets}
 
 
 def _clean_object(item: Any, where: str, vocabulary: Vocabulary | None) -> dict[str, Any]:
@@ -73,11 +78,13 @@ def _clean_object(item: Any, where: str, vocabulary: Vocabulary | None) -> dict[
     box = item.get("box")
     if not isinstance(box, list) or len(box) != 4 or not all(map(is_number, box)):
         raise UserError(f'{where}: "box" must be [x1, y1, x2, y2], found {shown(box)}')
+    if max(map(abs, box)) > _FARTHEST:
+        raise UserError(f'{where}: "box" must be of numbers up to {_FARTHEST}, found {shown(box)}')
     if box[2] <= box[0] or box[3] <= box[1]:
         raise UserError(f'{where}: "box" must have x2 > x1 and y2 > y1, found {box}')
     if max(box) <= 1:
         raise UserError(f'{where}: "box" must be in pixels, not in parts of the image, found {box}')
-    attributes = item.get("attributes") or []
+    attributes = [] if item.get("attributes") is None else item["attributes"]
     if not isinstance(attributes, list) or len(attributes) > MAX_ATTRIBUTES:
         raise UserError(
             f'{where}: "attributes" must be a list of at most {MAX_ATTRIBUTES} names, found {shown(attributes)}'

@@ -62,6 +62,7 @@ def _read_coco(file: Path, image_dir: Path) -> Iterator[Given]:
         pairs = zip(flat.boxes[boxes].tolist(), flat.labels[boxes].tolist(), strict=True)
         entry = {
             "file": source.file_name(image),
+            "image_id": int(source.image_ids[image]),
             "objects": [{"box": box, "label": source.objects[label]} for box, label in pairs],
             "relations": [[subject, source.predicates[predicate], object_] for subject, object_, predicate in rows],
             "split": split,

@@ -22,7 +22,7 @@ def split_sizes(images: int, val: float | None, test: float | None) -> dict[str,
         UserError: shares below 0, or that leave nothing to train on.
     """
     given = [share for share in (val, test) if share is not None]
-    if given and (min(given) < 0 or sum(given) >= 1):
+    if not (all(share >= 0 for share in given) and sum(given) < 1):
         raise UserError(
             "the shares for val and test must be at least 0 and leave something to train on, found"
             f" {' and '.join(map(str, given))}"

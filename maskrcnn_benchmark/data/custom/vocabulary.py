@@ -25,27 +25,26 @@ class Vocabulary:
         no vocabulary.
         """
         content = read_json(path, dict)
-        lists = fields(
-            content | {"attributes": content.get("attributes") or []},
-            str(path),
-            objects=list,
-            predicates=list,
-            attributes=list,
-        )
-        kinds = zip(("objects", "predicates", "attributes"), lists, strict=True)
-        return cls(*(list(vocabulary(names, f"{path}, {kind}")[1:]) for kind, names in kinds))
+        if content.get("attributes") is None:
+            content["attributes"] = []
+        kinds = ("objects", "predicates", "attributes")
+        lists = zip(kinds, fields(content, str(path), **dict.fromkeys(kinds, list)), strict=True)
+        return cls(*(list(vocabulary(names, f"{path}, {kind}")[1:]) for kind, names in lists))
 
     @classmethod
     def from_entries(cls, entries: Iterable[dict[str, Any]]) -> "Vocabulary":
-        """All names that occur, the most frequent first, equally frequent ones by the alphabet."""
+        """
+        All names that occur, the most frequent first, equally frequent ones by the alphabet. UserError where two differ
+        by their Unicode form alone.
+        """
         objects, predicates, attributes = Counter(), Counter(), Counter()
         for entry in entries:
             objects.update(item["label"] for item in entry["objects"])
             attributes.update(name for item in entry["objects"] for name in item.get("attributes", ()))
             predicates.update(predicate for _, predicate, _ in entry.get("relations", ()))
-        return cls(
-            *(sorted(counts, key=lambda name: (-counts[name], name)) for counts in (objects, predicates, attributes))
-        )
+        kinds = (("labels", objects), ("predicates", predicates), ("attributes", attributes))
+        ordered = ((kind, sorted(counts, key=lambda name: (-counts[name], name))) for kind, counts in kinds)
+        return cls(*(list(vocabulary(names, kind)[1:]) for kind, names in ordered))
 
     def ids(self) -> tuple[dict[str, int], ...]:
         """Name -> id from 1, for objects, predicates and attributes."""

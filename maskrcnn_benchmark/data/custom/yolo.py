@@ -6,6 +6,7 @@ columns file, subject, predicate, object, ends by their lines in the text file, 
 
 import csv
 import math
+import posixpath
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,8 @@ from maskrcnn_benchmark.config.yaml_text import read_yaml
 from maskrcnn_benchmark.data.custom.plain import Given, box_from_sides
 from maskrcnn_benchmark.data.datasets.source import SPLITS
 from maskrcnn_benchmark.data.image_files import image_size
-from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.data.names import vocabulary
+from maskrcnn_benchmark.utils.errors import UserError, some
 from maskrcnn_benchmark.utils.untrusted import shown
 
 _NAMES = ("classes.txt", "data.yaml", "data.yml")
@@ -34,7 +36,7 @@ def read_yolo(folder: Path, image_dir: Path, relations: Path | None = None) -> I
     names = _class_names(folder)
     labels = folder / "labels" if (folder / "labels").is_dir() else folder
     images = _images(image_dir)
-    files = sorted(file for file in labels.rglob("*.txt") if file.name != "classes.txt")
+    files = sorted(file for file in labels.rglob("[!.]*.txt") if file.name != "classes.txt")
     if not files:
         raise UserError(f"{labels}: no text files of boxes; YOLO has one for each image")
     keys = {file: file.relative_to(labels).with_suffix("").as_posix() for file in files}
@@ -50,10 +52,15 @@ def read_yolo(folder: Path, image_dir: Path, relations: Path | None = None) -> I
             yield Given(str(file), entry)
 
 
-def _entry(file: Path, key: str, names: dict[int, str], images: dict[str, str], image_dir: Path) -> dict[str, Any]:
+def _entry(
+    file: Path, key: str, names: dict[int, str], images: dict[str, list[str]], image_dir: Path
+) -> dict[str, Any]:
     if key not in images:
         raise UserError(f"{image_dir} has no image {key} with one of the endings {', '.join(_SUFFIXES)}")
-    width, height = image_size(image_dir / images[key])
+    if len(images[key]) > 1:
+        raise UserError(f"{image_dir} has several images of that name: {some(images[key])}")
+    image = images[key][0]
+    width, height = image_size(image_dir / image)
     objects = []
     for number, line in enumerate(_lines(file)):
         where = f"line {number} (from 0)"
@@ -71,23 +78,29 @@ def _entry(file: Path, key: str, names: dict[int, str], images: dict[str, str], 
         box = box_from_sides((x - w / 2) * width, (y - h / 2) * height, w * width, h * height)
         objects.append({"box": box, "label": names[int(category)]})
     first = key.partition("/")[0]
-    return {"file": images[key], "objects": objects, "split": first if "/" in key and first in SPLITS else None}
+    return {"file": image, "objects": objects, "split": first if "/" in key and first in SPLITS else None}
 
 
 def _lines(file: Path) -> list[str]:
+    """The lines of a file, which count by their numbers: blank ones are at its end alone."""
     try:
-        return [line for line in file.read_text("utf-8").splitlines() if line.strip()]
+        text = file.read_text("utf-8-sig").rstrip()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{file}: cannot be read as UTF-8 text ({error})") from error
+    lines = text.split("\n") if text else []
+    blank = [number for number, line in enumerate(lines) if not line.strip()]
+    if blank:
+        raise UserError(f"{file}: line {blank[0]} (from 0) is blank, but lines are known by their numbers; remove it")
+    return lines
 
 
-def _images(image_dir: Path) -> dict[str, str]:
-    """Name without ending -> name, both relative to the folder."""
-    found: dict[str, str] = {}
-    for path in sorted(image_dir.rglob("*")):
+def _images(image_dir: Path) -> dict[str, list[str]]:
+    """Name without ending -> names with one, relative to the folder."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for path in sorted(image_dir.rglob("[!.]*")):
         if path.suffix.lower() in _SUFFIXES:
             name = path.relative_to(image_dir).as_posix()
-            found.setdefault(name[: -len(path.suffix)], name)
+            found[name.removesuffix(path.suffix)].append(name)
     return found
 
 
@@ -96,14 +109,12 @@ def _class_names(folder: Path) -> dict[int, str]:
     file = next((folder / name for name in _NAMES if (folder / name).is_file()), None)
     if file is None:
         raise UserError(f"{folder}: has no {' or '.join(_NAMES[:2])} with the names of the classes")
-    if file.suffix == ".txt":
-        return dict(enumerate(line.strip() for line in _lines(file)))
-    names = read_yaml(file).get("names")
+    names = _lines(file) if file.suffix == ".txt" else read_yaml(file).get("names")
     if isinstance(names, list):
         names = dict(enumerate(names))
     if not isinstance(names, dict) or not all(isinstance(key, int) for key in names):
         raise UserError(f"{file}: 'names' must list the names of the classes, found {shown(names)}")
-    return names
+    return dict(zip(names, vocabulary(list(names.values()), str(file))[1:], strict=True))
 
 
 def _relations(file: Path, known: set[str]) -> dict[str, list[list[Any]]]:
@@ -112,17 +123,21 @@ def _relations(file: Path, known: set[str]) -> dict[str, list[list[Any]]]:
     try:
         with open(file, newline="", encoding="utf-8-sig") as text:
             table = csv.DictReader(text)
-            if table.fieldnames is None or not set(_COLUMNS) <= set(table.fieldnames):
+            if sorted(column for column in table.fieldnames or () if column in _COLUMNS) != sorted(_COLUMNS):
                 raise UserError(f"{file}: its first line must name {', '.join(_COLUMNS)}, found {table.fieldnames}")
             for row in table:
                 where = f"{file}, line {table.line_num}"
                 name = (row["file"] or "").strip()
-                key = name if name in known else Path(name).with_suffix("").as_posix() if name else name
+                key = name if name in known else posixpath.normpath(posixpath.splitext(name)[0])
                 if key not in known:
                     raise UserError(f"{where}: there is no text file of boxes for {shown(name)}")
                 ends = [(row[column] or "").strip() for column in ("subject", "object")]
-                if not all(end.isascii() and end.isdigit() for end in ends):
-                    raise UserError(f"{where}: subject and object are lines of the text file from 0, found {ends}")
+                if not all(end.isascii() and end.isdigit() and len(end) < 10 for end in ends):
+                    raise UserError(
+                        f"{where}: subject and object are lines of the text file from 0, found {shown(ends)}"
+                    )
+                if None in row:
+                    raise UserError(f"{where}: has more cells than the first line; quote texts with a comma")
                 relations[key].append([int(ends[0]), row["predicate"], int(ends[1])])
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{file}: cannot be read as CSV ({error})") from error

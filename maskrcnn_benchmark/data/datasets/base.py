@@ -186,10 +186,6 @@ class SceneGraphDataset(Dataset):
                 " DATASETS.SKIP_MISSING_IMAGES True leaves such out"
             )
 
-    def aspect_ratios(self) -> np.ndarray:
-        """(I,) width over height of every image."""
-        return self._source.sizes[:, 0] / self._source.sizes[:, 1]
-
     def sizes(self) -> np.ndarray:
         """(I, 2) width and height of every image, as annotated."""
         return self._source.sizes

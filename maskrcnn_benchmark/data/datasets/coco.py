@@ -17,7 +17,7 @@ from maskrcnn_benchmark.data.datasets.format import DatasetEntry, Format
 from maskrcnn_benchmark.data.datasets.records import ImageRecord, source_from_records
 from maskrcnn_benchmark.data.datasets.source import SPLIT_MARKS, SPLITS, AnnotationSource
 from maskrcnn_benchmark.data.findings import WARNING, Finding, found
-from maskrcnn_benchmark.data.image_ids import image_number
+from maskrcnn_benchmark.data.image_ids import image_number, plain_id
 from maskrcnn_benchmark.data.meta import BACKGROUND
 from maskrcnn_benchmark.data.names import clean_name, vocabulary
 from maskrcnn_benchmark.utils.errors import UserError
@@ -68,7 +68,7 @@ def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource: 
         fields(image, f"{file}, images[{i}]", id=IDENTIFIER, file_name=ANY, width=ANY, height=ANY)
         for i, image in enumerate(listed)
     ]
-    numbers = [_number(image[0], f"{file}, images[{i}]") for i, image in enumerate(images)]
+    numbers = [image_number(image[0], f"{file}, images[{i}]: its image id") for i, image in enumerate(images)]
     known, findings = set(numbers), []
     boxes = _objects(file, annotations, known, findings)
     relations, predicates = _relations(entry, content, boxes, known, findings)
@@ -78,27 +78,11 @@ def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource: 
         labels = [label_of.get(item["category_id"]) for item in items]
         if None in labels:
             _refuse_category(file, items[labels.index(None)], categories)
-        records.append(
-            ImageRecord(
-                name,
-                width,
-                height,
-                [item["bbox"] for item in items],
-                labels,
-                relations.get(number, []),
-                SPLIT_MARKS[entry.split],
-                number,
-            )
-        )
+        found_boxes, found_relations = [item["bbox"] for item in items], relations.get(number, [])
+        mark = SPLIT_MARKS[entry.split]
+        records.append(ImageRecord(name, width, height, found_boxes, labels, found_relations, mark, number))
     source = source_from_records(file, records, objects=objects, predicates=predicates, widths=True, findings=findings)
     return _without_crowds(source, [item for number in numbers for item in boxes.items.get(number, [])])
-
-
-def _number(value: Any, where: str) -> int:
-    try:
-        return image_number(value)
-    except ValueError as error:
-        raise UserError(f"{where}: its image id {error}") from error
 
 
 def _objects(file: Path, annotations: list[Any], known: set[int], findings: list[Finding]) -> _Objects:
@@ -109,15 +93,16 @@ def _objects(file: Path, annotations: list[Any], known: set[int], findings: list
     for position, item in enumerate(annotations):
         where = f"{file}, annotations[{position}]"
         image_id, category, _ = fields(item, where, image_id=IDENTIFIER, category_id=WHOLE, bbox=ANY)
-        image = _number(image_id, where)
+        image = image_number(image_id, f"{where}: its image id")
         if image not in known:
             strangers.append(f"{shown(item.get('id'))} of image {shown(image_id)}")
             continue
         identifier = item.get("id")
         if identifier is not None:
             identifier = fields(item, where, id=IDENTIFIER)[0]
-            places[_same(identifier)].append((image, len(items[image])))
-        items[image].append({**item, "category_id": category})
+            places[plain_id(identifier)].append((image, len(items[image])))
+        left_out = any(_is_set(item, flag, where) for flag in ("iscrowd", "ignore"))
+        items[image].append({**item, "category_id": category, "left_out": left_out})
     said = "annotations of images that the file does not have, left out"
     findings += found(WARNING, said, strangers[:_SAID], len(strangers))
     _check_boxes(file, items)
@@ -134,13 +119,11 @@ def _check_boxes(file: Path, items: dict[int, list[dict[str, Any]]]) -> None:
     number_table([item["bbox"] for _, item in rows], 4, whole=False, where=where)
 
 
-def _same(identifier: Any) -> int | str:
-    """One form of an id that may be a number or its text."""
-    return (
-        int(identifier)
-        if not isinstance(identifier, str) or (identifier.isascii() and identifier.isdigit())
-        else identifier
-    )
+def _is_set(item: dict[str, Any], flag: str, where: str) -> bool:
+    """Whether an annotation has a flag, written as 0 and 1, or false and true, or not at all."""
+    if item.get(flag) not in (None, 0, 1):
+        raise UserError(f"{where} (id {shown(item.get('id'))}): '{flag}' must be 0 or 1, found {shown(item[flag])}")
+    return bool(item.get(flag))
 
 
 def _refuse_category(file: Path, item: dict[str, Any], categories: list[Any]) -> None:
@@ -200,8 +183,9 @@ def _relations_inside(
             item, where, subject_id=IDENTIFIER, object_id=IDENTIFIER, predicate_id=WHOLE
         )
         where += f" (id {shown(item['id'])})" if "id" in item else ""
-        ends = _same(subject), _same(object_)
-        image = _number(item["image_id"], where) if "image_id" in item else _only_image(boxes, ends, where)
+        ends = plain_id(subject), plain_id(object_)
+        own = item["image_id"] if "image_id" in item else _only_image(boxes, ends, where)
+        image = image_number(own, f"{where}: its image id")
         if image not in known:
             strangers.append(f"{shown(item.get('id'))} of image {shown(item['image_id'])}")
             continue
@@ -264,7 +248,7 @@ def _without_crowds(source: AnnotationSource, items: list[dict[str, Any]]) -> An
     """
     Without the boxes (items, one per box) that stand for a crowd or are to be ignored, as COCO's own evaluation has it.
     """
-    left_out = np.array([bool(item.get("iscrowd")) or bool(item.get("ignore")) for item in items], dtype=bool)
+    left_out = np.array([item["left_out"] for item in items], dtype=bool)
     if not left_out.any():
         return source
     kept = source.annotations.keep_boxes(~left_out)

@@ -6,7 +6,7 @@ from maskrcnn_benchmark.data.datasets.format import DatasetEntry, Format, Publis
 from maskrcnn_benchmark.data.datasets.records import ImageRecord, source_from_records
 from maskrcnn_benchmark.data.datasets.source import TEST, TRAIN, AnnotationSource
 from maskrcnn_benchmark.data.findings import NOTE, found
-from maskrcnn_benchmark.data.names import vocabulary
+from maskrcnn_benchmark.data.names import check_table, vocabulary
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.untrusted import ANY, fields, read_json, shown
 
@@ -30,6 +30,12 @@ def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource: 
         vocabulary(values, f"{info_file}, {key}", with_background=True)
         for key, values in zip(("ind_to_classes", "ind_to_predicates"), names, strict=True)
     )
+    for what, key, known in (("obj", "ind_to_classes", objects), ("rel", "ind_to_predicates", predicates)):
+        # Tables that may stand beside the lists.
+        back, ahead = f"{what}_id_to_name", f"{what}_name_to_id"
+        by_id, by_name = fields({back: {}, ahead: {}} | info, str(info_file), **{back: dict, ahead: dict})
+        check_table(known, key, by_id.items(), back, info_file)
+        check_table(known, key, ((str(index), name) for name, index in by_name.items()), ahead, info_file)
     lengths = dict(zip(_LISTS, map(len, lists), strict=True))
     if len(set(lengths.values())) != 1:
         raise UserError(f"{file}: its lists must be equally long, found {lengths}")
@@ -45,7 +51,7 @@ def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource: 
 
 
 def _only_zeros(boxes: object) -> bool:
-    return isinstance(boxes, list) and len(boxes) > 0 and all(isinstance(box, list) and not any(box) for box in boxes)
+    return isinstance(boxes, list) and len(boxes) > 0 and all(box == [0, 0, 0, 0] for box in boxes)
 
 
 def _files(folder: Path, split: str) -> dict[str, Path]:

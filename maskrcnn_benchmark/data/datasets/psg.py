@@ -5,6 +5,8 @@ from pathlib import Path
 from maskrcnn_benchmark.data.datasets.format import DatasetEntry, Format, Published
 from maskrcnn_benchmark.data.datasets.records import ImageRecord, source_from_records
 from maskrcnn_benchmark.data.datasets.source import TEST, TRAIN, AnnotationSource
+from maskrcnn_benchmark.data.findings import WARNING, found
+from maskrcnn_benchmark.data.image_ids import image_number
 from maskrcnn_benchmark.data.names import vocabulary
 from maskrcnn_benchmark.utils.untrusted import ANY, IDENTIFIER, fields, read_json
 
@@ -21,8 +23,8 @@ def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource: 
     """
     file = entry.files["annotations"]
     data, things, stuff, predicates, test_ids = fields(read_json(file, dict), str(file), **dict.fromkeys(_KEYS, list))
-    test = {str(image_id) for image_id in test_ids}
-    records = []
+    test = {image_number(image_id, f"{file}, test_image_ids[{i}]") for i, image_id in enumerate(test_ids)}
+    records, numbers = [], []
     for position, image in enumerate(data):
         where = f"{file}, data[{position}]"
         image_id, name, width, height, items, relations = fields(
@@ -31,12 +33,19 @@ def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource: 
         pairs = [
             fields(item, f"{where}, annotations[{row}]", bbox=ANY, category_id=ANY) for row, item in enumerate(items)
         ]
-        mark = TEST if str(image_id) in test else TRAIN
+        numbers.append(image_number(image_id, f"{where}: image_id"))
+        mark = TEST if numbers[-1] in test else TRAIN
         boxes, labels = [box for box, _ in pairs], [label for _, label in pairs]
         records.append(ImageRecord(name, width, height, boxes, labels, relations, mark, image_id))
-    objects = vocabulary([*things, *stuff], f"{file}, thing_classes and stuff_classes")
+    strangers = sorted(test.difference(numbers))
+    said = "test_image_ids of images that the file does not have"
     return source_from_records(
-        file, records, objects=objects, predicates=vocabulary(predicates, f"{file}, predicate_classes"), first_id=0
+        file,
+        records,
+        objects=vocabulary([*things, *stuff], f"{file}, thing_classes and stuff_classes"),
+        predicates=vocabulary(predicates, f"{file}, predicate_classes"),
+        first_id=0,
+        findings=found(WARNING, said, map(str, strangers[:3]), len(strangers)),
     )
 
 

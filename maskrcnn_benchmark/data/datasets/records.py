@@ -3,7 +3,7 @@ From one record per image, as JSON formats give them, to the flat arrays of an A
 numbers pass.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from maskrcnn_benchmark.data.annotations import Annotations, offsets
+from maskrcnn_benchmark.data.annotations import Annotations, in_parts, offsets
 from maskrcnn_benchmark.data.datasets.source import AnnotationSource, names_array
 from maskrcnn_benchmark.data.findings import WARNING, Finding, found
-from maskrcnn_benchmark.data.image_ids import check_file_name, ids_from_names, image_number
+from maskrcnn_benchmark.data.image_ids import ids_from_names, image_file_name, image_number
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.untrusted import number_table, shown
 
@@ -69,9 +69,10 @@ def source_from_records(
         UserError: values of a wrong type, or boxes, labels, relations, sizes, names or ids that cannot be; the message
             names the image.
     """
+    names = []
     for position, record in enumerate(records):
         known = "" if record.image_id is None else f", id {shown(record.image_id)}"
-        check_file_name(record.name, f"{file}, image {position} (from 0{known})")
+        names.append(image_file_name(record.name, f"{file}, image {position} (from 0{known})"))
         for field in ("boxes", "labels", "relations"):
             if not isinstance(getattr(record, field), (list, tuple)):
                 raise UserError(
@@ -79,29 +80,30 @@ def source_from_records(
                 )
         if len(record.labels) != len(record.boxes):
             raise UserError(f"{file}, image {record.name}: {len(record.boxes)} boxes but {len(record.labels)} labels")
+    images = np.arange(len(records))
     box_counts = np.array([len(record.boxes) for record in records], dtype=np.int64)
     rel_counts = np.array([len(record.relations) for record in records], dtype=np.int64)
-    image_of_box, image_of_rel = (
-        np.repeat(np.arange(len(records)), box_counts),
-        np.repeat(np.arange(len(records)), rel_counts),
-    )
-    raw = _flat(file, records, "boxes", 4, image_of_box, whole=False)
-    _check(file, records, "box coordinate", raw.ravel(), np.repeat(image_of_box, 4), -_FARTHEST, _FARTHEST)
-    labels = _flat(file, records, "labels", None, image_of_box, whole=True) - first_id + 1
-    relations = _flat(file, records, "relations", 3, image_of_rel, whole=True)
+    image_of_box, image_of_rel = np.repeat(images, box_counts), np.repeat(images, rel_counts)
+
+    def of_image(image: int) -> str:
+        return f"{file}, image {records[image].name}"
+
+    def of_box(row: int) -> str:
+        return of_image(image_of_box[row])
+
+    def of_relation(row: int) -> str:
+        return of_image(image_of_rel[row])
+
+    raw = _flat(records, "boxes", 4, of_box, whole=False)
+    _check("box coordinate", raw, of_box, -_FARTHEST, _FARTHEST)
+    labels = _flat(records, "labels", None, of_box, whole=True) - first_id + 1
+    relations = _flat(records, "relations", 3, of_relation, whole=True)
     relations[:, 2] += 1 - first_id
-    _check(file, records, "label", labels, image_of_box, 1, len(objects) - 1, shift=first_id - 1)
-    _check(file, records, "predicate", relations[:, 2], image_of_rel, 1, len(predicates) - 1, shift=first_id - 1)
-    for column, what in enumerate(("subject", "object")):
-        _check(
-            file,
-            records,
-            f"box row of a relation's {what}",
-            relations[:, column],
-            image_of_rel,
-            0,
-            box_counts[image_of_rel] - 1,
-        )
+    _check("label", labels, of_box, 1, len(objects) - 1, shift=first_id - 1)
+    _check("predicate", relations[:, 2], of_relation, 1, len(predicates) - 1, shift=first_id - 1)
+    for column, end in enumerate(("subject", "object")):
+        rows = f"box row of a relation's {end}"
+        _check(rows, relations[:, column], of_relation, 0, box_counts[image_of_rel] - 1)
     boxes = np.concatenate([raw[:, :2], raw[:, :2] + raw[:, 2:] - 1], axis=1) if widths else raw
     return AnnotationSource(
         file=file,
@@ -116,68 +118,50 @@ def source_from_records(
             offsets(rel_counts),
         ),
         marks=np.array([record.mark for record in records], dtype=np.int8),
-        image_ids=_image_ids(file, records),
-        sizes=_sizes(file, records),
-        file_names=names_array([record.name for record in records]),
+        image_ids=_image_ids(file, records, names),
+        sizes=image_sizes([(record.width, record.height) for record in records], of_image),
+        file_names=names_array(names),
         findings=(*findings, *_odd_boxes(records, raw, image_of_box, widths=widths)),
     )
 
 
 def _flat(
-    file: Path, records: Sequence[ImageRecord], field: str, width: int | None, image_of_row: np.ndarray, *, whole: bool
+    records: Sequence[ImageRecord], field: str, width: int | None, where: Callable[[int], str], *, whole: bool
 ) -> np.ndarray:
-    """One field of all records as an array, one row per box or relation."""
+    """One field of all records as an array, one row per box or relation; where(row) names its image."""
     rows = list(chain.from_iterable(getattr(record, field) for record in records))
-    return number_table(
-        rows, width, whole=whole, where=lambda row: f"{file}, image {records[image_of_row[row]].name}: each of {field}"
-    )
+    return number_table(rows, width, whole=whole, where=lambda row: f"{where(row)}: each of {field}")
 
 
-def _sizes(file: Path, records: Sequence[ImageRecord]) -> np.ndarray:
-    """(I, 2) int32 width and height."""
-    rows = [(record.width, record.height) for record in records]
-    sizes = number_table(rows, 2, whole=True, where=lambda row: f"{file}, image {records[row].name}: width and height")
-    check_sizes(sizes, lambda row: f"{file}, image {records[row].name}")
+def image_sizes(sides: Sequence[tuple[Any, Any]], where: Callable[[int], str]) -> np.ndarray:
+    """(I, 2) int32 width and height of images. UserError unless they lie between 1 and 2^30; where(image) begins it."""
+    sizes = number_table(sides, 2, whole=True, where=lambda row: f"{where(row)}: width and height")
+    bad = ((sizes <= 0) | (sizes > _FARTHEST)).any(axis=1)
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        limit = f" and at most {_FARTHEST}" if (sizes[row] > 0).all() else ""
+        raise UserError(
+            f"{where(row)}: width and height must be above 0{limit}, found {sizes[row, 0]} x {sizes[row, 1]}"
+        )
     return sizes.astype(np.int32).reshape(-1, 2)
 
 
-def check_sizes(sizes: np.ndarray, where: Any) -> None:
-    """UserError unless all widths and heights (n, 2) lie between 1 and 2^30; where(row) begins the message."""
-    bad = ((sizes <= 0) | (sizes > 2**30)).any(axis=1)
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise UserError(f"{where(row)}: width and height must be above 0, found {sizes[row, 0]} x {sizes[row, 1]}")
-
-
-def _image_ids(file: Path, records: Sequence[ImageRecord]) -> np.ndarray:
+def _image_ids(file: Path, records: Sequence[ImageRecord], names: Sequence[str]) -> np.ndarray:
     """(I,) int64, all different, as are the files."""
-    names = [record.name for record in records]
-    if len(set(names)) < len(names):
-        twice = shown(_first_repeated(names))
-        raise UserError(f"{file}: the image file {twice} is listed twice; its boxes and relations would count twice")
+    check_distinct(file, "image file", names)
     if not any(record.image_id is not None for record in records):
         return ids_from_names(names)
-    ids = []
-    for record in records:
-        try:
-            ids.append(image_number(record.image_id))
-        except ValueError as error:
-            raise UserError(f"{file}, image {record.name}: its id {error}") from error
-    check_distinct(file, ids)
+    ids = [image_number(record.image_id, f"{file}, image {record.name}: its id") for record in records]
+    check_distinct(file, "image", ids)
     return np.array(ids, dtype=np.int64)
 
 
-def check_distinct(file: Path, ids: Sequence[int]) -> None:
-    """UserError if an image id stands there twice."""
-    if len(set(ids)) < len(ids):
-        raise UserError(
-            f"{file}: the image {_first_repeated(ids)} is listed twice; its boxes and relations would count twice"
-        )
-
-
-def _first_repeated(values: Sequence[Any]) -> Any:
-    seen: set[Any] = set()
-    return next(value for value in values if value in seen or seen.add(value))
+def check_distinct(file: Path, what: str, values: Sequence[int] | Sequence[str]) -> None:
+    """UserError if an image is listed twice by these ids or names."""
+    if len(set(values)) < len(values):
+        seen: set[Any] = set()
+        twice = next(value for value in values if value in seen or seen.add(value))
+        raise UserError(f"{file}: the {what} {shown(twice)} is listed twice; its boxes and relations would count twice")
 
 
 def _odd_boxes(records: Sequence[ImageRecord], raw: np.ndarray, images: np.ndarray, *, widths: bool) -> list[Finding]:
@@ -188,7 +172,7 @@ def _odd_boxes(records: Sequence[ImageRecord], raw: np.ndarray, images: np.ndarr
 
     sides = raw[:, 2:] if widths else raw[:, 2:] - raw[:, :2]
     negative = (sides < 0).any(axis=1)
-    parts = ((raw >= 0) & (raw <= 1)).all(axis=1) & (raw != np.rint(raw)).any(axis=1)
+    parts = in_parts(raw)
     percent = 100 * parts.mean() if len(raw) else 0
     share = f"of {len(raw)} boxes ({percent:.1f} %) lie between 0 and 1: pixels are expected, not parts of the image"
     return [
@@ -197,21 +181,13 @@ def _odd_boxes(records: Sequence[ImageRecord], raw: np.ndarray, images: np.ndarr
     ]
 
 
-def _check(
-    file: Path,
-    records: Sequence[ImageRecord],
-    what: str,
-    values: np.ndarray,
-    images: np.ndarray,
-    low: int,
-    high: Any,
-    shift: int = 0,
-) -> None:
+def _check(what: str, values: np.ndarray, where: Callable[[int], str], low: int, high: Any, shift: int = 0) -> None:
     """UserError unless low <= values <= high; `shift` is added to what the message shows, to speak as the file does."""
-    bad = np.flatnonzero((values < low) | (values > high))
+    bad = np.argwhere((values < low) | (values > high))
     if len(bad):
-        limit = np.broadcast_to(high, values.shape)[bad[0]]
+        place = tuple(bad[0])
+        limit = np.broadcast_to(high, values.shape)[place]
         raise UserError(
-            f"{file}, image {records[images[bad[0]]].name}: {what} must lie between {low + shift} and {limit + shift}, "
-            f"found {values[bad[0]] + shift}, and {len(bad) - 1} more such"
+            f"{where(place[0])}: {what} must lie between {low + shift} and {limit + shift}, "
+            f"found {values[place] + shift}, and {len(bad) - 1} more such"
         )

@@ -30,8 +30,8 @@ class AnnotationSource:
         file_names: (I,) bytes relative to the folder of images; None: <image id>.jpg.
         box_scale: length of the longer side of the image that boxes are drawn on; None: pixels.
         overlapping_statistics: training statistics count only relations between overlapping boxes.
-    predicate_totals: np.ndarray | None = None
-    findings: tuple[Finding, ...] = ()
+        predicate_totals: (K,) relations by predicate that the files state, as DatasetMeta has them.
+        findings: what is odd or was left out.
     """
 
     file: Path
@@ -57,14 +57,9 @@ class AnnotationSource:
 
     def take(self, images: np.ndarray) -> "AnnotationSource":
         """The images of the given rows, in that order."""
-        return replace(
-            self,
-            annotations=self.annotations.take(images),
-            marks=self.marks[images],
-            image_ids=None if self.image_ids is None else self.image_ids[images],
-            sizes=None if self.sizes is None else self.sizes[images],
-            file_names=None if self.file_names is None else self.file_names[images],
-        )
+        by_image = {key: getattr(self, key) for key in ("marks", "image_ids", "sizes", "file_names")}
+        taken = {key: values[images] for key, values in by_image.items() if values is not None}
+        return replace(self, annotations=self.annotations.take(images), **taken)
 
     def file_name(self, image: int) -> str:
         """The image file relative to the folder of images."""

@@ -12,6 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from maskrcnn_benchmark.data.annotations import offsets
 from maskrcnn_benchmark.data.datasets.source import SPLIT_MARKS
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.files import atomic_path, write_json
@@ -70,6 +71,8 @@ def write_vg_layout(
     records = [_record(position, image, sizes) for position, image in enumerate(images)]
     with atomic_path(folder / H5) as temporary, h5py.File(temporary, "w") as file:
         _write_arrays(file, records)
+        # Until it is written anew, which is last, the folder is no data set: old and new files never make one.
+        (folder / IMAGE_DATA).unlink(missing_ok=True)
     write_json(folder / DICTS, _dictionaries(records, objects, predicates, attributes))
     write_json(folder / IMAGE_DATA, [record["info"] for record in records])
     return folder
@@ -106,10 +109,9 @@ def _record(position: int, image: Mapping[str, Any], sizes: Mapping[str, int]) -
     _check_range(what, "predicate", relations[:, 2], 1, sizes["predicate"])
     _check_range(what, "relation's box row", relations[:, :2], 0, len(boxes) - 1)
     _check_range(what, "attribute", attributes, 0, sizes["attribute"])
-    split = SPLIT_MARKS[image["split"]]
     return {
         "info": info,
-        "split": split,
+        "split": SPLIT_MARKS[image["split"]],
         "boxes": boxes,
         "labels": labels,
         "relations": relations,
@@ -123,18 +125,6 @@ def _check_range(what: str, name: str, values: np.ndarray, low: int, high: int) 
         raise UserError(f"{what}: {name} must lie between {low} and {high}, found {bad.flat[0]}")
 
 
-def _ranges(counts: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Start rows, and the inclusive first and last row of each image, -1 where it has none."""
-    counts = np.asarray(counts, dtype=np.int64)
-    ends = np.cumsum(counts)
-    starts = ends - counts
-    return (
-        starts,
-        np.where(counts > 0, starts, -1).astype(np.int32),
-        np.where(counts > 0, ends - 1, -1).astype(np.int32),
-    )
-
-
 def _stack(parts: Sequence[np.ndarray], width: int, dtype: type) -> np.ndarray:
     return np.concatenate(
         [np.zeros((0, width), dtype=dtype), *(part.reshape(-1, width).astype(dtype) for part in parts)]
@@ -142,11 +132,13 @@ def _stack(parts: Sequence[np.ndarray], width: int, dtype: type) -> np.ndarray:
 
 
 def _write_arrays(file: h5py.File, records: Sequence[Mapping[str, Any]]) -> None:
-    box_starts, first_box, last_box = _ranges([len(record["boxes"]) for record in records])
-    _, first_rel, last_rel = _ranges([len(record["relations"]) for record in records])
     file["split"] = np.array([record["split"] for record in records], dtype=np.int32)
-    file["img_to_first_box"], file["img_to_last_box"] = first_box, last_box
-    file["img_to_first_rel"], file["img_to_last_rel"] = first_rel, last_rel
+    box_starts = offsets([len(record["boxes"]) for record in records])
+    for what, starts in (("box", box_starts), ("rel", offsets([len(record["relations"]) for record in records]))):
+        some = np.diff(starts) > 0
+        # Both ends are included; -1 where an image has none.
+        file[f"img_to_first_{what}"] = np.where(some, starts[:-1], -1).astype(np.int32)
+        file[f"img_to_last_{what}"] = np.where(some, starts[1:] - 1, -1).astype(np.int32)
     file["labels"] = _stack([record["labels"] for record in records], 1, np.int64)
     file["attributes"] = _stack([record["attributes"] for record in records], MAX_ATTRIBUTES, np.int64)
     for scale in BOX_SCALES:
@@ -155,7 +147,7 @@ def _write_arrays(file: h5py.File, records: Sequence[Mapping[str, Any]]) -> None
             for record in records
         ]
         file[f"boxes_{scale}"] = _stack(encoded, 4, np.int32)
-    ends = [record["relations"][:, :2] + start for record, start in zip(records, box_starts, strict=True)]
+    ends = [record["relations"][:, :2] + start for record, start in zip(records, box_starts[:-1], strict=True)]
     file["relationships"] = _stack(ends, 2, np.int32)
     file["predicates"] = _stack([record["relations"][:, 2] for record in records], 1, np.int64)
 

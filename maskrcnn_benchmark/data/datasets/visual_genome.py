@@ -14,11 +14,11 @@ import numpy as np
 from maskrcnn_benchmark.data.annotations import Annotations, expand_ranges, offsets
 from maskrcnn_benchmark.data.datasets.base import SceneGraphDataset
 from maskrcnn_benchmark.data.datasets.format import DatasetEntry, Files, Format, Published
-from maskrcnn_benchmark.data.datasets.records import check_distinct, check_sizes
+from maskrcnn_benchmark.data.datasets.records import check_distinct, image_sizes
 from maskrcnn_benchmark.data.datasets.source import SPLIT_MARKS, AnnotationSource, check_ids, names_array
 from maskrcnn_benchmark.data.findings import WARNING, Finding, found
-from maskrcnn_benchmark.data.image_ids import check_file_name, image_number
-from maskrcnn_benchmark.data.names import clean_name, vocabulary
+from maskrcnn_benchmark.data.image_ids import image_file_name, image_number
+from maskrcnn_benchmark.data.names import check_table, clean_name, vocabulary
 from maskrcnn_benchmark.utils.arrays import check_array, read_h5
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.untrusted import ANY, IDENTIFIER, fields, is_whole, number_table, read_json, shown
@@ -85,7 +85,7 @@ def read_vg(
     annotation_file, dict_file = Path(annotation_file), Path(dict_file)
     tables = read_json(dict_file, dict)
     objects, predicates, attributes = _vocabularies(tables, dict_file)
-    annotations, marks = _read_h5(annotation_file, with_attributes=image_data_file is not None)
+    annotations, marks, findings = _read_h5(annotation_file, with_attributes=image_data_file is not None)
     check_ids(annotations.labels, objects, "labels", annotation_file, dict_file)
     check_ids(annotations.relations[:, 2], predicates, "predicates", annotation_file, dict_file)
     if annotations.attributes is not None:
@@ -105,14 +105,14 @@ def read_vg(
     return AnnotationSource(
         annotation_file, objects, predicates, attributes, annotations, marks, image_ids, sizes, file_names,
         box_scale=BOX_SCALE, overlapping_statistics=True, predicate_totals=_totals(tables, dict_file, predicates),
-        findings=_negative_boxes(annotations),
+        findings=tuple(findings),
     )  # fmt: skip
 
 
-def _negative_boxes(annotations: Annotations) -> tuple[Finding, ...]:
+def _negative_boxes(annotations: Annotations) -> list[Finding]:
     negative = (annotations.boxes[:, 2:] < annotations.boxes[:, :2]).any(axis=1)
     rows = [f"row {row}" for row in np.flatnonzero(negative)[:3]]
-    return tuple(found(WARNING, "boxes of negative width or height", rows, int(negative.sum())))
+    return found(WARNING, "boxes of negative width or height", rows, int(negative.sum()))
 
 
 def _vocabularies(tables: dict[str, Any], dict_file: Path) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
@@ -138,13 +138,7 @@ def _names(tables: dict[str, Any], kind: str, file: Path, required: bool) -> tup
         )
     names = vocabulary([name for _, name in by_id], f"{file}, {key}")
     if back in tables:
-        inverse = fields(tables, str(file), **{back: dict})[0]
-        for index, name in by_id:
-            other = inverse.get(str(index), name)
-            if clean_name(other, f"{file}, {back}['{index}']") != names[index]:
-                raise UserError(
-                    f"{file}: {key} gives {shown(name)} the id {index}, {back} says that {index} is {shown(other)}"
-                )
+        check_table(names, key, fields(tables, str(file), **{back: dict})[0].items(), back, file)
     return names
 
 
@@ -154,6 +148,8 @@ def _totals(tables: dict[str, Any], dict_file: Path, predicates: tuple[str, ...]
         return None
     given = fields(tables, str(dict_file), predicate_count=dict)[0]
     table = {clean_name(name, f"{dict_file}, predicate_count"): count for name, count in given.items()}
+    if len(table) < len(given) or table.keys() - set(predicates):
+        raise UserError(f"{dict_file}: 'predicate_count' must have every predicate once and nothing else")
     wrong = [name for name in predicates[1:] if not is_whole(table.get(name)) or not 0 <= table[name] < 2**53]
     if wrong:
         said = f"{shown(table.get(wrong[0]))} for {shown(wrong[0])}"
@@ -163,33 +159,31 @@ def _totals(tables: dict[str, Any], dict_file: Path, predicates: tuple[str, ...]
 
 def _read_image_data(file: Path, exclude: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Ids (I,), sizes (I, 2) width and height, and file names (I,) where an entry gives one."""
-    left_out = set(exclude)
     ids, sides, names, named = [], [], [], False
     for position, entry in enumerate(read_json(file, list)):
         where = f"{file}, entry {position} (from 0)"
         image_id, width, height = fields(entry, where, image_id=IDENTIFIER, width=ANY, height=ANY)
-        try:
-            number = image_number(image_id)
-        except ValueError as error:
-            raise UserError(f"{where}: image_id {error}") from error
-        if number in left_out:
+        number = image_number(image_id, f"{where}: image_id")
+        if number in exclude:
             continue
         usual = f"{number}.jpg"
-        name = entry.get("file_name") or (f"{image_id}.jpg" if isinstance(image_id, str) else usual)
+        name = entry.get("file_name")
+        if name is None:
+            name = f"{image_id}.jpg" if isinstance(image_id, str) else usual
         if name != usual:
-            check_file_name(name, f"{where} (image_id {shown(image_id)}): file_name")
+            name = image_file_name(name, f"{where} (image_id {shown(image_id)}): file_name")
             named = True
         ids.append(number)
         sides.append((width, height))
         names.append(name)
-    sizes = number_table(sides, 2, whole=True, where=lambda row: f"{file}, image {ids[row]}: width and height")
-    check_sizes(sizes, lambda row: f"{file}, image {ids[row]}")
-    check_distinct(file, ids)
-    return np.array(ids, dtype=np.int64), sizes.astype(np.int32).reshape(-1, 2), names_array(names) if named else None
+    sizes = image_sizes(sides, lambda row: f"{file}, image {ids[row]}")
+    check_distinct(file, "image", ids)
+    check_distinct(file, "image file", names)
+    return np.array(ids, dtype=np.int64), sizes, names_array(names) if named else None
 
 
-def _read_h5(file: Path, *, with_attributes: bool) -> tuple[Annotations, np.ndarray]:
-    """Annotations in the order of the file, and the split marks (I,)."""
+def _read_h5(file: Path, *, with_attributes: bool) -> tuple[Annotations, np.ndarray, list[Finding]]:
+    """Annotations in the order of the file, the split marks (I,), and what is odd."""
     arrays = read_h5(file, _REQUIRED, ("attributes",) if with_attributes else ())
     for key, array in arrays.items():
         columns = {f"boxes_{BOX_SCALE}": 4, "relationships": 2, "attributes": array.shape[-1] if array.ndim else 0}.get(
@@ -209,23 +203,22 @@ def _read_h5(file: Path, *, with_attributes: bool) -> tuple[Annotations, np.ndar
         raise UserError(
             f"{file}: 'split' must be 0 (train), 1 (val) or 2 (test), found {marks[image]} at image {image} (from 0)"
         )
-    return _annotations(arrays, file), marks.astype(np.int8)
+    annotations, findings = _annotations(arrays, file)
+    return annotations, marks.astype(np.int8), [*findings, *_negative_boxes(annotations)]
 
 
-def _annotations(arrays: dict[str, np.ndarray], file: Path) -> Annotations:
+def _annotations(arrays: dict[str, np.ndarray], file: Path) -> tuple[Annotations, list[Finding]]:
     images = len(arrays["split"])
     boxes, labels = arrays[f"boxes_{BOX_SCALE}"], arrays["labels"]
     relationships, predicates = arrays["relationships"], arrays["predicates"]
     attributes = arrays.get("attributes")
-    for key, rows, expected in (("labels", len(labels), len(boxes)), ("predicates", len(predicates),
-    len(relationships)),
-                                ("attributes", len(boxes) if attributes is None else len(attributes),
-                                len(boxes))):  # fmt: skip
-        if rows != expected:
-            raise UserError(f"{file}: '{key}' has {rows} rows, expected {expected}")
+    for key, like in (("labels", boxes), ("predicates", relationships), ("attributes", boxes)):
+        if key in arrays and len(arrays[key]) != len(like):
+            raise UserError(f"{file}: '{key}' has {len(arrays[key])} rows, expected {len(like)}")
     box_first, box_count = _ranges(arrays, "box", images, len(boxes), file)
     rel_first, rel_count = _ranges(arrays, "rel", images, len(relationships), file)
     box_rows, rel_rows = expand_ranges(box_first, box_count), expand_ranges(rel_first, rel_count)
+    findings = _unowned("box", box_rows, len(boxes), file) + _unowned("rel", rel_rows, len(relationships), file)
     ends = relationships[rel_rows] - np.repeat(box_first, rel_count)[:, None]
     outside = ((ends < 0) | (ends >= np.repeat(box_count, rel_count)[:, None])).any(axis=1)
     if outside.any():
@@ -234,7 +227,7 @@ def _annotations(arrays: dict[str, np.ndarray], file: Path) -> Annotations:
             f"{file}: relationship {row} joins boxes {relationships[row].tolist()}, which are not among its image's"
             f" boxes, and {int(outside.sum()) - 1} more such; the file is damaged"
         )
-    return Annotations(
+    annotations = Annotations(
         boxes=decode_boxes(_rows(boxes, box_rows)),
         labels=_rows(labels, box_rows).astype(np.int32),
         box_start=offsets(box_count),
@@ -242,6 +235,20 @@ def _annotations(arrays: dict[str, np.ndarray], file: Path) -> Annotations:
         rel_start=offsets(rel_count),
         attributes=None if attributes is None else _rows(attributes, box_rows).astype(np.int16),
     )
+    return annotations, findings
+
+
+def _unowned(what: str, rows: np.ndarray, total: int, file: Path) -> list[Finding]:
+    """A finding where some of `total` rows are no image's. UserError if one is several images'."""
+    owners = np.bincount(rows, minlength=total)
+    if (owners > 1).any():
+        raise UserError(
+            f"{file}: img_to_first_{what} and img_to_last_{what} give {what} row {int(np.argmax(owners > 1))} to more"
+            " than one image; the file is damaged"
+        )
+    left = np.flatnonzero(owners == 0)
+    named = {"box": "boxes", "rel": "relations"}[what]
+    return found(WARNING, f"{named} that are no image's, left out", [f"row {row}" for row in left[:3]], len(left))
 
 
 def _rows(array: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from maskrcnn_benchmark.data.datasets.format import DatasetEntry, Format, Publis
 from maskrcnn_benchmark.data.datasets.records import ImageRecord, source_from_records
 from maskrcnn_benchmark.data.datasets.source import TEST, TRAIN, AnnotationSource
 from maskrcnn_benchmark.data.image_files import image_size
-from maskrcnn_benchmark.data.image_ids import check_file_name
+from maskrcnn_benchmark.data.image_ids import image_file_name
 from maskrcnn_benchmark.data.names import vocabulary
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.untrusted import WHOLE, fields, number_table, read_json, shown
@@ -31,7 +31,7 @@ def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource:
     records = []
     for name, relations in read_json(file, dict).items():
         boxes, labels, triplets = _objects(relations, f"{file}, image {shown(name)}")
-        check_file_name(name, str(file))
+        name = image_file_name(name, str(file))
         path = entry.files["images"] / name
         width, height = _extent(boxes) if statistics_only or not path.is_file() else image_size(path)
         records.append(

@@ -59,10 +59,6 @@ class Body:
     def near_hand(self) -> Point:
         return self.near_arm[-1]
 
-    @property
-    def far_hand(self) -> Point:
-        return self.far_arm[-1]
-
     def chest(self, ahead: float) -> Point:
         """A point in front of the chest."""
         x = 0.45 * self.pelvis[0] + 0.55 * self.neck[0]

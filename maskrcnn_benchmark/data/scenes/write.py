@@ -102,14 +102,11 @@ def write_scenes(folder: str | Path, sizes: Sizes, *, seed: int = 0, workers: in
         return False
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RECIPE).unlink(missing_ok=True)
-    plan = [
-        (split, index)
-        for split, count in (("val", sizes.val), ("train", sizes.train), ("test", sizes.test))
-        for index in range(count)
-    ]
+    splits = (("val", sizes.val), ("train", sizes.train), ("test", sizes.test))
+    plan = [(split, index) for split, count in splits for index in range(count)]
+    jobs = [(image_id, split, index) for image_id, (split, index) in enumerate(plan, start=1)]
     records, truths = [], []
     with _new_folder(folder / IMAGE_DIR) as images:
-        jobs = [(position, split, index) for position, (split, index) in enumerate(plan, start=1)]
         drawn = _run(partial(_write_image, images, seed), jobs, workers)
         for record, truth in progress(drawn, total=len(jobs), desc="drawing scenes", unit="image"):
             records.append(record)
@@ -141,9 +138,8 @@ def _write_image(images: Path, seed: int, job: tuple[int, str, int]) -> tuple[di
     cv2.setNumThreads(1)
     image_id, split, index = job
     picture, record, truth = make_image(seed, split, index)
-    encoded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[
-        1
-    ]
+    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    _, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     (images / f"{image_id}.jpg").write_bytes(encoded.tobytes())
     return {**record, "image_id": image_id}, truth
 
@@ -199,5 +195,5 @@ def _made_by(folder: Path) -> dict[str, Any] | None:
     """The settings a finished folder was made with; None where there is none or its record is unreadable."""
     try:
         return json.loads((folder / RECIPE).read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
+    except (OSError, ValueError, RecursionError):
         return None

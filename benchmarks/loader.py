@@ -86,7 +86,7 @@ def own_batch(dataset: Images, indices: range) -> Batch:
 
 
 def compare(paths: list[Path], rounds: int, min_size: int, max_size: int) -> dict:
-    """Images a second of both, in turn on the same batches, in one thread as a worker has."""
+    """Images per second of both, in turn on the same batches, in one thread as a worker has."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     mean = tuple(default_config().INPUT.PIXEL_MEAN)
@@ -115,7 +115,7 @@ def compare(paths: list[Path], rounds: int, min_size: int, max_size: int) -> dic
 
 
 def whole_loader(paths: list[Path], workers: int, batches: int, min_size: int, max_size: int) -> dict:
-    """Images a second that arrive in the main process, and how its memory and the workers' grows over the run."""
+    """Images per second that arrive in the main process, and how its memory and the workers' grows over the run."""
     dataset = Images(paths, Transform(min_sizes=(min_size,), max_size=max_size, hflip=0.5))
     loader = TrainingLoader(dataset, TrainingBatchSampler(np.zeros(len(paths)), BATCH, seed=0), num_workers=workers)
     stream = iter(loader)

@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python tools/extract_co
     parser.add_argument(
         "--descriptions",
         metavar="FILE.json",
-        help="three texts a predicate (default: those that ship with the package)",
+        help="three texts per predicate (default: those that ship with the package)",
     )
     parser.add_argument(
         "--output", metavar="FILE", help="file to write (default: the CON_PRO_*_PATH of the config's CON_PRO_TYPE)"

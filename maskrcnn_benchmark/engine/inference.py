@@ -209,7 +209,7 @@ def predictions(cfg: Config, model: nn.Module, loader: EvaluationLoader) -> Iter
     if images:
         logger.info(
             f"{images} images in {time.perf_counter() - started:.1f} s, {(time.perf_counter() - started) / images:.3f}"
-            " s an image"
+            " s per image"
         )
 
 

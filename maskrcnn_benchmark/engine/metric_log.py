@@ -165,7 +165,7 @@ class MetricLog:
         if self._ticks == UNTIMED + TIMED:
             seconds = (time.perf_counter() - self._timed_since) / TIMED
             left = timedelta(seconds=round(seconds * (self.max_iter - self.start - self._ticks)))
-            logger.info(f"expected time: {left} from here, {seconds:.3g} s an iteration, without validations")
+            logger.info(f"expected time: {left} from here, {seconds:.3g} s per iteration, without validations")
 
 
 def loss_line(head: str, values: Mapping[str, float]) -> str:

@@ -17,7 +17,7 @@ MAX_DETECTIONS = 100
 
 class DetectionEvaluator:
     """
-    AP (mean over IoU 0.50 … 0.95), AP50, AP75 and AR at 100 detections an image and class, over all sizes of boxes.
+    AP (mean over IoU 0.50 … 0.95), AP50, AP75 and AR at 100 detections per image and class, over all sizes of boxes.
 
     Predictions are kept as arrays and handed to pycocotools a class at a time: classes do not touch each other, and its
     lists of dictionaries for a whole data set would fill the memory.

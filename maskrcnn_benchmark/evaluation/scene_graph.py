@@ -40,7 +40,7 @@ class SceneGraphEvaluator:
         zeroshot_triplets: (t, 3) subject label, object label, predicate that occur in the test set and not in training.
         iou_threshold: both boxes of a relation must overlap by this much.
         rel_nms: pairs of the same things compete for their predicates (PE-Net's published figures).
-        train_counts: (K,) training relations a predicate, for head, body and tail.
+        train_counts: (K,) training relations per predicate, for head, body and tail.
     Raises:
         UserError: an unknown mode, an IoU threshold that no overlap can have, names or counts of another length,
             triplets or counts that cannot be.

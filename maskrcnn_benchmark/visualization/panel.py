@@ -51,7 +51,7 @@ def side_by_side(
     Args:
         image: (h, w, 3) uint8 RGB.
         max_relations: that many of the first.
-        marks: one truth value a relation (`agreement` gives them); a row with True gets a tick.
+        marks: one truth value per relation (`agreement` gives them); a row with True gets a tick.
         title: written above the rows.
         height: of the picture; it grows where the rows need more.
     Returns:

@@ -108,7 +108,7 @@ def test_every_writer_gets_figures_and_pictures_and_a_resumed_run_goes_on_in_the
         r"rate +0\.002 after warm-up, float32\n",
         r"iterations +1 to 24, 6 passes over the images\n",
         r"then +checkpoint every 100, validation every 12\n",
-        r"expected time: 0:00:\d\d from here, [\d.e-]+ s an iteration",
+        r"expected time: 0:00:\d\d from here, [\d.e-]+ s per iteration",
     ):
         assert len(re.findall(told, log)) == 1, told
 

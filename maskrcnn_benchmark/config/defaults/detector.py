@@ -21,7 +21,7 @@ RPN.RPN_MID_CHANNEL = 512
 RPN.FG_IOU_THRESHOLD = 0.7
 # An anchor below this IoU to every annotated box is negative.
 RPN.BG_IOU_THRESHOLD = 0.3
-# Anchors an image in the loss.
+# Anchors per image in the loss.
 RPN.BATCH_SIZE_PER_IMAGE = 256
 # Largest share of positive ones among them.
 RPN.POSITIVE_FRACTION = 0.5
@@ -53,7 +53,7 @@ ROI_HEADS.FG_IOU_THRESHOLD = 0.5
 ROI_HEADS.BG_IOU_THRESHOLD = 0.3
 # Weights of dx, dy, dw, dh in box regression.
 ROI_HEADS.BBOX_REG_WEIGHTS = (10.0, 10.0, 5.0, 5.0)
-# Proposals an image in the loss.
+# Proposals per image in the loss.
 ROI_HEADS.BATCH_SIZE_PER_IMAGE = 256
 # Largest share of foreground among them.
 ROI_HEADS.POSITIVE_FRACTION = 0.25
@@ -63,9 +63,9 @@ ROI_HEADS.SCORE_THRESH = 0.01
 ROI_HEADS.NMS = 0.3
 # A proposal gives one detection at most, of its best class among those that survived NMS.
 ROI_HEADS.NMS_FILTER_DUPLICATES = False
-# Detections a class and image.
+# Detections per class and image.
 ROI_HEADS.POST_NMS_PER_CLS_TOPN = 300
-# Detections an image.
+# Detections per image.
 ROI_HEADS.DETECTIONS_PER_IMG = 256
 
 ROI_BOX_HEAD = Config()

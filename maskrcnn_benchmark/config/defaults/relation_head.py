@@ -10,7 +10,7 @@ HEAD.USE_GT_BOX = True
 HEAD.USE_GT_OBJECT_LABEL = False
 
 # ---- Sampling of pairs in training -----------------------------------------------------------------------------------
-# Pairs an image.
+# Pairs per image.
 HEAD.BATCH_SIZE_PER_IMAGE = 64
 # Largest share of annotated pairs among them.
 HEAD.POSITIVE_FRACTION = 0.25

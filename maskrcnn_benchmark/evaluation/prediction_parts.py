@@ -11,7 +11,17 @@ from maskrcnn_benchmark.data.meta import BACKGROUND
 from maskrcnn_benchmark.data.names import vocabulary
 from maskrcnn_benchmark.utils.arrays import ArrayFile, check_array
 from maskrcnn_benchmark.utils.errors import UserError
-from maskrcnn_benchmark.utils.untrusted import fields, number_table, parse_json, read_json, shown
+from maskrcnn_benchmark.utils.untrusted import (
+    LIST,
+    NAMES,
+    TEXT,
+    Kind,
+    fields,
+    number_table,
+    parse_json,
+    read_json,
+    shown,
+)
 
 # Array in the file -> (what counts its rows, whose it is, its key there, columns).
 ARRAYS = {
@@ -30,6 +40,7 @@ _IN_GROUPS = {"image_ids", *ARRAYS, *(rows for rows, *_ in ARRAYS.values())}
 # What the header says that figures depend on.
 _HEADER = ("mode", "dataset", "predicates", "objects", "terms", "zeroshot_triplets", "train_counts")
 FLOATS = ("pred_boxes", "pred_scores", "pred_rel_scores", "pred_rel_terms", "gt_boxes")
+LIST_OF_NAMES = Kind(f"a list of names, {BACKGROUND} first,", LIST.holds)  # vocabulary says more of them
 # Of npz files alone: what each relation's score is made of, where the model tells.
 OPTIONAL = ("pred_rel_terms",)
 
@@ -42,28 +53,18 @@ def read_document(path: Path) -> dict[str, Any]:
     return content
 
 
-def text_of(header: Mapping[str, Any], key: str, what: str) -> str:
-    """A text of the header, empty where it has none; `what` begins messages."""
-    value = header.get(key) or ""
-    if not isinstance(value, str):
-        raise UserError(f"{what}: '{key}' must be text, found {shown(value)}")
-    return value
-
-
-def terms_of(header: Mapping[str, Any], what: str) -> tuple[str, ...]:
-    """Names of the header's terms; none where it has none."""
-    values = header.get("terms") or []
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise UserError(f"{what}: 'terms' must be a list of names, found {shown(values)}")
-    return tuple(values)
-
-
-def names_of(header: Mapping[str, Any], key: str, what: str) -> tuple[str, ...]:
-    """Names of the header, background first; none where it has none."""
-    values = header.get(key) or []
-    if not isinstance(values, list):
-        raise UserError(f"{what}: '{key}' must be a list of names, {BACKGROUND} first, found {shown(values)}")
-    return vocabulary(values, f"{what}, {key}", with_background=True) if values else ()
+def names_in(header: Mapping[str, Any], what: str) -> list[Any]:
+    """mode, dataset, terms, predicates and objects of a header, empty where it has none; `what` begins messages."""
+    kinds = {"mode": TEXT, "dataset": TEXT, "terms": NAMES, "predicates": LIST_OF_NAMES, "objects": LIST_OF_NAMES}
+    said = {key: header.get(key) or ("" if kind is TEXT else []) for key, kind in kinds.items()}
+    *others, predicates, objects = fields(said, what, **kinds)
+    return [
+        *others,
+        *(
+            vocabulary(values, f"{what}, {key}", with_background=True) if values else ()
+            for key, values in (("predicates", predicates), ("objects", objects))
+        ),
+    ]
 
 
 def optional_array(header: Mapping[str, Any], key: str, columns: int | None, what: str) -> np.ndarray | None:

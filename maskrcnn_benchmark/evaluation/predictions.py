@@ -39,12 +39,10 @@ from maskrcnn_benchmark.evaluation.prediction_parts import (
     distinct_ids,
     group_images,
     groups_of,
-    names_of,
+    names_in,
     optional_array,
     read_document,
     read_header,
-    terms_of,
-    text_of,
 )
 from maskrcnn_benchmark.utils.arrays import ArrayFile
 from maskrcnn_benchmark.utils.errors import UserError
@@ -182,9 +180,7 @@ class PredictionFile:
         self._files = files
         self._json = read_document(self.path) if self.path.suffix == ".json" else None
         header = read_header(files) if self._json is None else self._json
-        self.mode, self.dataset = (text_of(header, key, self._what) for key in ("mode", "dataset"))
-        self.predicates, self.objects = (names_of(header, key, self._what) for key in ("predicates", "objects"))
-        self.terms = terms_of(header, self._what)
+        self.mode, self.dataset, self.terms, self.predicates, self.objects = names_in(header, self._what)
         self.zeroshot_triplets = optional_array(header, "zeroshot_triplets", 3, self._what)
         self.train_counts = optional_array(header, "train_counts", None, self._what)
         given = list(self._given_ids())

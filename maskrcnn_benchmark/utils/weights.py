@@ -200,7 +200,7 @@ def mark_unfilled(module: nn.Module, parameter_name: str, reason: str) -> None:
         parameter_name: name of the parameter or buffer under `module`.
         reason: what require_filled says, with the name of the file that would have filled it.
     """
-    _mark(module, _UNFILLED, parameter_name, reason)
+    vars(module).setdefault(_UNFILLED, {})[parameter_name] = reason
 
 
 def unfilled(model: nn.Module) -> dict[str, str]:
@@ -212,18 +212,12 @@ def mark_optional(module: nn.Module, parameter_name: str, what: str) -> None:
     """
     Notes that files which are whole may lack a parameter; it then starts anew, with a warning. `what` it is, in words.
     """
-    _mark(module, _OPTIONAL, parameter_name, what)
+    vars(module).setdefault(_OPTIONAL, {})[parameter_name] = what
 
 
 def optional(model: nn.Module) -> dict[str, str]:
     """Full name -> what it is, of every parameter that a file may lack."""
     return _marks(model, _OPTIONAL)
-
-
-def _mark(module: nn.Module, kind: str, parameter_name: str, text: str) -> None:
-    if not hasattr(module, kind):
-        setattr(module, kind, {})
-    getattr(module, kind)[parameter_name] = text
 
 
 def _marks(model: nn.Module, kind: str) -> dict[str, str]:

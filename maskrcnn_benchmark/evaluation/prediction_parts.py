@@ -1,7 +1,6 @@
-"""The parts of a prediction file (predictions.py describes it), each checked where it is read."""
+"""The parts that both forms of prediction files have (predictions.py describes them), and their checks."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,19 +8,9 @@ import numpy as np
 from maskrcnn_benchmark.data.image_ids import image_number
 from maskrcnn_benchmark.data.meta import BACKGROUND
 from maskrcnn_benchmark.data.names import vocabulary
-from maskrcnn_benchmark.utils.arrays import ArrayFile, check_array
+from maskrcnn_benchmark.utils.arrays import check_array
 from maskrcnn_benchmark.utils.errors import UserError
-from maskrcnn_benchmark.utils.untrusted import (
-    LIST,
-    NAMES,
-    TEXT,
-    Kind,
-    fields,
-    number_table,
-    parse_json,
-    read_json,
-    shown,
-)
+from maskrcnn_benchmark.utils.untrusted import LIST, NAMES, TEXT, Kind, fields, number_table, shown
 
 # Array in the file -> (what counts its rows, whose it is, its key there, columns).
 ARRAYS = {
@@ -35,22 +24,12 @@ ARRAYS = {
     "gt_labels": ("n_gt_boxes", "groundtruth", "labels", None),
     "gt_rels": ("n_gt_rels", "groundtruth", "relations", 3),
 }
-# What stands in each group of images.
-_IN_GROUPS = {"image_ids", *ARRAYS, *(rows for rows, *_ in ARRAYS.values())}
-# What the header says that figures depend on.
-_HEADER = ("mode", "dataset", "predicates", "objects", "terms", "zeroshot_triplets", "train_counts")
 FLOATS = ("pred_boxes", "pred_scores", "pred_rel_scores", "pred_rel_terms", "gt_boxes")
+# What the header says that figures depend on.
+HEADER = ("mode", "dataset", "predicates", "objects", "terms", "zeroshot_triplets", "train_counts")
 LIST_OF_NAMES = Kind(f"a list of names, {BACKGROUND} first,", LIST.holds)  # vocabulary says more of them
 # Of npz files alone: what each relation's score is made of, where the model tells.
 OPTIONAL = ("pred_rel_terms",)
-
-
-def read_document(path: Path) -> dict[str, Any]:
-    """The JSON form: an object with the list "images"."""
-    content = read_json(path, dict)
-    if not isinstance(content.get("images"), list):
-        raise UserError(f'predictions {path}: expected a JSON object with a list "images"; docs/metrics.md shows one')
-    return content
 
 
 def names_in(header: Mapping[str, Any], what: str) -> list[Any]:
@@ -98,73 +77,6 @@ def distinct_ids(given: Sequence[Any], what: str) -> list[int | str]:
         text = isinstance(image_id, str) and not (image_id.isascii() and image_id.isdigit())
         ids.append(image_id if text else key)
     return ids
-
-
-def groups_of(archive: ArrayFile) -> list[str]:
-    """What the names of the arrays of each group begin with, such as "00000/"."""
-    parted = (name.rpartition("/") for name in archive.names)
-    return sorted({folder + slash for folder, slash, name in parted if name in _IN_GROUPS})
-
-
-def read_header(files: Sequence[Path]) -> dict[str, Any]:
-    """What the headers of npz files say together. UserError if one is no predictions, or contradicts another."""
-    header: dict[str, Any] = {}
-    for file in files:
-        for key, value in _header_of(file).items():
-            known = header.setdefault(key, value)
-            if not (np.array_equal(known, value) if isinstance(value, np.ndarray) else known == value):
-                raise UserError(
-                    f"predictions {file}: its '{key}' is not that of the files before it in the folder; one folder"
-                    " holds the predictions of one evaluation"
-                )
-    return header
-
-
-def _header_of(file: Path) -> dict[str, Any]:
-    what = f"predictions {file}"
-    with ArrayFile(file, what) as archive:
-        if not groups_of(archive) and "header" not in archive:
-            found = ", ".join(archive.names[:8]) or "nothing"
-            raise UserError(f"{what}: no array n_pred_boxes; found {found}; docs/metrics.md describes the form")
-        header = parse_json(str(archive.read("header")), dict, f"{what}: header") if "header" in archive else {}
-        stored = {key: archive.read(key) for key in ("zeroshot_triplets", "train_counts") if key in archive}
-    return {key: header[key] for key in _HEADER if header.get(key)} | stored
-
-
-def counts_of(archive: ArrayFile, name: str, file: Path) -> np.ndarray:
-    """(I,) int64 rows of each image."""
-    counts = check_array(np.atleast_1d(archive.read(name)), f"predictions {file}: {name}", whole=True)
-    if counts.size and (counts.min() < 0 or counts.max() > 2**31):
-        raise UserError(f"predictions {file}: {name} must hold numbers from 0, found {counts.min()} to {counts.max()}")
-    return counts.astype(np.int64)
-
-
-def group_images(archive: ArrayFile, group: str, file: Path) -> Iterator[dict[str, dict[str, np.ndarray]]]:
-    """The images of one group of arrays."""
-    with_groundtruth = f"{group}n_gt_boxes" in archive
-    counts: dict[str, np.ndarray] = {}
-    parts: dict[str, list[np.ndarray]] = {}
-    for name, (rows, whose, _, _) in ARRAYS.items():
-        if (whose == "groundtruth" and not with_groundtruth) or (name in OPTIONAL and group + name not in archive):
-            continue
-        if rows not in counts:
-            counts[rows] = counts_of(archive, group + rows, file)
-        array = np.atleast_1d(archive.read(group + name))
-        if len(array) != counts[rows].sum():
-            raise UserError(
-                f"predictions {file}: {group}{name} has {len(array)} rows, {rows} adds up to {counts[rows].sum()}"
-            )
-        parts[name] = np.split(array, np.cumsum(counts[rows])[:-1])
-    images = len(counts["n_pred_boxes"])
-    if any(len(count) != images for count in counts.values()):
-        found = ", ".join(f"{name} {len(count)}" for name, count in counts.items())
-        raise UserError(f"predictions {file}: arrays of counts must be one entry an image, found {found}")
-    for i in range(images):
-        sides: dict[str, dict[str, np.ndarray]] = {"prediction": {}, "groundtruth": {}}
-        for name, cut in parts.items():
-            _, whose, key, _ = ARRAYS[name]
-            sides[whose][key] = cut[i]
-        yield sides
 
 
 def checked_arrays(arrays: dict[str, np.ndarray], where: str) -> dict[str, np.ndarray]:

@@ -46,9 +46,9 @@ def pooling_cases() -> Iterator[Case]:
         {},
     )
     yield (
-        "roi_align_all_levels, 4 levels",
+        "roi_align_levels, all 4 side by side",
         lambda: plain.roi_align_all_levels(maps, rois, 7, SCALES, 2),
-        lambda: layers.roi_align_all_levels(maps, rois, 7, SCALES, 2),
+        lambda: layers.roi_align_levels(maps, rois, None, 7, SCALES, 2),
         four,
     )
     grown = first.clone().requires_grad_()

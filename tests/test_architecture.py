@@ -19,22 +19,12 @@ FOLDERS = (
 MODELING = ("backbone", "rpn", "roi_heads", "detector", "registry")
 RELATION_HEAD = ("context", "prototypes", "predictors", "regions", "relation_head")
 
-# Why a folder reaches down all the same.
-EXCEPTIONS = {
-    ("data.check.page", "visualization.report.charts"): "the page of a data set's check draws the report's charts",
-    ("structures.scene_graph", "data.image_files"): "SceneGraph.draw reads the picture that it draws on",
-    ("structures.scene_graph", "visualization.draw"): "SceneGraph.draw",
-    ("structures.scene_graph", "visualization.graph"): "SceneGraph.to_networkx and its files",
-}
 # Imports inside functions, which hide from the reader of a file's head, and why they are there. Those of commands/ are
 # free: `--help` must not wait for torch.
 LATE = {
     ("", "engine.prediction"): "importing the package stays cheap",
     ("engine.cli", "data.datasets.catalog"): "a fault of the config is named before torch is there",
     ("engine.export.write", "engine.export.onnx_ops"): "ONNX is an extra",
-    ("structures.scene_graph", "data.image_files"): "reaches down, see EXCEPTIONS",
-    ("structures.scene_graph", "visualization.draw"): "reaches down, see EXCEPTIONS",
-    ("structures.scene_graph", "visualization.graph"): "reaches down, see EXCEPTIONS",
 }
 
 
@@ -123,8 +113,7 @@ def test_every_folder_has_its_place():
 
 
 def test_a_folder_imports_only_from_those_above_it():
-    wrong = [pair for pair in edges() if reaching_down([tuple(name.split(".")[0] for name in pair)], FOLDERS)]
-    assert set(wrong) == set(EXCEPTIONS)
+    assert not [pair for pair in edges() if reaching_down([tuple(name.split(".")[0] for name in pair)], FOLDERS)]
 
 
 @pytest.mark.parametrize("inside, order", [("modeling", MODELING), ("modeling.roi_heads.relation_head", RELATION_HEAD)])

@@ -56,7 +56,8 @@ def _add_check_options(parser: Parser, when: str = "") -> None:
 
 def check(args: argparse.Namespace) -> int:
     """Logs the findings, writes the page; 1 if there is an error among them."""
-    from maskrcnn_benchmark.data.check import check_dataset, write_page  # after the words are read: takes seconds
+    from maskrcnn_benchmark.data.check import check_dataset  # after the words are read: takes seconds
+    from maskrcnn_benchmark.visualization.dataset_page import write_page
 
     report = check_dataset(args.check, thorough=args.thorough)
     for name, split in report.splits.items():

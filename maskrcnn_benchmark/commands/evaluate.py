@@ -10,16 +10,17 @@ Example: %(prog)s output/try/inference/scenes_test/predictions
          %(prog)s mine.json --mode sgdet --dataset scenes_test --train-dataset scenes_train
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from maskrcnn_benchmark.commands.parser import Parser
+from maskrcnn_benchmark.commands.parser import Parser, at_least
 from maskrcnn_benchmark.config import Task
 from maskrcnn_benchmark.utils.console import printable
+from maskrcnn_benchmark.utils.errors import UserError
 
 
-def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
+def main(argv: Sequence[str] | None = None, prog: str = "python tools/evaluate.py") -> int:
     parser = Parser(__doc__, prog)
     parser.add_argument("file", help="predictions: .npz, folder of .npz, or .json")
     parser.add_argument(
@@ -50,7 +51,11 @@ def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
         help="with --dataset: the file may hold a part of its images; the figures say so",
     )
     parser.add_argument(
-        "--bootstrap", type=int, metavar="N", default=0, help="95 %% intervals from N draws of the images, such as 1000"
+        "--bootstrap",
+        type=at_least(0),
+        metavar="N",
+        default=0,
+        help="95 %% intervals from N draws of the images, such as 1000",
     )
     parser.add_argument(
         "--metrics",
@@ -59,11 +64,10 @@ def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, default=0, help="of the draws (default 0)")
     parser.add_argument("--output", metavar="FILE", help="write the figures there as JSON")
-    return parser.parse_args(argv)
-
-
-def main(argv: Sequence[str] | None = None, prog: str = "python tools/evaluate.py") -> int:
-    args = parse_args(argv, prog)
+    args = parser.parse_args(argv)
+    inputs = [Path(file).resolve() for file in (args.file, args.compare) if file]
+    if args.output and Path(args.output).resolve() in inputs:
+        raise UserError(f"--output {args.output} holds the predictions themselves: name another file to write")
     # After the words are read: these take seconds to import.
     from maskrcnn_benchmark.data.zeroshot import read_triplets
     from maskrcnn_benchmark.evaluation.bootstrap import bootstrap, paired_bootstrap

@@ -12,7 +12,7 @@ from maskrcnn_benchmark.data.feature_cache import FeatureFiles
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.data.transforms import resized_shape
 from maskrcnn_benchmark.structures.bounding_box import BoxList
-from maskrcnn_benchmark.structures.boxlist_ops import given_boxes
+from maskrcnn_benchmark.structures.boxlist_ops import ground_truth_entities
 from maskrcnn_benchmark.structures.regions import CachedRegions
 from maskrcnn_benchmark.utils.errors import UserError
 
@@ -65,7 +65,7 @@ class CachedDataset(Dataset):
         if self.given_boxes and not torch.equal(boxes, target.bbox):
             image, folder = target.get_field("image_id"), self.groups[RELATION].folder
             raise UserError(f"{folder}: image {image} has other boxes there than in its annotations; remove the folder")
-        entities = given_boxes([target])[0] if self.given_boxes else BoxList(boxes, target.size)
+        entities = ground_truth_entities([target])[0] if self.given_boxes else BoxList(boxes, target.size)
         features = {name: arrays.pop(name) for name in FEATURES if name in arrays}
         for name, values in arrays.items():
             entities.add_field(name, torch.from_numpy(values.copy()))

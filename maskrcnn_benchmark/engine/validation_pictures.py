@@ -5,8 +5,8 @@ import numpy as np
 from maskrcnn_benchmark.data.datasets.base import SceneGraphDataset
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.structures.bounding_box import BoxList
-from maskrcnn_benchmark.structures.scene_graph import SceneGraph
 from maskrcnn_benchmark.visualization.panel import agreement, side_by_side
+from maskrcnn_benchmark.visualization.scene_graph import SceneGraph
 
 RELATIONS = 12
 
@@ -35,7 +35,7 @@ class ValidationPictures:
             return
         names = (self.meta.objects, self.meta.predicates)
         graph = SceneGraph.from_result(result, *names, max_relations=RELATIONS)
-        marks = agreement(graph, SceneGraph.from_groundtruth(groundtruth, *names))
+        marks = agreement(graph, SceneGraph.from_ground_truth(groundtruth, *names))
         image_id = groundtruth.get_field("image_id")
         pixels = item[0].permute(1, 2, 0).numpy()
         self.pictures[image_id] = side_by_side(pixels, graph, marks=marks, title=f"image {image_id}", height=400)

@@ -117,7 +117,7 @@ def evaluate_saved(file: PredictionFile, setting: Setting) -> tuple[SceneGraphEv
     training = training_statistics(setting.train_dataset) if setting.train_dataset else None
     known = [_Names(f"predictions {file.path}", "the file", file)]
     if groundtruths is not None:
-        known.append(_Names(f"data set {setting.dataset}", "the data set", groundtruths.meta))
+        known.append(_Names(f"data set {groundtruths.name}", "the data set", groundtruths.meta))
     if training is not None:
         known.append(_Names(f"data set {setting.train_dataset}", "the data set of training", training.meta))
     for one, other in combinations(known, 2):
@@ -160,6 +160,12 @@ class _Names(NamedTuple):
 def check_comparable(file: PredictionFile, other: PredictionFile) -> None:
     """UserError if two files name their predicates and objects, and not alike."""
     _check_names(_Names(f"predictions {file.path}", "this file", file), _Names(f"{other.path}", "that one", other))
+
+
+def check_vocabulary(file: PredictionFile, groundtruths: DatasetGroundTruth) -> None:
+    """UserError if a file names its predicates and objects, and not as the data set does."""
+    data_set = _Names(f"data set {groundtruths.name}", "the data set", groundtruths.meta)
+    _check_names(_Names(f"predictions {file.path}", "the file", file), data_set)
 
 
 def _check_names(one: _Names, other: _Names) -> None:

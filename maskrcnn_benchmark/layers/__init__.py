@@ -4,7 +4,7 @@ from maskrcnn_benchmark.layers.assignment import greedy_labels, relation_nms
 from maskrcnn_benchmark.layers.batch_norm import FrozenBatchNorm2d
 from maskrcnn_benchmark.layers.boxes import box_iou, pair_masks
 from maskrcnn_benchmark.layers.nms import batched_nms, nms
-from maskrcnn_benchmark.layers.roi_align import roi_align, roi_align_all_levels, roi_align_levels
+from maskrcnn_benchmark.layers.roi_align import roi_align, roi_align_levels
 from maskrcnn_benchmark.layers.roi_pool import roi_pool
 
 __all__ = [
@@ -16,7 +16,6 @@ __all__ = [
     "pair_masks",
     "relation_nms",
     "roi_align",
-    "roi_align_all_levels",
     "roi_align_levels",
     "roi_pool",
 ]

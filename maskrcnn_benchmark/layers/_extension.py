@@ -35,7 +35,7 @@ def compiled(op: str, **tensors: torch.Tensor | None) -> bool:
     """
     Is there a compiled form of this op for the device of its tensors? If not, the caller takes its torch form.
 
-    The first time that one is missing, a warning says why and how to build it; one warning a process for all ops.
+    The first time that one is missing, a warning says why and how to build it; one warning per process for all ops.
 
     Args:
         tensors: all that the op takes, by the names that its caller knows; None for one that is left out.
@@ -62,6 +62,21 @@ def compiled(op: str, **tensors: torch.Tensor | None) -> bool:
             "To build them: FORCE_CUDA=1 pip install --no-build-isolation -e . (needs nvcc)",
         )
     return False
+
+
+def check_maps(op: str, maps: torch.Tensor) -> None:
+    """ValueError unless these are floating-point feature maps (B, C, H, W)."""
+    if maps.dim() != 4 or not maps.is_floating_point():
+        raise ValueError(f"{op}: features must be floating-point (B, C, H, W), got {tuple(maps.shape)} {maps.dtype}")
+
+
+def check_rois(op: str, rois: torch.Tensor, size: tuple[int, int]) -> None:
+    """ValueError unless these are floating-point rois (k, 5), to be pooled to one cell or more."""
+    if rois.dim() != 2 or rois.size(1) != 5 or not rois.is_floating_point():
+        found = f"{tuple(rois.shape)} {rois.dtype}"
+        raise ValueError(f"{op}: rois must be floating-point (k, 5) batch index, x1, y1, x2, y2, got {found}")
+    if min(size) < 1:
+        raise ValueError(f"{op}: output_size must be positive, got {size}")
 
 
 def check_boxes(op: str, name: str, boxes: torch.Tensor, rows: int | None = None) -> None:

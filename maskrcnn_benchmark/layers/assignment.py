@@ -11,7 +11,7 @@ def greedy_labels(probabilities: Tensor, boxes_per_class: Tensor, threshold: flo
     """
     Gives every box a foreground class, so that boxes which overlap do not get the same one where that can be helped.
 
-    Once a box: the largest remaining probability over all boxes and classes gives its box that class, and the same
+    Once per box: the largest remaining probability over all boxes and classes gives its box that class, and the same
     class becomes 0 for the boxes without a label whose box of that class overlaps it. Of equal probabilities the first
     box, then the first class, is taken.
 
@@ -65,8 +65,8 @@ def relation_nms(
     Gives every pair a predicate, so that pairs of the same things do not get the same one where that can be helped
     (PE-Net's evaluation).
 
-    Once a pair: the largest remaining probability over all pairs and predicates gives its pair that predicate, and the
-    predicate becomes 0 for the pair's neighbours without one. Neighbours have both labels equal, and the smaller of
+    Once per pair: the largest remaining probability over all pairs and predicates gives its pair that predicate, which
+    becomes 0 for the pair's neighbours without one. Neighbours have both labels equal, and the smaller of
     subject IoU and object IoU (+1 pixel convention) is at or above the threshold. Of equal probabilities the first
     pair, then the first predicate, is taken.
 

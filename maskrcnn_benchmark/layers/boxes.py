@@ -32,7 +32,7 @@ def _box_iou_reference(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
 
 def pair_masks(subject_boxes: Tensor, object_boxes: Tensor, image_sizes: Tensor, resolution: int = 27) -> Tensor:
     """
-    Where subject and object lie in their image, as two coarse masks a pair.
+    Where subject and object lie in their image, as two coarse masks per pair.
 
     The grid spans the whole image: a cell is 1 from floor(x1) to ceil(x2) inclusive, after x is scaled by resolution /
     width (y likewise).

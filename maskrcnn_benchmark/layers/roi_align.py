@@ -1,6 +1,6 @@
 """
 ROIAlign without the half-pixel shift, as published weights expect it: of one map, of each roi's level, or of all levels
-at once.
+side by side.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import torch
 import torchvision
 from torch import Tensor
 
-from maskrcnn_benchmark.layers._extension import BUILT, compiled
+from maskrcnn_benchmark.layers._extension import BUILT, check_maps, check_rois, compiled
 
 
 def roi_align(
@@ -22,8 +22,8 @@ def roi_align(
         features: (B, C, H, W) float32, float64, float16 or bfloat16, any memory format; differentiable.
         rois: (k, 5) rows of batch index, x1, y1, x2, y2 in the frame of the image.
         output_size: bins (h, w), or one number for both.
-        spatial_scale: cells of the map a pixel.
-        sampling_ratio: samples a bin and axis; 0 or less: as many as a bin has cells, rounded up.
+        spatial_scale: cells of the map per pixel.
+        sampling_ratio: samples per bin and axis; 0 or less: as many as a bin has cells, rounded up.
     Returns:
         (k, C, h, w) in the dtype of features.
     Raises:
@@ -36,45 +36,28 @@ def roi_align(
 def roi_align_levels(
     features: Sequence[Tensor],
     rois: Tensor,
-    levels: Tensor,
+    levels: Tensor | None,
     output_size: int | tuple[int, int],
     spatial_scales: Sequence[float],
     sampling_ratio: int,
 ) -> Tensor:
     """
-    ROIAlign of each roi from its own level of a pyramid.
+    ROIAlign of each roi from its own level of a pyramid, or from all of them side by side.
 
     Args:
         features: L maps (B, C, H_l, W_l) of equal B, C and dtype; differentiable.
         rois: (k, 5) as in `roi_align`.
-        levels: (k,) int64, which map.
+        levels: (k,) int64, which map; None: every map.
         output_size, sampling_ratio: as in `roi_align`.
-        spatial_scales: one a map.
+        spatial_scales: one per map.
     Returns:
-        (k, C, h, w).
+        (k, C, h, w); from every map (k, L * C, h, w), the first map's channels first.
     """
-    if levels.shape != rois.shape[:1] or levels.dtype != torch.int64:
+    if levels is not None and (levels.shape != rois.shape[:1] or levels.dtype != torch.int64):
         raise ValueError(
             f"roi_align_levels: levels must be ({rois.size(0)},) int64, got {tuple(levels.shape)} {levels.dtype}"
         )
     return _run("roi_align_levels", list(features), rois, levels, output_size, spatial_scales, sampling_ratio)
-
-
-def roi_align_all_levels(
-    features: Sequence[Tensor],
-    rois: Tensor,
-    output_size: int | tuple[int, int],
-    spatial_scales: Sequence[float],
-    sampling_ratio: int,
-) -> Tensor:
-    """
-    ROIAlign of each roi from every level, the levels' channels side by side, written into one tensor.
-
-    Args: as in `roi_align_levels`.
-    Returns:
-        (k, L * C, h, w), the first map's channels first.
-    """
-    return _run("roi_align_all_levels", list(features), rois, None, output_size, spatial_scales, sampling_ratio)
 
 
 def _run(
@@ -101,22 +84,13 @@ def _check(op: str, features: list[Tensor], rois: Tensor, size: tuple[int, int],
         raise ValueError(f"{op}: one spatial scale a map is needed, got {len(features)} maps and {len(scales)} scales")
     first = features[0]
     for level in features:
-        if level.dim() != 4 or not level.is_floating_point():
-            raise ValueError(
-                f"{op}: features must be floating-point (B, C, H, W), got {tuple(level.shape)} {level.dtype}"
-            )
+        check_maps(op, level)
         if level.shape[:2] != first.shape[:2] or level.dtype != first.dtype or level.device != first.device:
             raise ValueError(
                 f"{op}: maps must agree in batch, channels, dtype and device, got {tuple(first.shape)} {first.dtype}"
                 f" {first.device} and {tuple(level.shape)} {level.dtype} {level.device}"
             )
-    if rois.dim() != 2 or rois.size(1) != 5 or not rois.is_floating_point():
-        raise ValueError(
-            f"{op}: rois must be floating-point (k, 5) batch index, x1, y1, x2, y2, got {tuple(rois.shape)}"
-            f" {rois.dtype}"
-        )
-    if min(size) < 1:
-        raise ValueError(f"{op}: output_size must be positive, got {size}")
+    check_rois(op, rois, size)
 
 
 def _reference(

@@ -4,7 +4,7 @@ import torch
 import torchvision
 from torch import Tensor
 
-from maskrcnn_benchmark.layers._extension import BUILT, compiled
+from maskrcnn_benchmark.layers._extension import BUILT, check_maps, check_rois, compiled
 
 
 def roi_pool(features: Tensor, rois: Tensor, output_size: int | tuple[int, int], spatial_scale: float) -> Tensor:
@@ -15,24 +15,15 @@ def roi_pool(features: Tensor, rois: Tensor, output_size: int | tuple[int, int],
         features: (B, C, H, W) float32, float64, float16 or bfloat16, any memory format; differentiable.
         rois: (k, 5) rows of batch index, x1, y1, x2, y2 in the frame of the image; rounded to whole cells.
         output_size: bins (h, w), or one number for both.
-        spatial_scale: cells of the map a pixel.
+        spatial_scale: cells of the map per pixel.
     Returns:
         (k, C, h, w) in the dtype of features; 0 where a bin lies outside of the map.
     Raises:
         ValueError: wrong shapes or dtypes. IndexError: a batch index that does not exist (CPU).
     """
     height, width = (output_size, output_size) if isinstance(output_size, int) else output_size
-    if features.dim() != 4 or not features.is_floating_point():
-        raise ValueError(
-            f"roi_pool: features must be floating-point (B, C, H, W), got {tuple(features.shape)} {features.dtype}"
-        )
-    if rois.dim() != 2 or rois.size(1) != 5 or not rois.is_floating_point():
-        raise ValueError(
-            f"roi_pool: rois must be floating-point (k, 5) batch index, x1, y1, x2, y2, got {tuple(rois.shape)}"
-            f" {rois.dtype}"
-        )
-    if min(height, width) < 1:
-        raise ValueError(f"roi_pool: output_size must be positive, got {(height, width)}")
+    check_maps("roi_pool", features)
+    check_rois("roi_pool", rois, (height, width))
     rois = rois.detach()
     if compiled("roi_pool", features=features, rois=rois):
         return torch.ops.maskrcnn_benchmark.roi_pool(features, rois, height, width, spatial_scale)[0]

@@ -1,4 +1,4 @@
-"""A bounded number of positives and negatives of an image, drawn at random."""
+"""A bounded number of positives and negatives per image, drawn at random."""
 
 from collections.abc import Sequence
 
@@ -10,13 +10,24 @@ from maskrcnn_benchmark.utils.device import to_host
 from maskrcnn_benchmark.utils.seeding import torch_generator
 
 
+def image_generator(target: BoxList, seed: int, *stream: int) -> torch.Generator | None:
+    """
+    The generator of (seed, epoch, image) and whoever draws, whatever the order of work; None, meaning torch's own, for
+    a target without `image_id`.
+    """
+    if not target.has_field("image_id"):
+        return None
+    epoch = target.get_field("epoch") if target.has_field("epoch") else 0
+    return torch_generator(seed, int(epoch), int(target.get_field("image_id")), *stream)
+
+
 class BalancedSampler:
-    """Draws up to `size` candidates, at most a share of them positive."""
+    """Draws up to `size` candidates per image, at most a share of them positive."""
 
     def __init__(self, size: int, positive_fraction: float, *, seed: int = 0, stream: str = ""):
         """
         Args:
-            size: candidates drawn an image.
+            size: candidates drawn per image.
             positive_fraction: largest share of positives; negatives fill the rest.
             seed: of the run.
             stream: who draws, so that two samplers of one image draw apart.
@@ -25,33 +36,22 @@ class BalancedSampler:
         self.stream = int.from_bytes(stream.encode()[:7], "little")
 
     def generator(self, target: BoxList) -> torch.Generator | None:
-        """
-        The generator of (seed, epoch, image), whatever the order of work; None, meaning torch's own, for a target
-        without image_id.
-        """
-        if not target.has_field("image_id"):
-            return None
-        epoch = target.get_field("epoch") if target.has_field("epoch") else 0
-        return torch_generator(self.seed, int(epoch), int(target.get_field("image_id")), self.stream)
+        """As image_generator, for this sampler."""
+        return image_generator(target, self.seed, self.stream)
 
-    def __call__(self, labels: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def __call__(self, labels: Sequence[Tensor], targets: Sequence[BoxList]) -> list[tuple[Tensor, Tensor]]:
         """
         Args:
-            labels: (n,) above 0 positive, 0 negative, below 0 neither.
-            generator: a CPU generator; None for torch's own.
+            labels: (n,) per image, above 0 positive, 0 negative, below 0 neither. The device is waited for once.
+            targets: of the images, for their generators.
         Returns:
-            int64 rows of the positives and of the negatives drawn, each in ascending order.
+            Per image int64 rows of the positives and of the negatives drawn, each in ascending order.
         """
-        return self.batch([labels], [generator])[0]
-
-    def batch(
-        self, labels: Sequence[Tensor], generators: Sequence[torch.Generator | None]
-    ) -> list[tuple[Tensor, Tensor]]:
-        """As a call for each image, with one wait for the device that has the labels; what comes back is on it."""
         (signs,) = to_host([torch.cat([own.sign().to(torch.int8) for own in labels])])
         device = labels[0].device
         drawn = []
-        for own, generator in zip(signs.split([len(own) for own in labels]), generators, strict=True):
+        for own, target in zip(signs.split([len(own) for own in labels]), targets, strict=True):
+            generator = self.generator(target)
             positives = _draw(own > 0, int(self.size * self.positive_fraction), generator)
             negatives = _draw(own == 0, self.size - len(positives), generator)
             drawn.append((positives.to(device, non_blocking=True), negatives.to(device, non_blocking=True)))

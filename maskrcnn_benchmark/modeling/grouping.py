@@ -28,7 +28,7 @@ def rows_of_groups(groups: Tensor, count: int) -> list[Tensor]:
         groups: (n,) int64, 0 … count; entries of `count` belong to none.
         count: number of groups.
     Returns:
-        int64 rows, a tensor a group.
+        int64 rows, one tensor per group.
     """
     order = groups.argsort(stable=True)
     sizes = torch.zeros(count + 1, dtype=torch.int64, device=groups.device).scatter_add_(

@@ -1,4 +1,4 @@
-"""Which annotated box each anchor or proposal stands for."""
+"""Which ground-truth box each anchor or proposal is matched with."""
 
 import torch
 from torch import Tensor
@@ -8,16 +8,16 @@ BELOW, BETWEEN = -1, -2
 
 def match_boxes(iou: Tensor, *, high: float, low: float, keep_best: bool = False) -> Tensor:
     """
-    Gives each candidate the annotated box that it overlaps most, if it overlaps enough.
+    Gives each candidate the ground-truth box that it overlaps most, if it overlaps enough.
 
     Args:
-        iou: (M, n) overlap of M annotated boxes with n candidates.
+        iou: (M, n) overlap of M ground-truth boxes with n candidates.
         high: at least this much is a match.
         low: less than this is background; what lies between is neither.
-        keep_best: a candidate that is an annotated box's best, or ties with it, is a match however little it overlaps.
-            It still stands for the box that it overlaps most itself.
+        keep_best: a candidate that is a ground-truth box's best, or ties with it, is a match at any overlap above 0. It
+            is still matched with the box that it overlaps most itself.
     Returns:
-        (n,) int64: row of the annotated box, BELOW or BETWEEN.
+        (n,) int64: row of the ground-truth box, BELOW or BETWEEN.
     Raises:
         ValueError: low is above high.
     """

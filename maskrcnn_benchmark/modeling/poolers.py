@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from maskrcnn_benchmark.layers import roi_align_all_levels, roi_align_levels
+from maskrcnn_benchmark.layers import roi_align_levels
 
 # A box of this side (pixels) belongs to this level of the pyramid (arXiv 1612.03144, equation 1).
 CANONICAL_SIDE, CANONICAL_LEVEL = 224, 4
@@ -51,7 +51,7 @@ class Pooler(nn.Module):
         Args:
             resolution: height and width of what comes out.
             scales: 1/stride of each level used, finest first; levels beyond them are ignored.
-            sampling_ratio: samples a bin and side; 0: as many as the bin is cells wide.
+            sampling_ratio: samples per bin and side; 0: as many as the bin is cells wide.
             all_levels: pools every box from every level and reduces the channels, side by side, to `in_channels` again
                 (3×3 convolution, ReLU); with a single level there is nothing to reduce.
             in_channels: width of the levels, needed with all_levels.
@@ -71,7 +71,7 @@ class Pooler(nn.Module):
     def forward(self, features: Sequence[Tensor], boxes: Sequence[Tensor]) -> Tensor:
         """
         Args:
-            features: (B, C, H_l, W_l) a level, finest first, at least one for each scale.
+            features: (B, C, H_l, W_l) per level, finest first, at least one for each scale.
             boxes: (n_i, 4) xyxy in pixels of the input, one tensor per image.
         Returns:
             (sum n_i, C, resolution, resolution), boxes in their order.
@@ -86,9 +86,6 @@ class Pooler(nn.Module):
             raise ValueError(f"Pooler: {len(features)} feature maps for {len(self.scales)} POOLER_SCALES {self.scales}")
         features = features[: len(self.scales)]
         rois = rois.to(features[0].dtype) if features[0].dtype == torch.float64 else rois.float()
-        if self.all_levels:
-            return self.reduce_channel(
-                roi_align_all_levels(features, rois, self.resolution, self.scales, self.sampling_ratio)
-            )
-        levels = assign_levels(rois[:, 1:], self.finest, self.coarsest)
-        return roi_align_levels(features, rois, levels, self.resolution, self.scales, self.sampling_ratio)
+        levels = None if self.all_levels else assign_levels(rois[:, 1:], self.finest, self.coarsest)
+        pooled = roi_align_levels(features, rois, levels, self.resolution, self.scales, self.sampling_ratio)
+        return self.reduce_channel(pooled) if self.all_levels else pooled

@@ -1,1 +1,1 @@
-"""What flows between the parts: boxes of an image, batches of images, batches of pairs, scene graphs."""
+"""What flows between the parts: boxes of an image, batches of images, batches of pairs."""

@@ -1,6 +1,6 @@
 """The boxes of one image with what is known about them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -82,7 +82,7 @@ class BoxList:
 
     def copy_with_fields(self, names: Iterable[str] = ()) -> "BoxList":
         """The same boxes (shared memory) with the named fields alone."""
-        copy = BoxList(self.bbox, self.size, self.mode)
+        copy = self._with_boxes(self.bbox)
         copy._fields = {name: self.get_field(name) for name in names}
         return copy
 
@@ -104,24 +104,22 @@ class BoxList:
         """
         if isinstance(index, int) or (isinstance(index, Tensor) and index.dim() == 0):
             raise IndexError(f"BoxList: choose rows with a slice, list, tensor or mask, got the single index {index}")
-        chosen = BoxList(self.bbox[index], self.size, self.mode)
+        chosen = self._with_boxes(self.bbox[index])
         chosen._fields = {name: value if name in IMAGE_FIELDS else value[index] for name, value in self._fields.items()}
         return chosen
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "BoxList":
         """The same on another device: boxes and every tensor among the fields."""
-        moved = BoxList(self.bbox.to(device, non_blocking=non_blocking), self.size, self.mode)
-        for name, value in self._fields.items():
-            moved._fields[name] = value.to(device, non_blocking=non_blocking) if isinstance(value, Tensor) else value
-        return moved
+        return self._moved(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> "BoxList":
         """The same in page-locked memory, from which copies to a GPU run beside other work."""
-        pinned = BoxList(self.bbox.pin_memory(), self.size, self.mode)
-        pinned._fields = {
-            name: value.pin_memory() if isinstance(value, Tensor) else value for name, value in self._fields.items()
-        }
-        return pinned
+        return self._moved(Tensor.pin_memory)
+
+    def _moved(self, move: Callable[[Tensor], Tensor]) -> "BoxList":
+        moved = self._with_boxes(move(self.bbox))
+        moved._fields = {name: move(v) if isinstance(v, Tensor) else v for name, v in self._fields.items()}
+        return moved
 
     # -- geometry -----------------------------------------------------------------------------------------------------
 
@@ -166,7 +164,7 @@ class BoxList:
 
         Args:
             remove_empty: leave out boxes with x2 <= x1 or y2 <= y1 afterwards. `relation_tuple` is not renumbered: use
-                boxlist_ops.keep_boxes where boxes are annotations with relations.
+                boxlist_ops.keep_boxes for ground truth with relations.
         """
         width, height = self.size
         x1, y1, x2, y2 = self.convert("xyxy").bbox.unbind(1)

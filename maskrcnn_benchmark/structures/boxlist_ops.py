@@ -1,38 +1,15 @@
-"""Operations on boxes and lists of boxes, all with the +1 pixel convention: a box is x2 - x1 + 1 wide."""
+"""Operations on boxes and lists of boxes."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from maskrcnn_benchmark.structures.bounding_box import IMAGE_FIELDS, BoxList
+from maskrcnn_benchmark.structures.bounding_box import BoxList
 from maskrcnn_benchmark.utils.device import to_host
 
-# Fields of an annotation that its boxes keep where they stand in for detections.
-GIVEN_FIELDS = ("labels", "image_id", "epoch")
-
-
-def box_area(boxes: Tensor) -> Tensor:
-    """Areas of boxes (n, 4) xyxy -> (n,)."""
-    return (boxes[:, 2] - boxes[:, 0] + 1) * (boxes[:, 3] - boxes[:, 1] + 1)
-
-
-def _overlap(low_a: Tensor, high_a: Tensor, low_b: Tensor, high_b: Tensor) -> Tensor:
-    """Area shared by boxes given by their low and high corners (..., 2), broadcast -> (...)."""
-    sides = (torch.minimum(high_a, high_b) - torch.maximum(low_a, low_b) + 1).clamp(min=0)
-    return sides[..., 0] * sides[..., 1]
-
-
-def box_iou(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
-    """IoU of every pair, (n, 4) and (m, 4) xyxy -> (n, m)."""
-    shared = _overlap(boxes_a[:, None, :2], boxes_a[:, None, 2:], boxes_b[None, :, :2], boxes_b[None, :, 2:])
-    return shared / (box_area(boxes_a)[:, None] + box_area(boxes_b)[None, :] - shared)
-
-
-def pairwise_iou(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
-    """IoU of row i of one with row i of the other, (n, 4) and (n, 4) xyxy -> (n,)."""
-    shared = _overlap(boxes_a[:, :2], boxes_a[:, 2:], boxes_b[:, :2], boxes_b[:, 2:])
-    return shared / (box_area(boxes_a) + box_area(boxes_b) - shared)
+# Fields that ground-truth boxes keep where they take the place of detections.
+GROUND_TRUTH_FIELDS = ("labels", "image_id", "epoch")
 
 
 def union_boxes(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
@@ -42,24 +19,9 @@ def union_boxes(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
     )
 
 
-def boxlist_iou(boxlist_a: BoxList, boxlist_b: BoxList) -> Tensor:
-    """IoU of every pair of boxes of two lists over the same image -> (n, m). ValueError if the image sizes differ."""
-    if boxlist_a.size != boxlist_b.size:
-        raise ValueError(
-            f"boxlist_iou: boxes must be in one frame, got images of {boxlist_a.size} and {boxlist_b.size}"
-        )
-    return box_iou(boxlist_a.convert("xyxy").bbox, boxlist_b.convert("xyxy").bbox)
-
-
-def remove_small_boxes(boxlist: BoxList, min_size: float) -> BoxList:
-    """The boxes whose width and height are both at least `min_size` pixels."""
-    sides = boxlist.convert("xywh").bbox[:, 2:]
-    return boxlist[(sides >= min_size).all(dim=1)]
-
-
 def keep_boxes(boxlist: BoxList, keep: Tensor) -> BoxList:
     """
-    Some boxes of an annotation, in order, with the relations among them renumbered.
+    Some ground-truth boxes, in order, with the relations among them renumbered.
 
     Args:
         boxlist: may have `relation_tuple` (r, 3) subject row, object row, predicate.
@@ -79,33 +41,18 @@ def keep_boxes(boxlist: BoxList, keep: Tensor) -> BoxList:
     return kept
 
 
-def cat_boxlist(boxlists: Sequence[BoxList]) -> BoxList:
-    """
-    One list of all boxes of several lists over the same image, with the per-box fields that all of them have.
-
-    Raises:
-        ValueError: no list at all, or sizes, modes or per-box fields that differ.
-    """
-    if not boxlists:
-        raise ValueError("cat_boxlist: nothing to join")
-    first = boxlists[0]
-    names = sorted(set(first.fields()) - IMAGE_FIELDS)
-    for other in boxlists[1:]:
-        found = (other.size, other.mode, sorted(set(other.fields()) - IMAGE_FIELDS))
-        if found != (first.size, first.mode, names):
-            raise ValueError(
-                f"cat_boxlist: size, mode and fields must agree, got {(first.size, first.mode, names)} and {found}"
-            )
-    joined = BoxList(torch.cat([boxlist.bbox for boxlist in boxlists]), first.size, first.mode)
-    for name in names:
-        joined.add_field(name, torch.cat([boxlist.get_field(name) for boxlist in boxlists]))
-    return joined
-
-
-def given_boxes(targets: Sequence[BoxList]) -> list[BoxList]:
-    """Annotated boxes as the entities of PredCls and SGCls: with labels, and with what their images are known by."""
+def ground_truth_entities(targets: Sequence[BoxList]) -> list[BoxList]:
+    """Ground-truth boxes as the entities of PredCls and SGCls: with labels, and with the ids of their images."""
     boxes = [target.convert("xyxy") for target in targets]
-    return [own.copy_with_fields(name for name in GIVEN_FIELDS if own.has_field(name)) for own in boxes]
+    return [own.copy_with_fields(name for name in GROUND_TRUTH_FIELDS if own.has_field(name)) for own in boxes]
+
+
+def with_field(lists: Sequence[BoxList], name: str, values: Tensor) -> list[BoxList]:
+    """The lists with one more field, whose rows (sum of their lengths, ...) lie list by list in `values`."""
+    widened = [boxes.copy_with_fields(boxes.fields()) for boxes in lists]
+    for boxes, own in zip(widened, values.split([len(boxes) for boxes in lists]), strict=True):
+        boxes.add_field(name, own)
+    return widened
 
 
 def on_cpu(lists: Sequence[BoxList], fields: Sequence[str] | None = None) -> list[BoxList]:

@@ -26,8 +26,7 @@ class PairFeatures(NamedTuple):
 
 class Regions(ABC):
     """
-    The entities of a batch of images, their features and those of their pairs; whether these are computed or read is
-    nobody's business.
+    The entities of a batch of images, their features and those of their pairs, computed or read from files.
 
     Attributes:
         entities: the boxes of each image, in the frame of the network's input, with the fields that the box head adds.

@@ -26,8 +26,8 @@ class PairBatch:
         object_labels: (N,) int64 or None.
         object_logits: (N, O) of the box head, or None.
         boxes_per_class: (N, O, 4) regressed boxes, or None.
-        rel_labels: (P,) int64 annotated predicate, 0 for none; None outside training.
-        related: an (n, n) bool matrix an image, symmetric, or None (VCTree reads it).
+        rel_labels: (P,) int64 predicate of the ground truth, 0 for none; None outside training.
+        related: one (n, n) bool matrix per image, symmetric, or None (VCTree reads it).
         spatial_features: (P, F) of the masks alone, or None (CAUSAL.SEPARATE_SPATIAL).
     Raises:
         ValueError: a length that does not fit; the message names the field, what was expected and what was found.
@@ -81,7 +81,7 @@ class RelationOutput:
         entity_logits: (N, O), refined or as they came.
         relation_logits: (P, K), background first.
         losses: the predictor's own weighted losses by name; empty outside training.
-        terms: (P, K) scores by the name of what relation_logits are made of, where a predictor tells it (SPLN); else
+        terms: (P, K) scores by the name of what relation_logits are made of, where a predictor gives them (SPLN); else
             empty.
     Raises:
         ValueError: logits that are not two-dimensional, or a loss that is not a single number.

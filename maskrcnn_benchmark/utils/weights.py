@@ -99,17 +99,27 @@ def load_weights(
 
 def require_finite(tensors: Mapping[str, Tensor], source: str) -> None:
     """
-    UserError that names the first tensor with a number that is not finite, and counts the others; `source` is where
-    they come from.
+    UserError that names the first tensor with a number that is not finite, and counts the others, or one that is
+    sparse, quantised, complex or without values; `source` is where they come from.
     """
-    bad = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not torch.isfinite(tensor).all()]
+    for name, tensor in tensors.items():
+        if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_complex() or tensor.is_meta:
+            raise UserError(
+                f"{source}: {name} is a tensor of {tensor.dtype}, {tensor.layout}, on {tensor.device}; expected plain"
+                " real numbers: save it dense, on the CPU"
+            )
+    bad = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not _finite(tensor).all()]
     if bad:
-        numbers = int((~torch.isfinite(tensors[bad[0]])).sum())
+        numbers = int((~_finite(tensors[bad[0]])).sum())
         raise UserError(
             f"{source}: {bad[0]} holds {numbers} numbers that are not"
             f" finite{f', and so do {len(bad) - 1} more' if bad[1:] else ''}: take a checkpoint from before the"
             " training went wrong"
         )
+
+
+def _finite(tensor: Tensor) -> Tensor:
+    return torch.isfinite(tensor if tensor.element_size() > 1 else tensor.float())  # 8 bits have no isfinite
 
 
 def _assign(given: Mapping[str, Tensor], targets: Mapping[str, Tensor], report: LoadReport) -> dict[str, str]:

@@ -1,15 +1,20 @@
 """Scene graphs for other programs: networkx, JSON, GraphML, DOT."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import networkx as nx
 
-from maskrcnn_benchmark.structures.scene_graph import SceneGraph
 from maskrcnn_benchmark.utils.console import printable
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.files import write_text
 from maskrcnn_benchmark.visualization.draw import object_names
+
+if TYPE_CHECKING:
+    from maskrcnn_benchmark.visualization.scene_graph import SceneGraph
 
 
 def to_networkx(graph: SceneGraph) -> nx.MultiDiGraph:

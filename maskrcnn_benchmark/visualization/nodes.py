@@ -3,8 +3,8 @@
 import networkx as nx
 import numpy as np
 
-from maskrcnn_benchmark.structures.scene_graph import SceneGraph
 from maskrcnn_benchmark.visualization.draw import LABEL_SCALE, arrow, object_names
+from maskrcnn_benchmark.visualization.scene_graph import SceneGraph
 from maskrcnn_benchmark.visualization.text import Rectangle, color_of, place, put_label, text_size
 
 PAPER, INK = (252, 252, 250), (40, 40, 44)

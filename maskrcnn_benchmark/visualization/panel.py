@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from maskrcnn_benchmark.evaluation.matching import overlaps
-from maskrcnn_benchmark.structures.scene_graph import SceneGraph
 from maskrcnn_benchmark.visualization.draw import draw_boxes, object_names
+from maskrcnn_benchmark.visualization.scene_graph import SceneGraph
 from maskrcnn_benchmark.visualization.text import color_of, put_label, text_size
 
 ROW_HEIGHT, TEXT_SCALE, PADDING = 26, 0.5, 12

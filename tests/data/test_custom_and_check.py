@@ -15,12 +15,13 @@ import pytest
 from PIL import Image
 from vg_folders import OBJECTS, PREDICATES, random_images, write_images
 
-from maskrcnn_benchmark.data.check import check_dataset, write_page
+from maskrcnn_benchmark.data.check import check_dataset
 from maskrcnn_benchmark.data.custom import Vocabulary, make_dataset
 from maskrcnn_benchmark.data.datasets import VGDataset
 from maskrcnn_benchmark.data.datasets.vg_layout import write_vg_layout
 from maskrcnn_benchmark.evaluation.saved import DatasetGroundTruth
 from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.visualization.dataset_page import write_page
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 

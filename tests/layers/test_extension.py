@@ -66,7 +66,7 @@ def test_what_is_built_is_used(monkeypatch):
     layers.batched_nms(BOXES, BOXES[:, 0], none, 0.5)
     layers.roi_align(MAP, ROIS, 7, 1.0, 2)
     layers.roi_align_levels([MAP], ROIS, none, 7, [1.0], 2)
-    layers.roi_align_all_levels([MAP], ROIS, 7, [1.0], 2)
+    layers.roi_align_levels([MAP], ROIS, None, 7, [1.0], 2)
     layers.roi_pool(MAP, ROIS, 7, 1.0)
     layers.greedy_labels(BOXES, BOXES[:, None].expand(3, 4, 4), 0.5)
     layers.box_iou(BOXES, BOXES)

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torchvision
 
-from maskrcnn_benchmark.layers import roi_align, roi_align_all_levels, roi_align_levels
+from maskrcnn_benchmark.layers import roi_align, roi_align_levels
 from tests.layers.cases import DEVICES, both_forms, random_rois
 
 SCALES = [0.5, 0.25, 0.125]
@@ -59,7 +59,7 @@ def test_gradients_by_finite_differences():
     maps = [level[:, :2, :5, :6].contiguous().requires_grad_() for level in pyramid(dtype=torch.float64)]
     rois, levels = random_rois(4, images=2, side=12, dtype=torch.float64), torch.tensor([0, 2, 1, 0])
     assert torch.autograd.gradcheck(lambda *m: roi_align_levels(m, rois, levels, (2, 3), SCALES, 2), maps)
-    assert torch.autograd.gradcheck(lambda *m: roi_align_all_levels(m, rois, 2, SCALES, 0), maps)
+    assert torch.autograd.gradcheck(lambda *m: roi_align_levels(m, rois, None, 2, SCALES, 0), maps)
 
 
 @both_forms
@@ -77,7 +77,7 @@ def test_levels_pool_each_roi_from_its_own_map(device, ratio):
 def test_all_levels_lie_side_by_side(device):
     maps, rois = pyramid(), random_rois(20, images=2)
     want = from_all_levels(maps, rois, 2)
-    have = roi_align_all_levels([level.to(device) for level in maps], rois.to(device), 7, SCALES, 2)
+    have = roi_align_levels([level.to(device) for level in maps], rois.to(device), None, 7, SCALES, 2)
     torch.testing.assert_close(have.cpu(), want, rtol=0, atol=1e-5)
 
 
@@ -92,7 +92,7 @@ def test_gradients_of_levels_agree_with_torchvision(device):
     moved = [level.to(device) for level in maps]
     rois_there = rois.to(device)
     for have, want in [
-        (roi_align_all_levels(moved, rois_there, 7, SCALES, 2), from_all_levels(maps, rois, 2)),
+        (roi_align_levels(moved, rois_there, None, 7, SCALES, 2), from_all_levels(maps, rois, 2)),
         (roi_align_levels(moved, rois_there, levels.to(device), 7, SCALES, 2), from_own_level(maps, rois, levels, 2)),
     ]:
         incoming = torch.randn_like(want)
@@ -148,7 +148,7 @@ def test_nothing_in_nothing_out(device):
     features, none = torch.randn(2, 6, 10, 10, device=device, requires_grad=True), torch.zeros(0, 5, device=device)
     assert roi_align(features, none, 7, 0.25, 2).shape == (0, 6, 7, 7)
     assert roi_align_levels([features], none, none[:, 0].long(), 7, [0.25], 2).shape == (0, 6, 7, 7)
-    out = roi_align_all_levels([features, features], none, 7, [0.25, 0.5], 2)
+    out = roi_align_levels([features, features], none, None, 7, [0.25, 0.5], 2)
     assert out.shape == (0, 12, 7, 7)
     assert not torch.autograd.grad(out.sum(), features)[0].any()
 
@@ -183,7 +183,7 @@ def test_the_number_of_threads_changes_no_bit():
     try:
         for count in (1, 2, 3):
             torch.set_num_threads(count)
-            results.append(roi_align_all_levels(maps, rois, 7, SCALES, 2))
+            results.append(roi_align_levels(maps, rois, None, 7, SCALES, 2))
     finally:
         torch.set_num_threads(threads)
     assert torch.equal(results[0], results[1]) and torch.equal(results[0], results[2])
@@ -193,7 +193,7 @@ def test_compiles_whole(form):
     features, rois = torch.randn(2, 6, 20, 20, requires_grad=True), random_rois(5, images=2, side=60)
 
     def pool(f):
-        return roi_align_all_levels([f, f], rois, 3, [0.25, 0.5], 2).relu()
+        return roi_align_levels([f, f], rois, None, 3, [0.25, 0.5], 2).relu()
 
     if form == "torch":
         pytest.skip("torchvision's own business")
@@ -221,9 +221,9 @@ def test_wrong_input_is_named(features, rois, size, match):
 def test_wrong_pyramids_are_named():
     maps, rois = pyramid(), torch.zeros(2, 5)
     with pytest.raises(ValueError, match="3 maps and 2 scales"):
-        roi_align_all_levels(maps, rois, 7, SCALES[:2], 2)
+        roi_align_levels(maps, rois, None, 7, SCALES[:2], 2)
     with pytest.raises(ValueError, match="agree in batch, channels"):
-        roi_align_all_levels([maps[0], maps[1][:, :1], maps[2]], rois, 7, SCALES, 2)
+        roi_align_levels([maps[0], maps[1][:, :1], maps[2]], rois, None, 7, SCALES, 2)
     with pytest.raises(ValueError, match=r"levels must be \(2,\) int64"):
         roi_align_levels(maps, rois, torch.zeros(3, dtype=torch.int64), 7, SCALES, 2)
 

@@ -24,19 +24,19 @@ LABELS = torch.tensor([1] * 50 + [0] * 300 + [-1] * 50 + [7] * 10)
     [(64, 0.5, 32, 32), (256, 0.5, 60, 196), (1000, 0.5, 60, 300), (8, 0.0, 0, 8)],
 )
 def test_counts_fill_up_with_negatives(size, fraction, positives, negatives):
-    positive, negative = BalancedSampler(size, fraction)(LABELS)
+    ((positive, negative),) = BalancedSampler(size, fraction)([LABELS], [target()])
     assert (len(positive), len(negative)) == (positives, negatives)
     assert (LABELS[positive] > 0).all() and (LABELS[negative] == 0).all()
     assert len(positive.unique()) == positives and len(negative.unique()) == negatives
 
 
 def test_no_candidate_is_legal():
-    positive, negative = BalancedSampler(8, 0.5)(torch.zeros(0, dtype=torch.int64))
+    ((positive, negative),) = BalancedSampler(8, 0.5)([torch.zeros(0, dtype=torch.int64)], [target()])
     assert len(positive) == len(negative) == 0
 
 
 def draw(sampler, *facts):
-    return torch.cat(sampler(LABELS, sampler.generator(target(*facts)))).tolist()
+    return torch.cat(sampler([LABELS], [target(*facts)])[0]).tolist()
 
 
 def test_a_draw_belongs_to_seed_epoch_image_and_stream():
@@ -61,7 +61,7 @@ def test_without_an_image_id_torchs_generator_draws():
 
 def test_every_candidate_is_drawn_equally_often():
     sampler, counts = BalancedSampler(10, 1.0), torch.zeros(20)
-    generator = torch.Generator().manual_seed(0)
-    for _ in range(2000):
-        counts[sampler(torch.ones(20, dtype=torch.int64), generator)[0]] += 1
+    torch.manual_seed(0)
+    for rows, _ in sampler([torch.ones(20, dtype=torch.int64)] * 2000, [target()] * 2000):
+        counts[rows] += 1
     assert (counts / 2000 - 0.5).abs().max() < 0.06

@@ -1,15 +1,12 @@
-"""ImageList, PairBatch, RelationOutput and SceneGraph."""
+"""ImageList, PairBatch and RelationOutput."""
 
-import json
 from dataclasses import replace
 
 import pytest
 import torch
 
-from maskrcnn_benchmark.structures.bounding_box import BoxList
 from maskrcnn_benchmark.structures.image_list import ImageList, to_image_list
 from maskrcnn_benchmark.structures.relation import PairBatch, RelationOutput
-from maskrcnn_benchmark.structures.scene_graph import SceneGraph
 
 
 def test_images_are_padded_right_and_below_with_zeros():
@@ -73,46 +70,3 @@ def test_relation_output_refuses_losses_that_are_no_number():
     RelationOutput(torch.zeros(2, 3), torch.zeros(1, 4), {"loss": torch.tensor(1.0)})
     with pytest.raises(ValueError, match="'loss'"):
         RelationOutput(torch.zeros(2, 3), torch.zeros(1, 4), {"loss": torch.zeros(2)})
-
-
-OBJECTS, PREDICATES = ["__background__", "man", "horse"], ["__background__", "riding", "near"]
-
-
-def result():
-    boxes = BoxList([[0.0, 0.0, 9.0, 9.0], [5.0, 5.0, 19.0, 19.0]], (20, 20))
-    boxes.add_field("pred_labels", torch.tensor([1, 2]))
-    boxes.add_field("pred_scores", torch.tensor([0.5, 0.8]))
-    boxes.add_field("rel_pair_idxs", torch.tensor([[1, 0], [0, 1]]))
-    boxes.add_field("pred_rel_scores", torch.tensor([[0.1, 0.2, 0.7], [0.1, 0.9, 0.0]]))
-    boxes.add_field("pred_rel_labels", torch.tensor([2, 1]))
-    return boxes
-
-
-def test_a_scene_graph_names_a_result_and_ranks_by_the_product_of_scores():
-    graph = SceneGraph.from_result(result(), OBJECTS, PREDICATES)
-    assert graph.triplets() == [("man", "riding", "horse"), ("horse", "near", "man")]
-    assert [relation.score for relation in graph.relations] == pytest.approx([0.9 * 0.5 * 0.8, 0.7 * 0.5 * 0.8])
-    assert SceneGraph.from_result(result(), OBJECTS, PREDICATES, min_score=0.3).triplets() == [
-        ("man", "riding", "horse")
-    ]
-    assert len(SceneGraph.from_result(result(), OBJECTS, PREDICATES, max_relations=1).relations) == 1
-    assert SceneGraph.from_result(result(), OBJECTS, PREDICATES, size=(40, 10)).objects[0].box == (0, 0, 18, 4.5)
-
-
-def test_a_scene_graph_survives_json():
-    graph = SceneGraph.from_result(result(), OBJECTS, PREDICATES)
-    assert SceneGraph.from_dict(json.loads(json.dumps(graph.to_dict()))) == graph
-
-
-def test_a_detector_result_and_an_empty_one_are_graphs_without_relations():
-    boxes = BoxList([], (5, 5))
-    boxes.add_field("pred_labels", torch.zeros(0, dtype=torch.int64))
-    boxes.add_field("pred_scores", torch.zeros(0))
-    assert SceneGraph.from_result(boxes, OBJECTS, PREDICATES) == SceneGraph((5, 5), [], [])
-
-
-def test_a_scene_graph_of_an_annotation():
-    target = BoxList([[0.0, 0.0, 9.0, 9.0], [5.0, 5.0, 19.0, 19.0]], (20, 20))
-    target.add_field("labels", torch.tensor([1, 2]))
-    target.add_field("relation_tuple", torch.tensor([[0, 1, 1]]))
-    assert SceneGraph.from_groundtruth(target, OBJECTS, PREDICATES).triplets() == [("man", "riding", "horse")]

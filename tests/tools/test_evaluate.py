@@ -81,6 +81,14 @@ def test_published_predictions_without_a_header(shared, capsys):
     assert table["R"][3] == f"{100 * want['R']['20']:.2f}" and table["zR"][7] == f"{100 * want['zR']['100']:.2f}"
 
 
+def test_figures_are_never_written_over_the_predictions(example):
+    path, _ = example
+    text = path.read_text()
+    with pytest.raises(UserError, match="holds the predictions themselves"):
+        evaluate.main([str(path), "--output", str(path)])
+    assert path.read_text() == text
+
+
 def test_what_cannot_be_evaluated_is_one_line(tmp_path, capsys):
     with PredictionWriter(tmp_path / "bare.npz", mode="") as writer:
         writer.add(0, random_image(np.random.default_rng(0), "sgdet", 3, 2)[0])

@@ -105,7 +105,7 @@ def run(tmp_path):
     return finished_run(tmp_path / "run", evaluated()[0])
 
 
-def with_images(folder, data_dir, saved):
+def with_images(folder, data_dir, saved, *, with_ground_truth=True):
     """Predictions with their terms in the folder, and the data set toy_test that they are of."""
     images = [
         {"image_id": i, "width": 64, "height": 48, "split": "test", **truth} for i, (_, truth) in enumerate(saved)
@@ -118,7 +118,7 @@ def with_images(folder, data_dir, saved):
     with PredictionWriter(file, mode="predcls", predicates=NAMES, objects=OBJECTS, terms=TERMS) as writer:
         for i, (prediction, truth) in enumerate(saved):
             rows = np.arange(3.0) + np.arange(len(prediction["pairs"]))[:, None] / 100
-            writer.add(i, prediction | {"terms": rows}, truth)
+            writer.add(i, prediction | {"terms": rows}, truth if with_ground_truth else None)
 
 
 def test_the_page_holds_the_figures_and_needs_nothing_else(run):
@@ -204,6 +204,24 @@ def test_best_and_worst_images_are_those_of_the_highest_and_lowest_recall(run, t
         misses = [edge for edge in one["edges"] if edge["kind"] == "miss"]
         assert len(misses) == one["relations"] - one["found"] and one["relations"] == len(image["relations"])
         assert all(edge["terms"].keys() == set(TERMS) for edge in one["edges"] if edge["kind"] != "miss")
+
+
+def test_ground_truth_that_predictions_lack_is_the_data_set_s_of_the_same_names(run, tmp_path, monkeypatch, caplog):
+    folder, metrics = run
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    _, saved = evaluated()
+    with_images(folder, tmp_path, saved)
+    shown = examples(folder, "toy_test", metrics, 4)
+    shutil.rmtree(tmp_path / "toy")
+    with_images(folder, tmp_path, saved, with_ground_truth=False)
+    assert examples(folder, "toy_test", metrics, 4) == shown
+    renamed = tmp_path / "toy/VG-SGG-dicts-with-attri.json"
+    renamed.write_text(renamed.read_text().replace(f'"{OBJECTS[1]}"', '"another"'))
+    assert examples(folder, "toy_test", metrics, 4) == []
+    assert "its objects are not those of data set toy_test" in caplog.text
+    shutil.rmtree(tmp_path / "toy")
+    assert examples(folder, "toy_test", metrics, 4) == []
+    assert "no ground truth but what the predictions hold" in caplog.text
 
 
 def test_images_without_files_are_shown_by_their_boxes(run, tmp_path, monkeypatch):

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from maskrcnn_benchmark.structures.scene_graph import SceneGraph, SceneObject
 from maskrcnn_benchmark.visualization import draw_boxes, letters
 from maskrcnn_benchmark.visualization.letters import letters as drawn
 from maskrcnn_benchmark.visualization.report.charts import confusion_chart
+from maskrcnn_benchmark.visualization.scene_graph import SceneGraph, SceneObject
 from maskrcnn_benchmark.visualization.text import put_label, text_size
 
 

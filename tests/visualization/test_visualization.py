@@ -7,7 +7,6 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from maskrcnn_benchmark.structures.scene_graph import SceneGraph, SceneObject, SceneRelation
 from maskrcnn_benchmark.utils.console import printable
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.visualization import (
@@ -22,6 +21,7 @@ from maskrcnn_benchmark.visualization import (
     write_graph,
 )
 from maskrcnn_benchmark.visualization.draw import object_names
+from maskrcnn_benchmark.visualization.scene_graph import SceneGraph, SceneObject, SceneRelation
 from maskrcnn_benchmark.visualization.text import place
 
 

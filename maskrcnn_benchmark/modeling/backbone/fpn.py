@@ -34,7 +34,7 @@ class FPN(nn.Module):
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """
         Args:
-            maps: one (B, C_l, H_l, W_l) a level, finest first, each half as large as the one before (rounded up).
+            maps: one (B, C_l, H_l, W_l) per level, finest first, each half as large as the one before (rounded up).
         Returns:
             len(maps) + 1 tensors (B, out_channels, H_l, W_l), finest first.
         """

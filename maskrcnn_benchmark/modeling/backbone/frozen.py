@@ -13,8 +13,7 @@ logger = get_logger(__name__)
 
 class FoldedBackbone:
     """
-    A backbone's folded copy, out of sight: no module of it is registered, so names and values of the backbone's state
-    dict stay what they are.
+    A backbone's folded copy, not registered as a module, so that the backbone's state dict stays as it is.
 
     Copies of a model, and models that are pickled, start without one.
     """
@@ -55,7 +54,7 @@ class FoldedBackbone:
 
 
 def may_run_folded(backbone: nn.Module, x: Tensor) -> bool:
-    """Whether nobody wants gradients from this backbone now, and it behaves as in evaluation."""
+    """Whether no gradient is needed from this backbone now, and it behaves as in evaluation."""
     if (
         torch.compiler.is_compiling()
         or torch.jit.is_tracing()
@@ -80,7 +79,7 @@ def working_dtype(x: Tensor) -> torch.dtype:
 
 def bit_sums(tensors: list[Tensor]) -> Tensor:
     """
-    A number a tensor on the CPU that any changed bit changes: its memory read as integers, added up.
+    One number per tensor on the CPU, which any changed bit changes: its memory read as integers, added up.
 
     It finds what went past torch's count of changes, such as writes through `.data` or numpy; those on a GPU are not
     looked for, since the answer would have to be waited for in every step.
@@ -91,17 +90,10 @@ def bit_sums(tensors: list[Tensor]) -> Tensor:
 
 def _flat_integers(tensor: Tensor) -> Tensor:
     tensor = tensor.detach()
-    dense = (
-        tensor.is_contiguous() or tensor.is_contiguous(memory_format=torch.channels_last)
-        if tensor.dim() == 4
-        else tensor.is_contiguous()
-    )
+    dense = tensor.is_contiguous() or (tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last))
     flat = tensor.as_strided((tensor.numel(),), (1,)) if dense else tensor.flatten()
     if not flat.is_floating_point():
         return flat
-    wide = (
-        flat.numel() * flat.itemsize % 8 == 0
-        and flat.data_ptr() % 8 == 0
-        and flat.storage_offset() * flat.itemsize % 8 == 0
-    )
+    places = (flat.numel() * flat.itemsize, flat.data_ptr(), flat.storage_offset() * flat.itemsize)
+    wide = all(place % 8 == 0 for place in places)
     return flat.view(torch.int64 if wide else {2: torch.int16, 4: torch.int32, 8: torch.int64}[flat.itemsize])

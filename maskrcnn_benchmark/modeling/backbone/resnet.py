@@ -1,6 +1,7 @@
 """ResNet and ResNeXt bodies with the parameter names of published detectors."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import torch.nn.functional as F
@@ -102,45 +103,39 @@ DEPTHS = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
 class StageSettings:
-    """What the four stages of a ResNet share, read once from MODEL.RESNETS."""
+    """
+    What the four stages of a ResNet share.
 
-    def __init__(
-        self,
-        *,
-        norm: Norm,
-        bottleneck: bool = True,
-        groups: int = 1,
-        width_per_group: int = 64,
-        res2_out_channels: int = 256,
-        stride_in_1x1: bool = True,
-        deformable: Sequence[bool] = (False,) * 4,
-        deformable_groups: int = 1,
-        modulated: bool = False,
-    ):
-        """
-        Args:
-            norm: makes the norm after a convolution.
-            bottleneck: blocks of three convolutions; otherwise of two.
-            groups, width_per_group: their product is the width of layer1's 3×3 convolutions; it doubles each stage.
-                Bottlenecks only.
-            res2_out_channels: width that layer1 returns (a quarter of it with basic blocks, as ResNet-18 has); it
-                doubles each stage.
-            stride_in_1x1: whether a stage's stride sits on the 1×1 convolution (MSRA's weights) or the 3×3
-                (torchvision's, ResNeXt).
-            deformable, deformable_groups, modulated: which stages have deformable 3×3 convolutions, and of which kind.
-        """
-        if (groups > 1 or any(deformable)) and not bottleneck:
+    Attributes:
+        norm: makes the norm after a convolution.
+        bottleneck: blocks of three convolutions; otherwise of two.
+        groups, width_per_group: their product is the width of layer1's 3×3 convolutions; it doubles each stage.
+            Bottlenecks only.
+        res2_out_channels: width that layer1 returns (a quarter of it with basic blocks, as ResNet-18 has); it doubles
+            each stage.
+        stride_in_1x1: whether a stage's stride sits on the 1×1 convolution (MSRA's weights) or the 3×3 (torchvision's,
+            ResNeXt).
+        deformable, deformable_groups, modulated: which stages have deformable 3×3 convolutions, and of which kind.
+    """
+
+    norm: Norm
+    bottleneck: bool = True
+    groups: int = 1
+    width_per_group: int = 64
+    res2_out_channels: int = 256
+    stride_in_1x1: bool = True
+    deformable: Sequence[bool] = (False,) * 4
+    deformable_groups: int = 1
+    modulated: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.groups > 1 or any(self.deformable)) and not self.bottleneck:
             raise UserError(
                 "MODEL.RESNETS: NUM_GROUPS and STAGE_WITH_DCN need R-50 or deeper; the blocks of R-18 and R-34 have no"
                 " such convolution"
             )
-        self.norm, self.bottleneck, self.groups, self.stride_in_1x1 = norm, bottleneck, groups, stride_in_1x1
-        self.width, self.first_out = (
-            groups * width_per_group,
-            res2_out_channels if bottleneck else res2_out_channels // 4,
-        )
-        self.deformable, self.deformable_groups, self.modulated = tuple(deformable), deformable_groups, modulated
 
     @classmethod
     def from_config(cls, cfg, bottleneck: bool) -> "StageSettings":
@@ -160,7 +155,8 @@ class StageSettings:
 
     def out_channels(self, stage: int) -> int:
         """Width of layer<stage>'s output, stage from 1 to 4."""
-        return self.first_out * 2 ** (stage - 1)
+        first = self.res2_out_channels if self.bottleneck else self.res2_out_channels // 4
+        return first * 2 ** (stage - 1)
 
     def make(self, stage: int, blocks: int, in_channels: int, dilation: int = 1) -> nn.Sequential:
         """layer<stage>: its first block changes the width and, from layer2 on, halves the size."""
@@ -177,7 +173,7 @@ class StageSettings:
             return BasicBlock(in_channels, out_channels, norm=self.norm, stride=stride)
         return Bottleneck(
             in_channels,
-            self.width * 2 ** (stage - 1),
+            self.groups * self.width_per_group * 2 ** (stage - 1),
             out_channels,
             norm=self.norm,
             stride=stride,
@@ -205,7 +201,7 @@ class ResNet(nn.Module):
         """
         Args:
             settings: the kind of blocks.
-            blocks: their number, a stage.
+            blocks: their number per stage.
             stem_norm, stem_channels: of the stem.
             returned: stages whose maps are returned, from 1; later stages are not built.
             frozen: number of parts, the stem being the first, that get no gradient.
@@ -222,7 +218,7 @@ class ResNet(nn.Module):
             part.requires_grad_(False)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) -> one (B, C_s, H/2^(s+1), W/2^(s+1)) a returned stage s, finest first."""
+        """(B, 3, H, W) -> one (B, C_s, H/2^(s+1), W/2^(s+1)) per returned stage s, finest first."""
         x = self.stem(x)
         maps = []
         for stage in range(1, max(self.returned) + 1):

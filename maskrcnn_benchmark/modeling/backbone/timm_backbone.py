@@ -1,7 +1,6 @@
 """Any backbone of timm that gives maps of several strides, under an FPN: CONV_BODY "timm/<name>-FPN"."""
 
 import importlib.util
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -17,22 +16,21 @@ STRIDES = (4, 8, 16, 32)
 class TimmBackbone(nn.Module):
     """
     The feature maps of strides 4, 8, 16 and 32 of a timm network. Its batch norms are frozen: they keep their
-    statistics, scale and shift in training, too, since a batch of one or two images says little about them.
+    statistics, scale and shift in training, too, since the statistics of one or two images are too noisy.
     """
 
-    def __init__(self, *, name: str, frozen: int = 0, strides: Sequence[int] = STRIDES):
+    def __init__(self, *, name: str, frozen: int = 0):
         """
         Args:
             name: timm's name of the network.
             frozen: what computes the map of stride 2^frozen and all before it gets no gradient (2 freezes as much as in
                 a ResNet: all up to stride 4); 0 freezes nothing but the norms.
-            strides: of the maps returned.
         Raises:
             UserError: timm is not installed, has no such network, or the network has no map of one of the strides.
         """
         super().__init__()
-        backbone, info = _create(name, strides)
-        self.returned = [info.reduction().index(stride) for stride in strides]
+        backbone, info = _create(name)
+        self.returned = [info.reduction().index(stride) for stride in STRIDES]
         self.out_channels = tuple(info.channels()[i] for i in self.returned)
         self.net = backbone.to(memory_format=torch.channels_last)  # depthwise convolutions: twice as fast on a CPU
         for module in self.modules():
@@ -49,12 +47,12 @@ class TimmBackbone(nn.Module):
         return self
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) -> one (B, C_s, H/s, W/s) a stride s, finest first."""
+        """(B, 3, H, W) -> one (B, C_s, H/s, W/s) per stride s, finest first."""
         maps = self.net(x.contiguous(memory_format=torch.channels_last))
         return [maps[i] for i in self.returned]
 
 
-def _create(name: str, strides: Sequence[int]):
+def _create(name: str):
     if importlib.util.find_spec("timm") is None:
         raise UserError(f"MODEL.BACKBONE.CONV_BODY {PREFIX}{name}{SUFFIX} needs timm: pip install timm")
     import timm
@@ -66,7 +64,7 @@ def _create(name: str, strides: Sequence[int]):
             f"MODEL.BACKBONE.CONV_BODY: timm makes no feature maps of a network '{name}' ({error})"
         ) from error
     info = backbone.feature_info
-    missing = sorted(set(strides) - set(info.reduction()))
+    missing = sorted(set(STRIDES) - set(info.reduction()))
     if missing:
         raise UserError(
             f"MODEL.BACKBONE.CONV_BODY: {name} of timm has maps of strides {info.reduction()}; an FPN needs"

@@ -43,11 +43,7 @@ def build_detection_model(cfg, meta: DatasetMeta | None = None) -> nn.Module:
     _check_class_counts(cfg, meta)
     task = Task.from_cfg(cfg) if model.RELATION_ON else None
     backbone = build_backbone(cfg)
-    heads = None
-    if not model.RPN_ONLY:
-        heads = ROIHeads.from_config(
-            cfg, meta, backbone.out_channels, model.ROI_BOX_HEAD.NUM_CLASSES, model.ROI_ATTRIBUTE_HEAD.NUM_ATTRIBUTES
-        )
+    heads = None if model.RPN_ONLY else ROIHeads.from_config(cfg, meta, backbone.out_channels)
     built = GeneralizedRCNN(
         normalizer=InputNormalizer.from_config(cfg),
         backbone=backbone,

@@ -12,7 +12,7 @@ from maskrcnn_benchmark.modeling.detector.input import InputNormalizer, check_ta
 from maskrcnn_benchmark.modeling.roi_heads import ROIHeads
 from maskrcnn_benchmark.modeling.rpn import RPN
 from maskrcnn_benchmark.structures.bounding_box import BoxList
-from maskrcnn_benchmark.structures.boxlist_ops import given_boxes
+from maskrcnn_benchmark.structures.boxlist_ops import ground_truth_entities
 from maskrcnn_benchmark.structures.image_list import ImageList
 from maskrcnn_benchmark.structures.regions import CachedRegions, Regions
 
@@ -69,7 +69,7 @@ class GeneralizedRCNN(nn.Module):
         on it.
         """
         if self.task is not None:
-            self.roi_heads.relation.set_iteration(iteration)
+            self.roi_heads.relation.loss.iteration = iteration
 
     def forward(
         self, images: ImageList | Sequence[Tensor] | Sequence[CachedRegions], targets: Sequence[BoxList] | None = None
@@ -78,7 +78,7 @@ class GeneralizedRCNN(nn.Module):
         Args:
             images: (3, h, w) tensors or an ImageList; float is network input, uint8 is RGB of the size to be used. Or
                 the CachedRegions of each image, which leave the relation predictor alone to run.
-            targets: annotations in the frame of their image; needed in training and where `needs_targets` says so.
+            targets: ground truth in the frame of their image; needed in training and where `needs_targets` says so.
         Returns:
             In training the weighted losses, whose sum is minimised; in evaluation a BoxList per image, in the frame of
             the unpadded input.
@@ -126,10 +126,10 @@ class GeneralizedRCNN(nn.Module):
         self, images: ImageList, features: Sequence[Tensor], targets: Sequence[BoxList] | None
     ) -> tuple[list[BoxList], dict[str, Tensor]]:
         """
-        Boxes for the heads: given ones, a file's, or the RPN's, which is run in no other case; and the RPN's losses.
+        Boxes for the heads: the ground truth, a file's, or those of the RPN, which runs in no other case; its losses.
         """
         if self.task is not None and self.task.uses_gt_boxes:
-            return given_boxes(targets), {}
+            return ground_truth_entities(targets), {}
         if self.proposals is not None:
             return [self.proposals.entities(target, training=self.training) for target in targets], {}
         if self.task is None:

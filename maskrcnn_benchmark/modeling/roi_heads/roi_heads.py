@@ -23,24 +23,16 @@ class ROIHeads(nn.Module):
         relation: ROIRelationHead | None = None,
         task: Task | None = None,
     ):
-        """
-        Args:
-            box, attribute, relation: the heads.
-            task: of the relation head.
-        """
+        """task: of the relation head."""
         super().__init__()
         self.box, self.attribute, self.relation, self.task = box, attribute, relation, task
 
     @classmethod
-    def from_config(
-        cls, cfg, meta: DatasetMeta | None, in_channels: int, num_classes: int, num_attributes: int
-    ) -> "ROIHeads":
+    def from_config(cls, cfg, meta: DatasetMeta | None, in_channels: int) -> "ROIHeads":
         """Reads MODEL.ATTRIBUTE_ON and RELATION_ON; meta is needed with relations."""
         return cls(
-            box=ROIBoxHead.from_config(cfg, in_channels, num_classes),
-            attribute=(
-                ROIAttributeHead.from_config(cfg, in_channels, num_attributes) if cfg.MODEL.ATTRIBUTE_ON else None
-            ),
+            box=ROIBoxHead.from_config(cfg, in_channels),
+            attribute=ROIAttributeHead.from_config(cfg, in_channels) if cfg.MODEL.ATTRIBUTE_ON else None,
             relation=build_roi_relation_head(cfg, meta, in_channels) if cfg.MODEL.RELATION_ON else None,
             task=Task.from_cfg(cfg) if cfg.MODEL.RELATION_ON else None,
         )
@@ -54,7 +46,7 @@ class ROIHeads(nn.Module):
         Args:
             features: (B, C, H_l, W_l) for each level.
             proposals: the boxes of each image.
-            targets: annotated boxes, needed in training.
+            targets: ground truth, needed in training.
         Returns:
             In training the boxes worked on and the losses; else results and no loss.
         """
@@ -72,8 +64,8 @@ class ROIHeads(nn.Module):
         What the relation head works on.
 
         Args:
-            proposals: the boxes of each image; given ones with their labels in PredCls and SGCls. PredCls, and boxes
-                that bring `predict_logits` along, from a file, need no box head.
+            proposals: the boxes of each image; in PredCls and SGCls the ground truth with its labels. PredCls and boxes
+                of a file, which have `predict_logits`, need no box head.
         """
         if self.task is Task.PREDCLS or all(boxes.has_field("predict_logits") for boxes in proposals):
             return list(proposals)

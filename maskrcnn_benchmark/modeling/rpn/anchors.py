@@ -20,7 +20,7 @@ def cell_anchors(stride: int, sizes: Sequence[float], ratios: Sequence[float]) -
     that by S/s about the cell's centre (s − 1)/2.
 
     Args:
-        stride: s, pixels a cell.
+        stride: s, pixels per cell.
         sizes: side of the anchors' squares in pixels.
         ratios: height over width.
     Returns:
@@ -35,7 +35,7 @@ def cell_anchors(stride: int, sizes: Sequence[float], ratios: Sequence[float]) -
 
 
 class CellAnchors(nn.Module):
-    """One buffer a level, numbered, as published files have them."""
+    """One buffer per level, numbered, as published files have them."""
 
     def __init__(self, levels: Sequence[Tensor]):
         super().__init__()
@@ -58,7 +58,7 @@ class AnchorGenerator(nn.Module):
         """
         Args:
             sizes: for each level, its anchors' sizes in pixels.
-            strides: of the levels, in pixels a cell.
+            strides: of the levels, in pixels per cell.
             ratios: height over width, the same for all levels.
             straddle: pixels that a counted anchor may reach beyond the image; negative: any.
         """
@@ -85,7 +85,7 @@ class AnchorGenerator(nn.Module):
         return cls(sizes=per_level, strides=strides, ratios=node.ASPECT_RATIOS, straddle=node.STRADDLE_THRESH)
 
     def anchors_per_cell(self) -> int:
-        """Number of anchors on a cell; the head is one for all levels. UserError if levels differ."""
+        """Number of anchors per cell; all levels share one head. UserError if levels differ."""
         counts = {len(self.cell_anchors[level]) for level in range(len(self.cell_anchors))}
         if len(counts) != 1:
             raise UserError(
@@ -98,7 +98,7 @@ class AnchorGenerator(nn.Module):
         Args:
             sizes: (height, width) of each level's map.
         Returns:
-            (height · width · A, 4) float32 xyxy a level: rows outer, columns inner, the cell's anchors innermost.
+            (height · width · A, 4) float32 xyxy per level: rows outer, columns inner, the cell's anchors innermost.
         """
         if len(sizes) != len(self.strides):
             raise UserError(

@@ -23,7 +23,7 @@ class SingleConvRPNHead(nn.Module):
         Args:
             in_channels: width of the maps.
             mid_channels: width of the 3×3 convolution.
-            num_anchors: A, anchors a cell.
+            num_anchors: A, anchors per cell.
         """
         super().__init__()
         self.conv = nn.Conv2d(in_channels, mid_channels, 3, padding=1)
@@ -36,10 +36,10 @@ class SingleConvRPNHead(nn.Module):
     def forward(self, features: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """
         Args:
-            features: (B, in_channels, H_l, W_l) a level.
+            features: (B, in_channels, H_l, W_l) per level.
         Returns:
-            Objectness logits (B, H_l · W_l · A) and offsets (B, H_l · W_l · A, 4) a level, float32, in the order of the
-            anchors.
+            Objectness logits (B, H_l · W_l · A) and offsets (B, H_l · W_l · A, 4) per level, float32, in the anchors'
+            order.
         """
         logits, offsets = [], []
         for feature in features:

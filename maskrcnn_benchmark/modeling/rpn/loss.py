@@ -1,4 +1,4 @@
-"""What the region proposal network learns from."""
+"""Losses of the region proposal network."""
 
 from collections.abc import Sequence
 
@@ -8,33 +8,16 @@ from torch import Tensor
 
 from maskrcnn_benchmark.layers import box_iou
 from maskrcnn_benchmark.modeling.averaging import mean_over_processes
-from maskrcnn_benchmark.modeling.balanced_sampler import BalancedSampler
-from maskrcnn_benchmark.modeling.box_coder import BoxCoder
 from maskrcnn_benchmark.modeling.matcher import BETWEEN, match_boxes
+from maskrcnn_benchmark.modeling.sampled_loss import SampledLoss
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 
 # Where the regression loss goes from quadratic to linear.
 BETA = 1.0 / 9
 
 
-class RPNLoss:
+class RPNLoss(SampledLoss):
     """Objectness of sampled anchors, and offsets of the positive ones."""
-
-    def __init__(self, *, coder: BoxCoder, sampler: BalancedSampler, high: float, low: float):
-        """
-        Args:
-            coder: encodes the annotated box from its anchor.
-            sampler: chooses anchors per image.
-            high, low: IoU from which an anchor is positive, and below which it is negative.
-        """
-        self.coder, self.sampler, self.high, self.low = coder, sampler, high, low
-
-    @classmethod
-    def from_config(cls, cfg, coder: BoxCoder) -> "RPNLoss":
-        """Reads MODEL.RPN and SEED."""
-        node = cfg.MODEL.RPN
-        sampler = BalancedSampler(node.BATCH_SIZE_PER_IMAGE, node.POSITIVE_FRACTION, seed=cfg.SEED, stream="rpn")
-        return cls(coder=coder, sampler=sampler, high=node.FG_IOU_THRESHOLD, low=node.BG_IOU_THRESHOLD)
 
     def __call__(
         self, anchors: Tensor, inside: Sequence[Tensor], logits: Tensor, offsets: Tensor, targets: Sequence[BoxList]
@@ -42,19 +25,17 @@ class RPNLoss:
         """
         Args:
             anchors: (n, 4) of all levels.
-            inside: (n,) bool an image, the anchors that count.
+            inside: (n,) bool per image, the anchors that count.
             logits: (B, n).
             offsets: (B, n, 4).
-            targets: annotated boxes.
+            targets: ground truth.
         Returns:
             loss_objectness, mean over the sampled anchors of all processes; loss_rpn_box_reg, smooth L1 of the positive
             ones over the number of sampled ones.
         """
         chosen_logits, chosen_labels, errors, count = [], [], [], 0
         labelled = [self.label_anchors(anchors, own, target) for own, target in zip(inside, targets, strict=True)]
-        drawn = self.sampler.batch(
-            [labels for labels, _ in labelled], [self.sampler.generator(target) for target in targets]
-        )
+        drawn = self.sampler([labels for labels, _ in labelled], targets)
         for image, ((labels, boxes), (positives, negatives)) in enumerate(zip(labelled, drawn, strict=True)):
             sampled = torch.cat([positives, negatives])
             chosen_logits.append(logits[image, sampled])
@@ -73,13 +54,13 @@ class RPNLoss:
     @torch.no_grad()
     def label_anchors(self, anchors: Tensor, inside: Tensor, target: BoxList) -> tuple[Tensor, Tensor]:
         """
-        Labels (n,) 1, 0 or −1 (neither), and the annotated box (n, 4) of each positive anchor; other rows mean nothing.
+        Labels (n,) 1, 0 or −1 (neither), and the ground-truth box (n, 4) of each positive anchor; else undefined.
         """
-        annotated = target.convert("xyxy").bbox
-        matched = match_boxes(box_iou(annotated, anchors), high=self.high, low=self.low, keep_best=True)
+        gt_boxes = target.convert("xyxy").bbox
+        matched = match_boxes(box_iou(gt_boxes, anchors), high=self.high, low=self.low, keep_best=True)
         labels = (matched >= 0).to(torch.int64)
         labels[matched == BETWEEN] = -1
         labels[~inside] = -1
-        if len(annotated) == 0:
+        if len(gt_boxes) == 0:
             return labels, torch.zeros_like(anchors)
-        return labels, annotated[matched.clamp(min=0)]
+        return labels, gt_boxes[matched.clamp(min=0)]

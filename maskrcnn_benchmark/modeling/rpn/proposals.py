@@ -19,7 +19,7 @@ class ProposalSelector:
 
     Attributes:
         coder: turns offsets from anchors into boxes.
-        pre_nms: best anchors of a level that are looked at.
+        pre_nms: best anchors of a level that are considered.
         post_nms: proposals of a level that stay after suppression.
         total: proposals of an image that stay of all levels together; acts only with more than one level.
         per_batch: `total` counts for the batch as a whole.
@@ -59,9 +59,9 @@ class ProposalSelector:
     ) -> list[BoxList]:
         """
         Args:
-            anchors: (n_l, 4) a level.
-            logits: (B, n_l) a level.
-            offsets: (B, n_l, 4) a level.
+            anchors: (n_l, 4) per level.
+            logits: (B, n_l) per level.
+            offsets: (B, n_l, 4) per level.
             image_sizes: (width, height) of each image without padding.
         Returns:
             B lists of boxes with field `objectness` (n,), the probability; best first.
@@ -92,7 +92,7 @@ class ProposalSelector:
 
     def _choose(self, boxes: Tensor, scores: Tensor, group: Tensor, images: int, levels: int) -> list[Tensor]:
         """
-        Rows of an image each, best first. group: image · levels + level, or images · levels for a box that does not
+        Rows per image, best first. group: image · levels + level, or images · levels for a box that does not
         count.
         """
         if self.nms_threshold > 0:
@@ -108,8 +108,8 @@ class ProposalSelector:
         return [kept[rows] for rows in rows_of_groups(image, images)]
 
 
-def add_annotated_boxes(proposals: Sequence[BoxList], targets: Sequence[BoxList]) -> list[BoxList]:
-    """Proposals with the annotated boxes of their image behind them, objectness 1."""
+def add_ground_truth_boxes(proposals: Sequence[BoxList], targets: Sequence[BoxList]) -> list[BoxList]:
+    """Proposals with the ground-truth boxes of their image behind them, objectness 1."""
     joined = []
     for boxes, target in zip(proposals, targets, strict=True):
         both = BoxList(torch.cat([boxes.bbox, target.convert("xyxy").bbox]), boxes.size)

@@ -9,7 +9,7 @@ from maskrcnn_benchmark.modeling.box_coder import BoxCoder
 from maskrcnn_benchmark.modeling.rpn.anchors import AnchorGenerator
 from maskrcnn_benchmark.modeling.rpn.head import RPN_HEADS
 from maskrcnn_benchmark.modeling.rpn.loss import RPNLoss
-from maskrcnn_benchmark.modeling.rpn.proposals import ProposalSelector, add_annotated_boxes
+from maskrcnn_benchmark.modeling.rpn.proposals import ProposalSelector, add_ground_truth_boxes
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 from maskrcnn_benchmark.structures.image_list import ImageList
 
@@ -25,20 +25,20 @@ class RPN(nn.Module):
         train_selector: ProposalSelector,
         test_selector: ProposalSelector,
         loss: RPNLoss | None,
-        add_annotated: bool = False,
+        add_ground_truth: bool = False,
     ):
         """
         Args:
             anchor_generator, head: where proposals start, and what moves them.
             train_selector, test_selector: how many are kept in training mode and in evaluation.
             loss: None in a relation model, whose detector is not trained.
-            add_annotated: whether annotated boxes join the proposals in training.
+            add_ground_truth: whether ground-truth boxes join the proposals in training.
         """
         super().__init__()
         self.anchor_generator, self.head = anchor_generator, head
         self.coder = train_selector.coder  # of both selectors and the loss
         self.train_selector, self.test_selector = train_selector, test_selector
-        self.loss, self.add_annotated = loss, add_annotated
+        self.loss, self.add_ground_truth = loss, add_ground_truth
 
     @classmethod
     def from_config(cls, cfg, in_channels: int) -> "RPN":
@@ -51,8 +51,8 @@ class RPN(nn.Module):
             ),
             train_selector=ProposalSelector.from_config(cfg, coder, training=True),
             test_selector=ProposalSelector.from_config(cfg, coder, training=False),
-            loss=None if cfg.MODEL.RELATION_ON else RPNLoss.from_config(cfg, coder),
-            add_annotated=cfg.MODEL.ROI_RELATION_HEAD.ADD_GTBOX_TO_PROPOSAL_IN_TRAIN,
+            loss=None if cfg.MODEL.RELATION_ON else RPNLoss.from_node(cfg.MODEL.RPN, coder, cfg.SEED, "rpn"),
+            add_ground_truth=cfg.MODEL.ROI_RELATION_HEAD.ADD_GTBOX_TO_PROPOSAL_IN_TRAIN,
         )
 
     def forward(
@@ -61,8 +61,8 @@ class RPN(nn.Module):
         """
         Args:
             images: for the sizes without padding.
-            features: (B, C, H_l, W_l) a level.
-            targets: annotated boxes, needed in training.
+            features: (B, C, H_l, W_l) per level.
+            targets: ground truth, needed in training.
         Returns:
             Proposals with field `objectness`, and the losses (none in evaluation and in a relation model).
         """
@@ -77,4 +77,4 @@ class RPN(nn.Module):
             joined = torch.cat(anchors)
             inside = [self.anchor_generator.inside(joined, size) for size in images.image_sizes]
             losses = self.loss(joined, inside, torch.cat(logits, dim=1), torch.cat(offsets, dim=1), targets)
-        return (add_annotated_boxes(proposals, targets) if self.add_annotated else proposals), losses
+        return (add_ground_truth_boxes(proposals, targets) if self.add_ground_truth else proposals), losses

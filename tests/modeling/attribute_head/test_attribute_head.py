@@ -77,8 +77,9 @@ def test_no_box_is_legal():
 
 def test_head_describes_boxes_in_evaluation():
     cfg = default_config()
-    cfg.merge_from_list(["MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM", 8, "MODEL.ROI_BOX_HEAD.POOLER_RESOLUTION", 2])
-    head = ROIAttributeHead.from_config(cfg, 3, 6)
+    keys = {"ROI_BOX_HEAD.MLP_HEAD_DIM": 8, "ROI_BOX_HEAD.POOLER_RESOLUTION": 2, "ROI_ATTRIBUTE_HEAD.NUM_ATTRIBUTES": 6}
+    cfg.merge_from_list([word for key, value in keys.items() for word in (f"MODEL.{key}", value)])
+    head = ROIAttributeHead.from_config(cfg, 3)
     assert head.predictor.att_score.weight.shape == (6, 4)  # half of MLP_HEAD_DIM
     boxes = [BoxList([[0, 0, 20, 20]], (64, 64)), BoxList([], (64, 64))]
     described, losses = head.eval()([torch.randn(2, 3, 4, 4)], boxes)

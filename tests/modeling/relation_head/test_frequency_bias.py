@@ -9,7 +9,7 @@ from maskrcnn_benchmark.modeling.roi_heads.relation_head.frequency_bias import F
 
 def toy_bias():
     torch.manual_seed(0)
-    bias = FrequencyBias(4, 3)
+    bias = FrequencyBias(torch.zeros(4, 4, 3))
     torch.nn.init.normal_(bias.obj_baseline.weight)
     return bias
 
@@ -47,11 +47,11 @@ def test_it_starts_from_log_frequencies():
         fg_matrix=counts,
         bg_matrix=np.full((2, 2), 1),
     )
-    row = FrequencyBias.from_meta(meta).by_labels(torch.tensor([1]), torch.tensor([[0, 0]]))
+    row = FrequencyBias(meta.frequency_table()).by_labels(torch.tensor([1]), torch.tensor([[0, 0]]))
     want = np.log(np.array([2, 6, 2]) / 10 + 1e-3)  # background counts one more than its pairs
     torch.testing.assert_close(row[0].double(), torch.from_numpy(want), rtol=1e-6, atol=1e-6)
 
 
 def test_without_statistics_it_starts_at_zero():
     meta = DatasetMeta(objects=["__background__", "dog"], predicates=["__background__", "on"])
-    assert not FrequencyBias.from_meta(meta).obj_baseline.weight.any()
+    assert not FrequencyBias(meta.frequency_table()).obj_baseline.weight.any()

@@ -9,8 +9,8 @@ from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import (
     best_foreground,
     box_positions,
     entity_sizes,
-    given_label_logits,
     greedy_foreground,
+    ground_truth_logits,
     label_vectors,
 )
 
@@ -40,7 +40,7 @@ def test_label_vectors_are_rows_in_predcls_and_means_without_gradient_to_the_det
 
 
 def test_given_labels_are_certain_and_background_is_never_the_best():
-    logits = given_label_logits(torch.tensor([2, 1]), 4)
+    logits = ground_truth_logits(torch.tensor([2, 1]), 4)
     assert logits.softmax(1).argmax(1).tolist() == [2, 1] and logits.softmax(1).max() == 1
     assert best_foreground(torch.tensor([[9.0, 1.0, 2.0]])).tolist() == [2]
 

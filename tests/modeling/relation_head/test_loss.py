@@ -137,7 +137,7 @@ def test_the_relation_loss_takes_the_weights_of_its_iteration(toy_meta):
     cfg = config(CURRICULUM=10)
     loss = RelationLoss(weights=configured_weights(cfg, meta), refine_labels=False)
     for iteration, factor in ((1, 0.9), (5, 0.5), (9, 0.2), (20, 0.2)):
-        loss.set_iteration(iteration)
+        loss.iteration = iteration
         expected = F.cross_entropy(LOGITS, LABELS, predicate_weights(cfg, meta, iteration))
         torch.testing.assert_close(loss(LOGITS, LABELS, LOGITS, LABELS)["loss_rel"], expected)
         assert loss.logged["reweight_factor"].item() == pytest.approx(factor)

@@ -11,20 +11,13 @@ from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.base import 
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.bank import PrototypeSource, read_prototypes
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.extract import UnionMeans, extract_visual_prototypes
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.relation_head import ROIRelationHead
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.sampling import PairSampler
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 from maskrcnn_benchmark.structures.regions import PairFeatures, Regions
 from maskrcnn_benchmark.structures.relation import RelationOutput
 from maskrcnn_benchmark.utils.errors import UserError
 
 F, OBJECTS, PREDICATES = 4, 3, 5
-SAMPLING = {
-    "seed": 0,
-    "batch_size": 64,
-    "positive_fraction": 0.5,
-    "iou_threshold": 0.5,
-    "per_relation": 4,
-    "require_overlap": False,
-}
 
 
 class Boxes(Regions):
@@ -59,10 +52,13 @@ class Predictor(RelationPredictor):
 
 def build(task=Task.SGCLS, **keywords):
     torch.manual_seed(0)
+    sampler = PairSampler(
+        task=task, batch_size=64, positive_fraction=0.5, iou_threshold=0.5, per_relation=4, require_overlap=False
+    )
     return ROIRelationHead(
-        task=task, box_feature_extractor=nn.Identity(), union_feature_extractor=nn.Identity(), predictor=Predictor(),
-        loss=RelationLoss(),
-        post_processor=RelationPostProcessor(task=task, nms_threshold=0.5), sampling=SAMPLING, **keywords,
+        task=task, sampler=sampler, box_feature_extractor=nn.Identity(), union_feature_extractor=nn.Identity(),
+        predictor=Predictor(), loss=RelationLoss(),
+        post_processor=RelationPostProcessor(task=task, nms_threshold=0.5), **keywords,
     )  # fmt: skip
 
 

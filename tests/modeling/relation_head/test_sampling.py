@@ -5,13 +5,23 @@ import torch
 
 from maskrcnn_benchmark.config import Task
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.sampling import (
+    PairSampler,
     all_pairs,
     overlapping_pairs,
-    sample_detections,
-    sample_given_boxes,
-    sample_training_pairs,
 )
 from maskrcnn_benchmark.structures.bounding_box import BoxList
+
+
+def sampler(task=Task.PREDCLS, **changes):
+    settings = {
+        "seed": 7,
+        "batch_size": 10,
+        "positive_fraction": 0.5,
+        "iou_threshold": 0.5,
+        "per_relation": 4,
+        "require_overlap": False,
+    }
+    return PairSampler(task=task, **(settings | changes))
 
 
 def as_set(rows):
@@ -33,8 +43,8 @@ def test_at_test_boxes_apart_can_be_left_out():
 RELATIONS = torch.tensor([[0, 1, 3], [1, 2, 1], [2, 2, 4]])  # the last relates a box to itself
 
 
-def test_given_boxes_keep_every_annotation_and_fill_up_with_others():
-    drawn = sample_given_boxes(4, RELATIONS, batch_size=8, positive_fraction=0.5)
+def test_ground_truth_boxes_keep_every_relation_and_fill_up_with_others():
+    drawn = sampler(batch_size=8).of_ground_truth(4, RELATIONS)
     rows = torch.cat([drawn.pairs, drawn.labels[:, None]], dim=1)
     assert as_set(rows[drawn.labels > 0]) == as_set(RELATIONS)
     background = drawn.pairs[drawn.labels == 0]
@@ -43,41 +53,50 @@ def test_given_boxes_keep_every_annotation_and_fill_up_with_others():
     assert torch.equal(drawn.related, drawn.related.t()) and drawn.related[1, 0] and not drawn.related[0, 3]
 
 
-def test_given_boxes_take_all_others_where_there_are_few_and_cut_annotations_at_their_share():
-    assert len(sample_given_boxes(3, RELATIONS, batch_size=512, positive_fraction=0.25).pairs) == 3 + 4
-    cut = sample_given_boxes(4, RELATIONS, batch_size=4, positive_fraction=0.5)
+def test_ground_truth_boxes_take_all_others_where_there_are_few_and_cut_relations_at_their_share():
+    assert len(sampler(batch_size=512, positive_fraction=0.25).of_ground_truth(3, RELATIONS).pairs) == 3 + 4
+    cut = sampler(batch_size=4).of_ground_truth(4, RELATIONS)
     assert (cut.labels > 0).sum() == 2 and len(cut.pairs) == 4
 
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_without_a_pair_nothing_is_drawn(n):
-    drawn = sample_given_boxes(n, torch.zeros(0, 3, dtype=torch.long), batch_size=8, positive_fraction=0.5)
+    drawn = sampler(batch_size=8).of_ground_truth(n, torch.zeros(0, 3, dtype=torch.long))
     assert drawn.pairs.shape == (0, 2) and drawn.labels.shape == (0,)
+
+
+def labelled(boxes, labels):
+    found = BoxList(boxes, (300, 300))
+    found.add_field("labels", torch.tensor(labels))
+    return found
+
+
+def draw_detections(boxes, labels, ground_truth, relations=((0, 1, 5),), generator=None, **settings):
+    """Pairs of detections, where two ground-truth boxes have the labels 1 and 2."""
+    entities, target = labelled(boxes, labels), labelled(ground_truth, [1, 2])
+    return sampler(Task.SGDET, **settings).of_detections(entities, target, torch.tensor(relations), generator)
 
 
 @pytest.fixture
 def image():
     """
-    Two annotated boxes; three detections near the first, two near the second, one elsewhere, one with the wrong label.
+    Two ground-truth boxes; three detections near the first, two near the second, one elsewhere, one with the wrong
+    label.
     """
-    target = torch.tensor([[0.0, 0, 40, 40], [50, 50, 90, 90]])
-    near = torch.tensor([0.0, 1, 2])[:, None] + target[0]
-    also = torch.tensor([0.0, 2])[:, None] + target[1]
+    ground_truth = torch.tensor([[0.0, 0, 40, 40], [50, 50, 90, 90]])
+    near = torch.tensor([0.0, 1, 2])[:, None] + ground_truth[0]
+    also = torch.tensor([0.0, 2])[:, None] + ground_truth[1]
     other = torch.tensor([[0.0, 60, 20, 80], [50, 50, 90, 90]])
     return {
         "boxes": torch.cat([near, also, other]),
-        "labels": torch.tensor([1, 1, 1, 2, 2, 3, 4]),
-        "target_boxes": target,
-        "target_labels": torch.tensor([1, 2]),
-        "relations": torch.tensor([[0, 1, 5]]),
-        "iou_threshold": 0.5,
-        "positive_fraction": 0.5,
-        "require_overlap": False,
+        "labels": [1, 1, 1, 2, 2, 3, 4],
+        "ground_truth": ground_truth,
+        "batch_size": 64,
     }
 
 
 def test_a_relation_gives_combinations_of_its_matches(image):
-    drawn = sample_detections(**image, batch_size=64, per_relation=100)
+    drawn = draw_detections(**image, per_relation=100)
     positive = drawn.pairs[drawn.labels > 0]
     assert as_set(positive) == {(i, j) for i in (0, 1, 2) for j in (3, 4)}
     assert (drawn.labels[drawn.labels > 0] == 5).all()
@@ -86,14 +105,14 @@ def test_a_relation_gives_combinations_of_its_matches(image):
 
 
 def test_a_matched_combination_that_was_not_drawn_is_no_background_either(image):
-    drawn = sample_detections(**image, batch_size=64, per_relation=2)
+    drawn = draw_detections(**image, per_relation=2)
     assert (drawn.labels > 0).sum() == 2
     assert not as_set(drawn.pairs[drawn.labels == 0]) & {(i, j) for i in (0, 1, 2) for j in (3, 4)}
 
 
 def test_background_leaves_out_unmatched_proposals_and_with_overlap_boxes_apart_or_alike(image):
-    image |= {"labels": torch.tensor([1, 0, 1, 2, 2, 3, 4]), "require_overlap": True}
-    drawn = sample_detections(**image, batch_size=64, per_relation=100)
+    image |= {"labels": [1, 0, 1, 2, 2, 3, 4], "require_overlap": True}
+    drawn = draw_detections(**image, per_relation=100)
     background = as_set(drawn.pairs[drawn.labels == 0])
     assert not any(1 in pair for pair in background)
     assert (
@@ -103,20 +122,19 @@ def test_background_leaves_out_unmatched_proposals_and_with_overlap_boxes_apart_
 
 def test_combinations_are_drawn_in_proportion_to_the_product_of_overlaps():
     boxes = torch.tensor([[0.0, 0, 99, 99], [0, 0, 99, 59], [200, 0, 299, 99]])
-    arguments = {
-        "boxes": boxes, "labels": torch.tensor([1, 1, 2]), "target_boxes": boxes[[0, 2]],
-        "target_labels": torch.tensor([1, 2]), "relations": torch.tensor([[0, 1, 1]]), "batch_size": 8,
-        "positive_fraction": 0.5, "iou_threshold": 0.5, "per_relation": 1, "require_overlap": True,
-    }  # fmt: skip
     generator = torch.Generator().manual_seed(3)
-    first = sum(int(sample_detections(**arguments, generator=generator).pairs[0, 0] == 0) for _ in range(2000))
+    drawn = [
+        draw_detections(boxes, [1, 1, 2], boxes[[0, 2]], generator=generator, batch_size=8, per_relation=1)
+        for _ in range(2000)
+    ]
+    first = sum(int(one.pairs[0, 0] == 0) for one in drawn)
     assert abs(first / 2000 - 1.0 / 1.6) < 0.04  # IoU 1 against 0.6
 
 
 def test_a_pair_may_stand_in_two_relations_and_total_is_cut(image):
-    image["relations"] = torch.tensor([[0, 1, 5], [0, 1, 2]])
-    assert (sample_detections(**image, batch_size=64, per_relation=100).labels > 0).sum() == 12
-    assert (sample_detections(**image, batch_size=10, per_relation=100).labels > 0).sum() == 5
+    image["relations"] = [[0, 1, 5], [0, 1, 2]]
+    assert (draw_detections(**image, per_relation=100).labels > 0).sum() == 12
+    assert (draw_detections(**image | {"batch_size": 10}, per_relation=100).labels > 0).sum() == 5
 
 
 def one_image(image_id=None, epoch=0):
@@ -129,18 +147,8 @@ def one_image(image_id=None, epoch=0):
     return target
 
 
-SETTINGS = {
-    "seed": 7,
-    "batch_size": 10,
-    "positive_fraction": 0.5,
-    "iou_threshold": 0.5,
-    "per_relation": 4,
-    "require_overlap": False,
-}
-
-
 def draw(target):
-    return sample_training_pairs(target, target, Task.PREDCLS, **SETTINGS).pairs
+    return sampler()(target, target).pairs
 
 
 def test_draws_depend_on_seed_epoch_and_image_alone():

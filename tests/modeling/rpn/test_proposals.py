@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from maskrcnn_benchmark.modeling.box_coder import BoxCoder
-from maskrcnn_benchmark.modeling.rpn.proposals import ProposalSelector, add_annotated_boxes
+from maskrcnn_benchmark.modeling.rpn.proposals import ProposalSelector, add_ground_truth_boxes
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 
 CODER = BoxCoder((1, 1, 1, 1))
@@ -95,6 +95,6 @@ def test_nothing_large_enough_is_legal():
 def test_annotated_boxes_join_behind_with_objectness_one():
     proposals = selector()(*levels(), SIZES)
     target = BoxList([[1, 2, 10, 11]], SIZES[0])
-    joined = add_annotated_boxes(proposals, [target, BoxList([], SIZES[1])])
+    joined = add_ground_truth_boxes(proposals, [target, BoxList([], SIZES[1])])
     assert joined[0].bbox[-1].tolist() == [1, 2, 10, 11] and joined[0].get_field("objectness")[-1] == 1
     assert [len(j) - len(p) for j, p in zip(joined, proposals, strict=True)] == [1, 0]

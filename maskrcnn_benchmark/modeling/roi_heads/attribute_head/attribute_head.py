@@ -9,6 +9,7 @@ from maskrcnn_benchmark.modeling.roi_heads.attribute_head.loss import AttributeL
 from maskrcnn_benchmark.modeling.roi_heads.attribute_head.predictor import ROI_ATTRIBUTE_PREDICTOR
 from maskrcnn_benchmark.modeling.roi_heads.box_head.extractor import ROI_BOX_FEATURE_EXTRACTORS, BoxFeatureExtractor
 from maskrcnn_benchmark.structures.bounding_box import BoxList
+from maskrcnn_benchmark.structures.boxlist_ops import with_field
 
 
 class ROIAttributeHead(nn.Module):
@@ -19,11 +20,11 @@ class ROIAttributeHead(nn.Module):
         self.feature_extractor, self.predictor, self.loss = feature_extractor, predictor, loss
 
     @classmethod
-    def from_config(cls, cfg, in_channels: int, num_attributes: int) -> "ROIAttributeHead":
+    def from_config(cls, cfg, in_channels: int) -> "ROIAttributeHead":
         """Reads MODEL.ROI_ATTRIBUTE_HEAD; its extractor has half the output, the box head's the other half."""
         node = cfg.MODEL.ROI_ATTRIBUTE_HEAD
         extractor = ROI_BOX_FEATURE_EXTRACTORS[node.FEATURE_EXTRACTOR].from_config(cfg, in_channels, half_out=True)
-        predictor = ROI_ATTRIBUTE_PREDICTOR[node.PREDICTOR](extractor.out_channels, num_attributes)
+        predictor = ROI_ATTRIBUTE_PREDICTOR[node.PREDICTOR](extractor.out_channels, node.NUM_ATTRIBUTES)
         return cls(feature_extractor=extractor, predictor=predictor, loss=AttributeLoss.from_config(cfg))
 
     def forward(
@@ -31,7 +32,7 @@ class ROIAttributeHead(nn.Module):
     ) -> tuple[list[BoxList], dict[str, Tensor]]:
         """
         Args:
-            features: (B, C, H_l, W_l) a level.
+            features: (B, C, H_l, W_l) per level.
             boxes: in training sampled proposals with `attributes`, else detections.
             generator: of the draw of boxes without attributes.
         Returns:
@@ -41,10 +42,4 @@ class ROIAttributeHead(nn.Module):
         if self.training:
             attributes = torch.cat([image_boxes.get_field("attributes") for image_boxes in boxes])
             return list(boxes), {"loss_attribute": self.loss(logits, attributes, generator)}
-        described = []
-        for image_boxes, image_logits in zip(
-            boxes, logits.split([len(image_boxes) for image_boxes in boxes]), strict=True
-        ):
-            described.append(image_boxes.copy_with_fields(image_boxes.fields()))
-            described[-1].add_field("attribute_logits", image_logits)
-        return described, {}
+        return with_field(boxes, "attribute_logits", logits), {}

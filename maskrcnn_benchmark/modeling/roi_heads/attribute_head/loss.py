@@ -1,4 +1,4 @@
-"""What the attribute head learns from."""
+"""The loss of the attribute head."""
 
 from dataclasses import dataclass
 

@@ -12,6 +12,7 @@ from maskrcnn_benchmark.modeling.roi_heads.box_head.loss import BoxLoss, label_p
 from maskrcnn_benchmark.modeling.roi_heads.box_head.postprocess import BoxPostProcessor
 from maskrcnn_benchmark.modeling.roi_heads.box_head.predictor import ROI_BOX_PREDICTOR
 from maskrcnn_benchmark.structures.bounding_box import BoxList
+from maskrcnn_benchmark.structures.boxlist_ops import with_field
 
 
 class ROIBoxHead(nn.Module):
@@ -39,10 +40,11 @@ class ROIBoxHead(nn.Module):
         self.post_processor, self.loss, self.task = post_processor, loss, task
 
     @classmethod
-    def from_config(cls, cfg, in_channels: int, num_classes: int) -> "ROIBoxHead":
+    def from_config(cls, cfg, in_channels: int) -> "ROIBoxHead":
         """Reads MODEL.ROI_HEADS, MODEL.ROI_BOX_HEAD and the task."""
         extractor = build_box_feature_extractor(cfg, in_channels, half_out=cfg.MODEL.ATTRIBUTE_ON)
         predictor = ROI_BOX_PREDICTOR[cfg.MODEL.ROI_BOX_HEAD.PREDICTOR]
+        num_classes = cfg.MODEL.ROI_BOX_HEAD.NUM_CLASSES
         coder = BoxCoder(cfg.MODEL.ROI_HEADS.BBOX_REG_WEIGHTS)
         return cls(
             feature_extractor=extractor,
@@ -50,7 +52,7 @@ class ROIBoxHead(nn.Module):
                 extractor.out_channels, num_classes, 2 if cfg.MODEL.CLS_AGNOSTIC_BBOX_REG else num_classes
             ),
             post_processor=BoxPostProcessor.from_config(cfg, coder),
-            loss=BoxLoss.from_config(cfg, coder),
+            loss=BoxLoss.from_node(cfg.MODEL.ROI_HEADS, coder, cfg.SEED, "box"),
             task=Task.from_cfg(cfg) if cfg.MODEL.RELATION_ON else None,
         )
 
@@ -59,9 +61,9 @@ class ROIBoxHead(nn.Module):
     ) -> tuple[list[BoxList], dict[str, Tensor]]:
         """
         Args:
-            features: (B, C, H_l, W_l) a level.
+            features: (B, C, H_l, W_l) per level.
             proposals: boxes per image.
-            targets: annotated boxes with `labels`; needed in training.
+            targets: ground truth with `labels`; needed in training.
         Returns:
             A detector in training: sampled proposals with `labels`, `regression_targets` and perhaps `attributes`;
                 loss_classifier and
@@ -85,7 +87,7 @@ class ROIBoxHead(nn.Module):
         The entities of a relation model; the head is not trained here.
 
         Returns:
-            SGCls: the proposals, which are the annotated boxes, with `predict_logits` (n, O).
+            SGCls: the proposals, which are the ground-truth boxes, with `predict_logits` (n, O).
             SGDet: detections with `pred_labels`, `pred_scores`, `predict_logits` (n, O), `boxes_per_cls` (n, O, 4) and,
                 in training,
             `labels`: those of the proposals, before they were regressed.
@@ -95,11 +97,7 @@ class ROIBoxHead(nn.Module):
         logits, offsets = self.predictor(self.feature_extractor(features, proposals))
         if self.task is Task.SGDET:
             return self.post_processor(logits, offsets, proposals, details=True)
-        entities = []
-        for boxes, image_logits in zip(proposals, logits.split([len(boxes) for boxes in proposals]), strict=True):
-            entities.append(boxes.copy_with_fields(boxes.fields()))
-            entities[-1].add_field("predict_logits", image_logits)
-        return entities
+        return with_field(proposals, "predict_logits", logits)
 
     def _labelled(self, proposals: BoxList, target: BoxList) -> BoxList:
         labels, _ = label_proposals(proposals, target, high=self.loss.high, low=self.loss.high)

@@ -29,7 +29,7 @@ class BoxFeatureExtractor(nn.Module, ABC):
     def forward(self, features: Sequence[Tensor], boxlists: Sequence[BoxList]) -> Tensor:
         """
         Args:
-            features: (B, C, H_l, W_l) a level.
+            features: (B, C, H_l, W_l) per level.
             boxlists: B lists of boxes, xyxy, in pixels of the input.
         Returns:
             (number of all boxes, F).
@@ -139,18 +139,6 @@ class FPNXconv1fcFeatureExtractor(BoxFeatureExtractor):
         return F.relu(self.fc6(self.xconvs(pooled).flatten(1)))
 
 
-class Conv5Head(nn.Module):
-    """layer4 of a ResNet, run on pooled boxes."""
-
-    def __init__(self, layer4: nn.Module):
-        super().__init__()
-        self.layer4 = layer4
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(n, C, r, r) -> (n, 2C, r/2, r/2)."""
-        return self.layer4(x)
-
-
 @ROI_BOX_FEATURE_EXTRACTORS.register("ResNet50Conv5ROIFeatureExtractor")
 class ResNet50Conv5ROIFeatureExtractor(BoxFeatureExtractor):
     """layer4 of a ResNet on each box, averaged over its cells: the head of a C4 backbone."""
@@ -164,7 +152,7 @@ class ResNet50Conv5ROIFeatureExtractor(BoxFeatureExtractor):
             halve: ends in a fully connected layer (`narrow`) with ReLU to half that width, for ATTRIBUTE_ON.
         """
         super().__init__()
-        self.pooler, self.head = pooler, Conv5Head(layer4)
+        self.pooler, self.head = pooler, nn.ModuleDict({"layer4": layer4})
         self.out_channels = out_channels // 2 if halve else out_channels
         if halve:
             self.narrow = linear(out_channels, self.out_channels)
@@ -183,7 +171,7 @@ class ResNet50Conv5ROIFeatureExtractor(BoxFeatureExtractor):
 
     def embed(self, pooled: Tensor) -> Tensor:
         """(n, C, r, r) -> (n, out_channels)."""
-        mean = self.head(pooled).mean(dim=(2, 3))
+        mean = self.head["layer4"](pooled).mean(dim=(2, 3))
         return F.relu(self.narrow(mean)) if hasattr(self, "narrow") else mean
 
 

@@ -1,4 +1,4 @@
-"""What the box head learns from: labelled proposals, sampled, and two losses."""
+"""Losses of the box head over sampled proposals."""
 
 from collections.abc import Sequence
 
@@ -8,19 +8,18 @@ from torch import Tensor
 
 from maskrcnn_benchmark.layers import box_iou
 from maskrcnn_benchmark.modeling.averaging import mean_over_processes
-from maskrcnn_benchmark.modeling.balanced_sampler import BalancedSampler
-from maskrcnn_benchmark.modeling.box_coder import BoxCoder
 from maskrcnn_benchmark.modeling.matcher import BETWEEN, match_boxes
+from maskrcnn_benchmark.modeling.sampled_loss import SampledLoss
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 
 
 def label_proposals(proposals: BoxList, target: BoxList, *, high: float, low: float) -> tuple[Tensor, Tensor]:
     """
-    The label of the annotated box that each proposal overlaps most.
+    The label of the ground-truth box that each proposal overlaps most.
 
     Args:
         proposals: n boxes.
-        target: M annotated boxes with `labels`.
+        target: M ground-truth boxes with `labels`.
         high: IoU from which the label holds.
         low: IoU below which a proposal is background.
     Returns:
@@ -33,58 +32,39 @@ def label_proposals(proposals: BoxList, target: BoxList, *, high: float, low: fl
     return labels.masked_fill(matched == BETWEEN, -1), matched
 
 
-class BoxLoss:
+class BoxLoss(SampledLoss):
     """Samples proposals for training, and compares what the predictor says about them."""
-
-    def __init__(self, *, coder: BoxCoder, sampler: BalancedSampler, high: float, low: float):
-        """
-        Args:
-            coder: encodes the annotated box from the proposal.
-            sampler: chooses proposals per image.
-            high, low: IoU from which a proposal is an object, and below which it is background; between, it is not
-                used.
-        """
-        self.coder, self.sampler, self.high, self.low = coder, sampler, high, low
-
-    @classmethod
-    def from_config(cls, cfg, coder: BoxCoder) -> "BoxLoss":
-        """Reads MODEL.ROI_HEADS and SEED."""
-        node = cfg.MODEL.ROI_HEADS
-        sampler = BalancedSampler(node.BATCH_SIZE_PER_IMAGE, node.POSITIVE_FRACTION, seed=cfg.SEED, stream="box")
-        return cls(coder=coder, sampler=sampler, high=node.FG_IOU_THRESHOLD, low=node.BG_IOU_THRESHOLD)
 
     @torch.no_grad()
     def sample(self, proposals: Sequence[BoxList], targets: Sequence[BoxList]) -> list[BoxList]:
         """
         Args:
             proposals: boxes per image.
-            targets: annotated boxes with `labels`, perhaps `attributes` (M, A).
+            targets: ground-truth boxes with `labels`, perhaps `attributes` (M, A).
         Returns:
-            Some of the proposals per image, with `labels` (n,), `regression_targets` (n, 4), offsets that mean
-            something where the label is above 0, and `attributes` (n, A), zeros for background, if the target has them.
+            Some of the proposals per image, with `labels` (n,), `regression_targets` (n, 4), offsets that are
+            defined where the label is above 0, and `attributes` (n, A), zeros for background, if the target has them.
         """
         labelled = [
             label_proposals(boxes, target, high=self.high, low=self.low)
             for boxes, target in zip(proposals, targets, strict=True)
         ]
-        drawn = self.sampler.batch(
-            [labels for labels, _ in labelled], [self.sampler.generator(target) for target in targets]
-        )
+        drawn = self.sampler([labels for labels, _ in labelled], targets)
         images = zip(proposals, targets, labelled, drawn, strict=True)
         return [self._sampled(boxes, target, *found, torch.cat(rows)) for boxes, target, found, rows in images]
 
     def _sampled(self, proposals: BoxList, target: BoxList, labels: Tensor, matched: Tensor, rows: Tensor) -> BoxList:
-        """The chosen rows of an image's proposals with what they shall become."""
+        """Sampled rows of one image's proposals with their training targets."""
         sampled, labels, matched = proposals.copy_with_fields()[rows], labels[rows], matched[rows]
-        annotated = target.convert("xyxy").bbox
-        goal = annotated[matched.clamp(min=0)] if len(annotated) else sampled.bbox
+        gt_boxes = target.convert("xyxy").bbox
+        goal = gt_boxes[matched.clamp(min=0)] if len(gt_boxes) else sampled.bbox
         sampled.add_field("labels", labels)
         sampled.add_field("regression_targets", self.coder.encode(goal, sampled.bbox))
         if target.has_field("attributes"):
             attributes = target.get_field("attributes")
             own = (
                 attributes[matched.clamp(min=0)]
-                if len(annotated)
+                if len(gt_boxes)
                 else attributes.new_zeros((len(rows), attributes.size(1)))
             )
             sampled.add_field("attributes", own * (labels > 0)[:, None].to(own.dtype))

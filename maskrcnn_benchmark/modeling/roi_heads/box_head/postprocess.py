@@ -57,7 +57,7 @@ class BoxPostProcessor:
             proposals: n_i boxes per image.
             details: adds what a relation head needs.
         Returns:
-            Detections an image with `pred_labels` (n,) and `pred_scores` (n,); with details also `predict_logits` (n,
+            Detections per image with `pred_labels` (n,) and `pred_scores` (n,); with details also `predict_logits` (n,
             O), `boxes_per_cls` (n, O, 4) and, if the proposals have them, `labels`. In the order of the proposals with
             filter_duplicates, else class by class.
         """

@@ -21,7 +21,7 @@ class BoxPredictor(nn.Module):
         Args:
             in_channels: F, width of a box's features.
             num_classes: O, background counted.
-            num_regressions: R, sets of four offsets a box: O, or 2 (background, anything) where regression does not
+            num_regressions: R, sets of four offsets per box: O, or 2 (background, anything) where regression does not
                 know the class.
         """
         super().__init__()

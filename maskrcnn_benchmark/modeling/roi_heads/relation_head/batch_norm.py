@@ -1,4 +1,4 @@
-"""Batch normalisation that stands few rows and many processes."""
+"""Batch normalisation for few rows and for many processes."""
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +11,8 @@ class _SteadyBatchNorm:
     What is common to the classes below.
 
     In training the statistics are those of all processes' rows together (torch's SyncBatchNorm refuses CPU tensors).
-    With at most one value a channel, where a variance means nothing and torch stops, the running statistics serve and
-    stay as they are.
+    With at most one value per channel, where there is no variance and torch raises an error, the running statistics are
+    used and stay as they are.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -50,8 +50,8 @@ class _SteadyBatchNorm:
 
 
 class BatchNorm1d(_SteadyBatchNorm, nn.BatchNorm1d):
-    """nn.BatchNorm1d over the rows of all processes; a single row, or none, meets the running statistics."""
+    """nn.BatchNorm1d over the rows of all processes; the running statistics for a single row or none."""
 
 
 class BatchNorm2d(_SteadyBatchNorm, nn.BatchNorm2d):
-    """nn.BatchNorm2d over the maps of all processes; a single cell, or none, meets the running statistics."""
+    """nn.BatchNorm2d over the maps of all processes; the running statistics for a single cell or none."""

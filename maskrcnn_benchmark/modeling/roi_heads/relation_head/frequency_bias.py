@@ -5,33 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from maskrcnn_benchmark.data.meta import DatasetMeta
-
 
 class FrequencyBias(nn.Module):
-    """Predicate logits of a pair from its two labels alone (Neural Motifs, CVPR 2018).
+    """Predicate logits of a pair from its two labels alone (Neural Motifs, CVPR 2018)."""
 
-    Args:
-        table: (O, O, K) initial logits, ln(count / total + 0.001), or None for zeros.
-    """
-
-    def __init__(self, num_classes: int, num_predicates: int, table: Tensor | None = None):
+    def __init__(self, table: Tensor):
+        """table: (O, O, K) initial logits, as DatasetMeta.frequency_table gives them."""
         super().__init__()
-        self.num_classes = num_classes
-        self.obj_baseline = nn.Embedding(num_classes * num_classes, num_predicates)
+        self.num_classes = table.size(0)
+        self.obj_baseline = nn.Embedding(self.num_classes**2, table.size(2))
         with torch.no_grad():
-            if table is None:
-                self.obj_baseline.weight.zero_()
-            else:
-                self.obj_baseline.weight.copy_(
-                    torch.as_tensor(table).reshape(num_classes * num_classes, num_predicates)
-                )
-
-    @classmethod
-    def from_meta(cls, meta: DatasetMeta) -> FrequencyBias:
-        """Starts from the statistics of the training split; without them from zero."""
-        table = None if meta.fg_matrix is None else meta.frequency_table()
-        return cls(len(meta.objects), len(meta.predicates), table)
+            self.obj_baseline.weight.copy_(table.flatten(0, 1))
 
     def by_labels(self, labels: Tensor, pair_index: Tensor) -> Tensor:
         """labels (N,), pair_index (P, 2) -> (P, K)."""

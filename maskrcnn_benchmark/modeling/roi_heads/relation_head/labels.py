@@ -15,7 +15,7 @@ from maskrcnn_benchmark.modeling.roi_heads.relation_head.batch_norm import Batch
 from maskrcnn_benchmark.structures.relation import PairBatch
 
 POSITION_DIM = 128
-GIVEN_LABEL_LOGIT = 1000.0
+GROUND_TRUTH_LOGIT = 1000.0
 
 
 def entity_sizes(image_sizes: Sequence[tuple[int, int]], num_entities: Sequence[int], like: Tensor) -> Tensor:
@@ -44,6 +44,11 @@ def box_positions(boxes: Tensor, sizes: Tensor) -> Tensor:
     return torch.cat([extent / sizes, centre / sizes, boxes[:, :2] / sizes, boxes[:, 2:] / sizes, area], dim=1)
 
 
+def position_numbers(pairs: PairBatch) -> Tensor:
+    """The nine numbers of each box of the batch, (N, 9)."""
+    return box_positions(pairs.boxes, entity_sizes(pairs.image_sizes, pairs.num_objects, pairs.boxes))
+
+
 def position_embedding() -> nn.Sequential:
     """(N, 9) positions -> (N, 128); published as `pos_embed` with parameters at 0, 1 and 2."""
     return nn.Sequential(
@@ -66,10 +71,10 @@ def label_vectors(table: nn.Embedding, pairs: PairBatch, task: Task) -> Tensor:
     return pairs.object_logits.detach().float().softmax(dim=1).to(table.weight.dtype) @ table.weight
 
 
-def given_label_logits(labels: Tensor, num_classes: int) -> Tensor:
+def ground_truth_logits(labels: Tensor, num_classes: int) -> Tensor:
     """Logits of labels that are certain: (N,) -> (N, O), 1000 at the label and −1000 elsewhere."""
-    logits = torch.full((len(labels), num_classes), -GIVEN_LABEL_LOGIT, device=labels.device)
-    return logits.scatter_(1, labels.long().unsqueeze(1), GIVEN_LABEL_LOGIT)
+    logits = torch.full((len(labels), num_classes), -GROUND_TRUTH_LOGIT, device=labels.device)
+    return logits.scatter_(1, labels.long().unsqueeze(1), GROUND_TRUTH_LOGIT)
 
 
 def best_foreground(scores: Tensor) -> Tensor:

@@ -139,6 +139,9 @@ class RelationLoss(nn.Module):
     """
     `loss_rel` over the sampled pairs, background included, and `loss_refine_obj` over all entities, which PredCls
     leaves out.
+
+    Attributes:
+        iteration: of the training, from 1, that the next losses belong to; weights may depend on it.
     """
 
     def __init__(self, *, weights: PredicateWeights | None = None, smoothing: float = 0.0, refine_labels: bool = True):
@@ -146,7 +149,7 @@ class RelationLoss(nn.Module):
         Args:
             weights: of the predicates, or None.
             smoothing: ε of label smoothing in both.
-            refine_labels: False in PredCls, where the labels are given.
+            refine_labels: False in PredCls, where the labels are ground truth.
         """
         super().__init__()
         self.weights = weights
@@ -155,16 +158,10 @@ class RelationLoss(nn.Module):
         self.iteration = 1
         self.logged: dict[str, Tensor] = {}
 
-    def set_iteration(self, iteration: int) -> None:
-        """
-        Says which training iteration, from 1, the next losses belong to: weights may fall in the course of a training.
-        """
-        self.iteration = iteration
-
     def forward(
         self, relation_logits: Tensor, rel_labels: Tensor, entity_logits: Tensor, object_labels: Tensor
     ) -> dict[str, Tensor]:
-        """(P, K), (P,), (N, O), (N,) -> the losses by name. `logged` then says how far a curriculum has come."""
+        """(P, K), (P,), (N, O), (N,) -> the losses by name. `logged` then has the factor of a curriculum."""
         class_weights = None if self.weights is None else self.weights.at(self.iteration)
         if self.weights is not None and self.weights.falling is not None:
             self.logged = {"reweight_factor": torch.tensor(self.weights.factor(self.iteration))}

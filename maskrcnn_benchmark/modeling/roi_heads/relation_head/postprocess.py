@@ -1,9 +1,10 @@
 """From logits to scene graphs: labels, scores and boxes of the entities, predicates sorted by triplet score."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from maskrcnn_benchmark.config import Task
 from maskrcnn_benchmark.layers import greedy_labels
@@ -11,20 +12,20 @@ from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import best_fore
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 
 
-class RelationPostProcessor(nn.Module):
-    """Turns a predictor's logits into one BoxList per image with the fields of a relation result."""
+@dataclass(frozen=True, kw_only=True)
+class RelationPostProcessor:
+    """
+    Turns a predictor's logits into one BoxList per image with the fields of a relation result.
 
-    def __init__(self, *, task: Task, nms_threshold: float):
-        """
-        Args:
-            task: in SGDet labels are assigned greedily and each box becomes the one regressed for its label.
-            nms_threshold: TEST.RELATION.LATER_NMS_PREDICTION_THRES.
-        """
-        super().__init__()
-        self.task = task
-        self.nms_threshold = nms_threshold
+    Attributes:
+        task: in SGDet labels are assigned greedily and each box becomes the one regressed for its label.
+        nms_threshold: IoU of that assignment.
+    """
 
-    def forward(
+    task: Task
+    nms_threshold: float
+
+    def __call__(
         self,
         entity_logits: Tensor,
         relation_logits: Tensor,

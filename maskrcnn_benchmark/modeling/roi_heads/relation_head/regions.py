@@ -50,17 +50,17 @@ class LiveRegions(Regions):
         Raises:
             UserError: features of a file are not as wide as the extractors' own.
         """
-        given = self.field("features")
-        if given is None:
+        read = self.field("features")
+        if read is None:
             parts = [extractor(self.maps, self.entities) for extractor in self.box_extractors]
             return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
         width = sum(extractor.out_channels for extractor in self.box_extractors)
-        if given.size(1) != width:
+        if read.size(1) != width:
             raise UserError(
-                f"DATASETS.PROPOSALS: features are {given.size(1)} wide, the relation head's {width}; leave the array"
+                f"DATASETS.PROPOSALS: features are {read.size(1)} wide, the relation head's {width}; leave the array"
                 " out"
             )
-        return given
+        return read
 
     def pair_features(self, pairs: Sequence[Tensor]) -> PairFeatures:
         """As of Regions."""

@@ -18,10 +18,10 @@ from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.base import 
 )
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.regions import LiveRegions
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.sampling import (
+    PairSampler,
     SampledPairs,
     all_pairs,
     overlapping_pairs,
-    sample_training_pairs,
 )
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 from maskrcnn_benchmark.structures.boxlist_ops import on_cpu
@@ -46,34 +46,33 @@ class ROIRelationHead(nn.Module):
         self,
         *,
         task: Task,
+        sampler: PairSampler,
         box_feature_extractor: nn.Module,
         union_feature_extractor: nn.Module,
         predictor: RelationPredictor,
-        loss: nn.Module,
-        post_processor: nn.Module,
+        loss: RelationLoss,
+        post_processor: RelationPostProcessor,
         att_feature_extractor: nn.Module | None = None,
-        sampling: dict | None = None,
         test_requires_overlap: bool = False,
     ):
         """
         Args:
-            task: what is given.
+            task: what is ground truth at test.
+            sampler: of the pairs in training.
             box_feature_extractor: entities' features; att_feature_extractor: more columns of them (ATTRIBUTE_ON).
             union_feature_extractor: pairs' features.
             predictor: what relates a pair.
-            loss: a RelationLoss. post_processor: a RelationPostProcessor.
-            sampling: keyword arguments of `sample_training_pairs`.
+            loss, post_processor: what follows the predictor in training and at test.
             test_requires_overlap: in SGDet, pairs at test only of boxes that overlap.
         """
         super().__init__()
-        self.task = task
+        self.task, self.sampler = task, sampler
         self.box_feature_extractor = box_feature_extractor
         self.att_feature_extractor = att_feature_extractor
         self.union_feature_extractor = union_feature_extractor
         self.predictor = predictor
         self.loss = loss
         self.post_processor = post_processor
-        self.sampling = dict(sampling or {})
         self.test_requires_overlap = test_requires_overlap
         self.logged: dict[str, Tensor] = {}
         self.shows_terms = self.keeps_statistics = False
@@ -100,16 +99,12 @@ class ROIRelationHead(nn.Module):
 
     @contextmanager
     def showing_terms(self, shown: bool = True) -> Iterator[None]:
-        """Meanwhile results have `pred_rel_terms`, the terms of each relation's score, if the predictor tells them."""
+        """Meanwhile results have `pred_rel_terms`, the terms of each relation's score, if the predictor has them."""
         self.shows_terms = shown
         try:
             yield
         finally:
             self.shows_terms = False
-
-    def set_iteration(self, iteration: int) -> None:
-        """As RelationLoss.set_iteration."""
-        self.loss.set_iteration(iteration)
 
     def regions(self, maps: Sequence[Tensor], entities: Sequence[BoxList]) -> LiveRegions:
         """
@@ -128,7 +123,7 @@ class ROIRelationHead(nn.Module):
         """
         Args:
             regions: the entities of each image and their features.
-            targets: annotations of each image; needed in training.
+            targets: ground truth of each image; needed in training.
         Returns:
             In training the entities and the losses by name; else the results and no loss.
         """
@@ -149,8 +144,7 @@ class ROIRelationHead(nn.Module):
         """The pairs of each image: drawn in training, all of them at test."""
         if self.training:
             known = on_cpu([*proposals, *targets], ("labels", "relation_tuple", "image_id", "epoch"))
-            images = zip(known[: len(proposals)], known[len(proposals) :], strict=True)
-            return [sample_training_pairs(p, t, self.task, **self.sampling) for p, t in images]
+            return list(map(self.sampler, known[: len(proposals)], known[len(proposals) :]))
         if self.test_requires_overlap and not self.task.uses_gt_boxes:
             return [SampledPairs(pairs=overlapping_pairs(p.bbox.float())) for p in on_cpu(proposals, ())]
         return [SampledPairs(pairs=all_pairs(len(p))) for p in proposals]
@@ -196,6 +190,7 @@ def build_roi_relation_head(cfg, meta: DatasetMeta, in_channels: int) -> ROIRela
     width = box_extractor.out_channels + (att_extractor.out_channels if att_extractor is not None else 0)
     return ROIRelationHead(
         task=task,
+        sampler=PairSampler.from_config(cfg),
         box_feature_extractor=box_extractor,
         att_feature_extractor=att_extractor,
         union_feature_extractor=ROI_RELATION_FEATURE_EXTRACTORS[head.FEATURE_EXTRACTOR].from_config(
@@ -208,13 +203,5 @@ def build_roi_relation_head(cfg, meta: DatasetMeta, in_channels: int) -> ROIRela
             refine_labels=not task.uses_gt_labels,
         ),
         post_processor=RelationPostProcessor(task=task, nms_threshold=cfg.TEST.RELATION.LATER_NMS_PREDICTION_THRES),
-        sampling={
-            "seed": cfg.SEED,
-            "batch_size": head.BATCH_SIZE_PER_IMAGE,
-            "positive_fraction": head.POSITIVE_FRACTION,
-            "iou_threshold": cfg.MODEL.ROI_HEADS.FG_IOU_THRESHOLD,
-            "per_relation": head.NUM_SAMPLE_PER_GT_REL,
-            "require_overlap": head.REQUIRE_BOX_OVERLAP,
-        },
         test_requires_overlap=cfg.TEST.RELATION.REQUIRE_OVERLAP,
     )

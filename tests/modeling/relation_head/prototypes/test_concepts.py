@@ -12,11 +12,9 @@ from maskrcnn_benchmark.data.scenes.vocabulary import PREDICATES as SCENES
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.bank import PrototypeSource, read_prototypes
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.concepts import (
     SHIPPED,
+    extract_conceptual_prototypes,
     read_descriptions,
     shipped_descriptions,
-)
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.extract_concepts import (
-    extract_conceptual_prototypes,
 )
 from maskrcnn_benchmark.utils.errors import UserError
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import entity_sizes
+from maskrcnn_benchmark.structures.boxlist_ops import union_boxes
 from maskrcnn_benchmark.structures.relation import PairBatch
 
 SPATIAL_NUMBERS = 32
@@ -34,7 +35,7 @@ def pair_spatial_numbers(pairs: PairBatch) -> Tensor:
     index = pairs.pair_index
     scale = sizes.max(1).values.clamp(min=100)[index[:, :1]]  # (P, 1)
     subject, object_ = pairs.boxes[index[:, 0]], pairs.boxes[index[:, 1]]
-    union = torch.cat([torch.minimum(subject, object_)[:, :2], torch.maximum(subject, object_)[:, 2:]], 1) / scale
+    union = union_boxes(subject, object_) / scale
     shared = torch.cat([torch.maximum(subject, object_)[:, :2], torch.minimum(subject, object_)[:, 2:]], 1) / scale
     empty = (shared[:, 2:] < shared[:, :2]).any(1, keepdim=True)
     intersection = _eight(shared, 1.0).masked_fill(empty, 0.0)

@@ -10,8 +10,14 @@ from torch.nn import functional as F
 
 from maskrcnn_benchmark.config import Task
 from maskrcnn_benchmark.data.meta import DatasetMeta
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.base import Context, ContextEncoder, position_numbers
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import best_foreground, greedy_foreground, label_vectors
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.base import Context, ContextEncoder
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import (
+    POSITION_DIM,
+    best_foreground,
+    greedy_foreground,
+    label_vectors,
+    position_numbers,
+)
 from maskrcnn_benchmark.structures.relation import PairBatch
 
 
@@ -95,7 +101,7 @@ class Encoder(nn.Module):
         return self._attend(padded, padding)[~padding]
 
     def _attend(self, x: Tensor, padding: Tensor) -> Tensor:
-        """x (B, T, hidden), padding (B, T) as in SelfAttention; the result at padding means nothing."""
+        """x (B, T, hidden), padding (B, T) as in SelfAttention; the result at padding is undefined."""
         for layer in self.layer_stack:
             x = layer(x, padding)
         return x
@@ -120,9 +126,9 @@ class TransformerContext(ContextEncoder):
         super().__init__(task=task, object_words=object_words, hidden=hidden)
         self.later_nms_threshold = later_nms_threshold
         self.bbox_embed = nn.Sequential(
-            nn.Linear(9, 32), nn.ReLU(), nn.Dropout(0.1), nn.Linear(32, 128), nn.ReLU(), nn.Dropout(0.1)
+            nn.Linear(9, 32), nn.ReLU(), nn.Dropout(0.1), nn.Linear(32, POSITION_DIM), nn.ReLU(), nn.Dropout(0.1)
         )
-        self.lin_obj = nn.Linear(in_channels + self.embed_dim + 128, hidden)
+        self.lin_obj = nn.Linear(in_channels + self.embed_dim + POSITION_DIM, hidden)
         self.lin_edge = nn.Linear(in_channels + hidden + self.embed_dim, hidden)
         self.out_obj = nn.Linear(hidden, self.num_classes)
         self.context_obj = Encoder(num_layers=object_layers, hidden=hidden, **layer)
@@ -156,7 +162,7 @@ class TransformerContext(ContextEncoder):
     def classify(self, pairs: PairBatch, context: Tensor) -> tuple[Tensor, Tensor]:
         """Object context (N, H) -> logits (N, O), labels (N,)."""
         if self.task.uses_gt_labels:
-            return self.given_labels(pairs)
+            return self.ground_truth(pairs)
         logits = self.out_obj(context)
         if self.task.uses_gt_boxes or self.training:
             return logits, best_foreground(logits.detach())

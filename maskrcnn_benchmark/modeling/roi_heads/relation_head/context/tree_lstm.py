@@ -150,7 +150,7 @@ class _DecoderCell(DownwardCell):
 
 class TreeDecoder(nn.Module):
     """
-    Labels the nodes from the root down, each told its parent's label.
+    Labels the nodes from the root down, each from its parent's label.
 
     Args:
         words: (O + 1, E) table of word vectors, row 0 the start token, class c at row c + 1; in_channels: width of [a;
@@ -180,13 +180,13 @@ class TreeDecoder(nn.Module):
         states, memories = (_padded(torch.zeros_like(projected)) for _ in range(2))
         logits = projected.new_zeros(len(inputs), self.out.out_features)
         labels = torch.zeros(len(inputs), dtype=torch.long, device=inputs.device)
-        told = torch.zeros(
+        passed = torch.zeros(
             len(inputs) + 1, dtype=torch.long, device=inputs.device
         )  # row of obj_embed; a root's parent: the start token
         mask = _dropout_mask(cell.dropout, forest, projected)
         for rows in forest.by_depth:
             above = forest.parents[rows]
-            word = self.obj_embed(told[above])
+            word = self.obj_embed(passed[above])
             gates = from_input[rows] + F.linear(word, cell.iofux.weight[:, width:])
             highway = projected[rows] + F.linear(word, cell.px.weight[:, width:])
             state, memory = cell.step(gates, highway, states[above], memories[above])
@@ -196,7 +196,7 @@ class TreeDecoder(nn.Module):
             memories = memories.index_copy(0, rows, memory.to(memories.dtype))
             logits = logits.index_copy(0, rows, level_logits.to(logits.dtype))
             labels[rows] = best_foreground(level_logits.detach())
-            told[rows] = self._passed_on(level_logits.detach()) + 1
+            passed[rows] = self._passed_on(level_logits.detach()) + 1
         return logits, labels
 
     def _passed_on(self, logits: Tensor) -> Tensor:

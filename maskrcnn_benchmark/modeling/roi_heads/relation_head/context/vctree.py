@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from maskrcnn_benchmark.config import Task
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.modeling.averaging import mean_over_processes
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.batch_norm import BatchNorm1d
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.base import Context, ContextEncoder, position_numbers
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.recurrent import RecurrentContext
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.tree_lstm import TreeDecoder, TreeLSTM
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.trees import Forest, grow_forest
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import (
-    given_label_logits,
-    label_vectors,
-    position_embedding,
-)
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import ground_truth_logits
 from maskrcnn_benchmark.structures.relation import PairBatch
 
 OVERLAP_SCALE = 1024.0  # the published side length of every image, whatever its size
@@ -49,94 +46,79 @@ def _embedded_numbers(width: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(width, 128), BatchNorm1d(128, momentum=0.001), nn.ReLU(inplace=True))
 
 
-class VCTreeContext(ContextEncoder):
-    """Pair scores, the trees grown from them, and tree LSTMs for labels and edge context.
-
-    Args:
-        object_words: (O, E) table of word vectors; decoder_words: (O + 1, E) the decoder's.
-        frequency_table: (O, O, K) log frequencies, whose sum over predicates starts the label prior, or None.
-    """
+class VCTreeContext(RecurrentContext):
+    """Pair scores, the trees grown from them, and tree LSTMs for labels and edge context."""
 
     def __init__(
         self,
         *,
-        task: Task,
         in_channels: int,
-        object_words: nn.Embedding,
         decoder_words: nn.Embedding,
-        frequency_table: Tensor | None,
+        frequency_table: Tensor,
         hidden: int,
         object_layers: int,
         edge_layers: int,
         dropout: float,
-        keep_averages: bool,
+        **shared: Any,
     ):
-        super().__init__(task=task, object_words=object_words, hidden=hidden)
-        entity = in_channels + self.embed_dim + 128
-        if keep_averages:
-            self.keep_recurrent_averages(entity, in_channels)
-        self.pos_embed = position_embedding()
+        """
+        Args:
+            decoder_words: (O + 1, E) table of word vectors, as TreeDecoder has it.
+            frequency_table: (O, O, K) log frequencies, whose sum over predicates starts the label prior.
+            object_layers, edge_layers: layers of the two LSTMs.
+            in_channels, hidden, shared: as RecurrentContext has them.
+        """
+        super().__init__(in_channels=in_channels, hidden=hidden, **shared)
         self.overlap_embed = _embedded_numbers(6)
         self.box_embed = _embedded_numbers(9)
         self.bi_freq_prior = nn.Linear(self.num_classes**2, 1, bias=False)
         with torch.no_grad():
-            if frequency_table is None:
-                self.bi_freq_prior.weight.zero_()
-            else:
-                summed = torch.as_tensor(frequency_table).sum(2)
-                self.bi_freq_prior.weight.copy_((summed + summed.t()).reshape(1, -1))
+            summed = frequency_table.sum(2)
+            self.bi_freq_prior.weight.copy_((summed + summed.t()).reshape(1, -1))
         self.obj_reduce = nn.Linear(in_channels, 128)
         self.emb_reduce = nn.Linear(self.embed_dim, 128)
         self.score_pre = nn.Linear(4 * 128, hidden)
         self.score_sub = nn.Linear(hidden, hidden)
         self.score_obj = nn.Linear(hidden, hidden)
         self.vision_prior = nn.Linear(3 * hidden + 1, 1)
-        self.obj_ctx_rnn = TreeLSTM(entity, hidden, object_layers, dropout)
-        self.decoder_rnn = TreeDecoder(words=decoder_words, in_channels=entity + hidden, hidden=hidden, dropout=dropout)
-        self.edge_ctx_rnn = TreeLSTM(self.embed_dim + in_channels + hidden, hidden, edge_layers, dropout)
+        self.obj_ctx_rnn = TreeLSTM(self.entity_dim, hidden, object_layers, dropout)
+        self.decoder_rnn = TreeDecoder(
+            words=decoder_words, in_channels=self.decoder_dim, hidden=hidden, dropout=dropout
+        )
+        self.edge_ctx_rnn = TreeLSTM(self.edge_dim, hidden, edge_layers, dropout)
 
     @classmethod
     def from_config(cls, cfg, meta: DatasetMeta, in_channels: int) -> VCTreeContext:
-        table = None if meta.fg_matrix is None else meta.frequency_table()
-        return cls(**cls.recurrent_arguments(cfg, meta, in_channels), frequency_table=table)
+        return cls(**cls.arguments(cfg, meta, in_channels), frequency_table=meta.frequency_table())
 
-    def forward(self, pairs: PairBatch) -> Context:
-        """Uses boxes, image_sizes, roi_features (N, F), labels or logits, in training `related`."""
-        if not len(pairs.boxes):
-            return self.empty(pairs)
-        vectors, numbers = label_vectors(self.obj_embed1, pairs, self.task), position_numbers(pairs)
-        entities = torch.cat([pairs.roi_features, vectors, self.pos_embed(numbers)], 1)
-        self.track("obj_feat", entities)
+    def order(self, pairs: PairBatch, vectors: Tensor, numbers: Tensor) -> tuple[Forest, dict[str, Tensor]]:
+        """
+        Trees grown from the pair scores; in training `binary_loss`, mean over images of the cross-entropy of the pair
+        logits with PairBatch.related.
+        """
         pair_logits = self.score_pairs(pairs, vectors, numbers)
-        forest = grow_forest([logits.sigmoid() for logits in pair_logits], entities.device)
-        context = self.obj_ctx_rnn(entities, forest)
-        logits, labels = self.decode(pairs, torch.cat([entities, context], 1), forest)
-        edge_input = torch.cat([self.obj_embed2(labels), pairs.roi_features], 1)
-        self.track("edg_feat", edge_input)
-        edge = self.edge_ctx_rnn(torch.cat([edge_input, context], 1), forest)
-        return Context(logits, labels, edge, context, self.losses(pair_logits, pairs), forest)
+        forest = grow_forest([logits.sigmoid() for logits in pair_logits], vectors.device)
+        if not self.training or pairs.related is None:
+            return forest, {}
+        terms = [
+            F.binary_cross_entropy_with_logits(logits, related.to(logits))
+            for logits, related in zip(pair_logits, pairs.related, strict=True)
+            if logits.numel()
+        ]
+        return forest, {"binary_loss": mean_over_processes(torch.stack(terms).sum(), len(terms))}
 
-    def counterfactual(self, pairs: PairBatch, factual: Context) -> Context:
-        """
-        The second pass of a causal effect: average inputs to decoder and edge context, object context and trees as they
-        are.
-        """
-        num = len(pairs.boxes)
-        if not num:
-            return factual
-        logits, labels = self.decode(pairs, self.untreated_dcd_feat.expand(num, -1), factual.forest)
-        edge_input = torch.cat([self.untreated_edg_feat.expand(num, -1), factual.object_context], 1)
-        return Context(
-            logits, labels, self.edge_ctx_rnn(edge_input, factual.forest), factual.object_context, forest=factual.forest
-        )
+    def object_context(self, entities: Tensor, order: Forest) -> Tensor:
+        return self.obj_ctx_rnn(entities, order)
 
-    def decode(self, pairs: PairBatch, decoder_input: Tensor, forest: Forest) -> tuple[Tensor, Tensor]:
-        """Entity logits (N, O) and labels (N,)."""
+    def edge_context(self, inputs: Tensor, order: Forest) -> Tensor:
+        return self.edge_ctx_rnn(inputs, order)
+
+    def decode(self, pairs: PairBatch, inputs: Tensor, order: Forest) -> tuple[Tensor, Tensor]:
         if self.task.uses_gt_labels:
-            return self.given_labels(pairs)
-        for image_rows in decoder_input.split(pairs.num_objects):
+            return self.ground_truth(pairs)
+        for image_rows in inputs.split(pairs.num_objects):
             self.track("dcd_feat", image_rows)
-        return self.decoder_rnn(decoder_input, forest)
+        return self.decoder_rnn(inputs, order)
 
     def score_pairs(self, pairs: PairBatch, vectors: Tensor, numbers: Tensor) -> list[Tensor]:
         """
@@ -147,7 +129,7 @@ class VCTreeContext(ContextEncoder):
         joint = F.relu(self.score_pre(torch.cat([*reduced, self.box_embed(numbers), self.overlap_embed(overlaps)], 1)))
         subjects, objects = F.relu(self.score_sub(joint)), F.relu(self.score_obj(joint))
         logits = (
-            given_label_logits(pairs.object_labels, self.num_classes)
+            ground_truth_logits(pairs.object_labels, self.num_classes)
             if self.task.uses_gt_labels
             else pairs.object_logits
         )
@@ -162,17 +144,3 @@ class VCTreeContext(ContextEncoder):
             vision = (o * both) @ s.t() + (s @ of_subject)[None, :] + (o @ of_object)[:, None] + of_prior * label_prior
             result.append(torch.sigmoid(vision + self.vision_prior.bias) * label_prior)
         return result
-
-    def losses(self, pair_logits: list[Tensor], pairs: PairBatch) -> dict[str, Tensor]:
-        """
-        `binary_loss`: mean over images of the cross-entropy of the pair logits with the annotated pairs
-        (PairBatch.related).
-        """
-        if not self.training or pairs.related is None:
-            return {}
-        terms = [
-            F.binary_cross_entropy_with_logits(logits, related.to(logits))
-            for logits, related in zip(pair_logits, pairs.related, strict=True)
-            if logits.numel()
-        ]
-        return {"binary_loss": mean_over_processes(torch.stack(terms).sum(), len(terms))}

@@ -8,13 +8,14 @@ from torch.nn import functional as F
 
 from maskrcnn_benchmark.config import Task
 from maskrcnn_benchmark.data.meta import DatasetMeta
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.base import (
-    Context,
-    ContextEncoder,
-    kaiming_linear,
+from maskrcnn_benchmark.modeling.backbone.conv import linear
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.base import Context, ContextEncoder
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import (
+    POSITION_DIM,
+    label_vectors,
+    position_embedding,
     position_numbers,
 )
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import label_vectors, position_embedding
 from maskrcnn_benchmark.structures.relation import PairBatch
 
 
@@ -23,13 +24,13 @@ class VTransEContext(ContextEncoder):
 
     def __init__(self, *, task: Task, in_channels: int, object_words: nn.Embedding, hidden: int, keep_averages: bool):
         super().__init__(task=task, object_words=object_words, hidden=hidden)
-        entity = in_channels + self.embed_dim + 128
+        entity = in_channels + self.embed_dim + POSITION_DIM
         if keep_averages:
             self.keep_average("obj_feat", entity)
-            self.keep_average("edg_feat", in_channels + 128)
+            self.keep_average("edg_feat", in_channels + POSITION_DIM)
         self.pos_embed = position_embedding()
-        self.pred_layer = kaiming_linear(entity, self.num_classes)
-        self.fc_layer = kaiming_linear(entity, hidden)
+        self.pred_layer = linear(entity, self.num_classes)
+        self.fc_layer = linear(entity, hidden)
 
     @classmethod
     def from_config(cls, cfg, meta: DatasetMeta, in_channels: int) -> VTransEContext:
@@ -38,8 +39,8 @@ class VTransEContext(ContextEncoder):
 
     def forward(self, pairs: PairBatch) -> Context:
         """
-        Uses boxes, image_sizes, roi_features (N, F), labels or logits. PredCls keeps the given labels; published code
-        classifies.
+        Uses boxes, image_sizes, roi_features (N, F), labels or logits. PredCls keeps the ground-truth labels; published
+        code classifies.
         """
         positions = self.pos_embed(position_numbers(pairs))
         entities = torch.cat([pairs.roi_features, label_vectors(self.obj_embed1, pairs, self.task), positions], 1)
@@ -59,8 +60,8 @@ class VTransEContext(ContextEncoder):
         )
 
     def classify(self, pairs: PairBatch, entities: Tensor) -> tuple[Tensor, Tensor]:
-        """Entity logits (N, O) and their argmax, background allowed; in PredCls what is given."""
+        """Entity logits (N, O) and their argmax, background allowed; in PredCls the ground truth."""
         if self.task.uses_gt_labels:
-            return self.given_labels(pairs)
+            return self.ground_truth(pairs)
         logits = self.pred_layer(entities)
         return logits, logits.detach().argmax(1)

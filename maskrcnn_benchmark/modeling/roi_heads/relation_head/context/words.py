@@ -1,37 +1,40 @@
-"""Tables of class names that start from word vectors, as the baselines' embeddings do."""
+"""Tables of names that start from word vectors."""
 
 from __future__ import annotations
 
-import torch
-from torch import nn
+from collections.abc import Sequence
 
-from maskrcnn_benchmark.data.meta import DatasetMeta
-from maskrcnn_benchmark.data.word_vectors import load_word_vectors
+import torch
+from torch import Tensor, nn
+
+from maskrcnn_benchmark.data.word_vectors import load_word_vectors, word_vector_file
 from maskrcnn_benchmark.utils.checkpoint import mark_unfilled
 from maskrcnn_benchmark.utils.seeding import torch_generator
 
 
-def word_table(cfg, names: list[str]) -> nn.Embedding:
+def starting_vectors(
+    cfg, names: Sequence[str], width: int, kind: str, generator: torch.Generator
+) -> tuple[Tensor, str]:
     """
-    A trained table (len(names), EMBED_DIM) from the vectors in GLOVE_DIR; without the file a seeded draw, marked
-    unfilled.
+    Start values (len(names), width) of a table from the vectors in GLOVE_DIR.
+
+    Returns:
+        The values, and why they are a draw of `generator` that a checkpoint must replace; '' where they are not.
     """
-    width = cfg.MODEL.ROI_RELATION_HEAD.EMBED_DIM
-    vectors = load_word_vectors(names, cfg.GLOVE_DIR, width, kind="object", seed=cfg.SEED)
+    vectors = load_word_vectors(names, cfg.GLOVE_DIR, width, kind=kind, seed=cfg.SEED)
     if vectors is not None:
-        return nn.Embedding.from_pretrained(vectors, freeze=False)
-    table = nn.Embedding.from_pretrained(
-        torch.randn(len(names), width, generator=torch_generator(cfg.SEED, width)), freeze=False
-    )
-    mark_unfilled(table, "weight", f"GLOVE_DIR {cfg.GLOVE_DIR}: no word vectors of width {width} there")
+        return vectors, ""
+    file = word_vector_file(cfg.GLOVE_DIR, width).name
+    return torch.randn(
+        len(names), width, generator=generator
+    ), f"GLOVE_DIR {cfg.GLOVE_DIR}: no word vectors {file} there"
+
+
+def word_table(cfg, names: Sequence[str]) -> nn.Embedding:
+    """A trained table (len(names), EMBED_DIM) of class names that starts from word vectors."""
+    width = cfg.MODEL.ROI_RELATION_HEAD.EMBED_DIM
+    vectors, missing = starting_vectors(cfg, names, width, "object", torch_generator(cfg.SEED, width))
+    table = nn.Embedding.from_pretrained(vectors, freeze=False)
+    if missing:
+        mark_unfilled(table, "weight", missing)
     return table
-
-
-def class_table(cfg, meta: DatasetMeta) -> nn.Embedding:
-    """(O, E) one row per class, background first."""
-    return word_table(cfg, list(meta.objects))
-
-
-def decoder_table(cfg, meta: DatasetMeta) -> nn.Embedding:
-    """(O + 1, E): row 0 is the start token, class c at row c + 1."""
-    return word_table(cfg, ["start", *meta.objects])

@@ -19,8 +19,8 @@ ROI_RELATION_PREDICTOR = Registry(
 
 class RelationPredictor(nn.Module, ABC):
     """
-    Predicts the relations of a batch of pairs. Everything that the package reads of a predictor stands here; a new one
-    overrides what differs.
+    Predicts the relations of a batch of pairs. Everything that the package reads of a predictor is declared here; a new
+    one overrides what differs.
 
     Attributes:
         term_names: names of the terms that a relation logit is made of, as in RelationOutput.terms; none by default.

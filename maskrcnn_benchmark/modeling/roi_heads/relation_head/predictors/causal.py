@@ -112,7 +112,7 @@ class CausalAnalysisPredictor(RelationPredictor):
             )
         return cls(
             context_layer=CONTEXT_LAYERS[causal.CONTEXT_LAYER].from_config(cfg, meta, in_channels),
-            frequency_bias=FrequencyBias.from_meta(meta),
+            frequency_bias=FrequencyBias(meta.frequency_table()),
             width=in_channels,
             num_predicates=len(meta.predicates),
             fusion=causal.FUSION_TYPE,

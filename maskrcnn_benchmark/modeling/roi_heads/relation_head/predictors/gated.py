@@ -67,9 +67,10 @@ class GatedContextPredictor(RelationPredictor):
     def from_config(cls, cfg: Config, meta: DatasetMeta, in_channels: int) -> GatedContextPredictor:
         """Reads CONTEXT_POOLING_DIM, PREDICT_USE_VISION and PREDICT_USE_BIAS, the context its own keys."""
         head = cfg.MODEL.ROI_RELATION_HEAD
+        use_bias = head.PREDICT_USE_BIAS or not cls.optional_parts
         return cls(
             context_layer=cls.context.from_config(cfg, meta, in_channels),
-            frequency_bias=FrequencyBias.from_meta(meta) if head.PREDICT_USE_BIAS or not cls.optional_parts else None,
+            frequency_bias=FrequencyBias(meta.frequency_table()) if use_bias else None,
             in_channels=in_channels,
             pooling_dim=head.CONTEXT_POOLING_DIM,
             num_predicates=meta.num_predicates,

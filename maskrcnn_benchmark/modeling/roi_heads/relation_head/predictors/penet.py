@@ -13,16 +13,15 @@ from torch import Tensor, nn
 
 from maskrcnn_benchmark.config import Config, Task
 from maskrcnn_benchmark.data.meta import DatasetMeta
-from maskrcnn_benchmark.data.word_vectors import load_word_vectors, word_vector_file
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.words import starting_vectors
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import (
     POSITION_DIM,
     best_foreground,
-    box_positions,
-    entity_sizes,
-    given_label_logits,
     greedy_foreground,
+    ground_truth_logits,
     label_vectors,
     position_embedding,
+    position_numbers,
 )
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.base import RelationPredictor
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.blocks import MLP, initial_log_scale, scaled_cosine
@@ -128,19 +127,11 @@ class PENet(RelationPredictor):
                 f" PrototypeEmbeddingNetwork reads features of width {in_channels} (MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM);"
                 " set both alike"
             )
-        words = {"glove_dir": cfg.GLOVE_DIR, "dim": head.PENET_EMBED_DIM, "seed": cfg.SEED}
-        objects = load_word_vectors(meta.objects, kind="object", **words)
-        predicates = load_word_vectors(meta.predicates, kind="predicate", **words)
-        unfilled = {}
-        if objects is None or predicates is None:
-            reason = (
-                f"GLOVE_DIR {cfg.GLOVE_DIR}: no word vectors"
-                f" {word_vector_file(cfg.GLOVE_DIR, head.PENET_EMBED_DIM).name} there"
-            )
-            unfilled = dict.fromkeys(("obj_embed.weight", "obj_embed1.weight", "rel_embed.weight"), reason)
-            generator = torch_generator(cfg.SEED, 1)
-            objects = torch.randn(len(meta.objects), head.PENET_EMBED_DIM, generator=generator)
-            predicates = torch.randn(len(meta.predicates), head.PENET_EMBED_DIM, generator=generator)
+        width, generator = head.PENET_EMBED_DIM, torch_generator(cfg.SEED, 1)
+        objects, missing = starting_vectors(cfg, meta.objects, width, "object", generator)
+        predicates, _ = starting_vectors(cfg, meta.predicates, width, "predicate", generator)
+        tables = ("obj_embed.weight", "obj_embed1.weight", "rel_embed.weight")
+        unfilled = dict.fromkeys(tables, missing) if missing else {}
         arguments = {
             "task": Task.from_cfg(cfg),
             "in_channels": in_channels,
@@ -171,7 +162,8 @@ class PENet(RelationPredictor):
 
     def refine_labels(self, pairs: PairBatch) -> tuple[Tensor, Tensor]:
         """
-        The entities' classes: given in PredCls; else refined from appearance, the detector's opinion and position.
+        The entities' classes: ground truth in PredCls; else refined from appearance, position and the detector's
+        prediction.
 
         Returns:
             logits (N, O), and the labels (N,) that the word vectors are taken of, never background outside PredCls: the
@@ -179,9 +171,8 @@ class PENet(RelationPredictor):
         """
         if self.task.uses_gt_labels:
             labels = pairs.object_labels.long()
-            return given_label_logits(labels, self.out_obj.out_features), labels
-        sizes = entity_sizes(pairs.image_sizes, pairs.num_objects, pairs.boxes)
-        position = self.pos_embed(box_positions(pairs.boxes, sizes))
+            return ground_truth_logits(labels, self.out_obj.out_features), labels
+        position = self.pos_embed(position_numbers(pairs))
         words = label_vectors(self.obj_embed1, pairs, self.task)
         logits = self.out_obj(self.lin_obj_cyx(torch.cat([pairs.roi_features, words, position], dim=1)))
         if self.training or self.task.uses_gt_boxes:

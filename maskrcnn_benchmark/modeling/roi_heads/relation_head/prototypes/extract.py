@@ -1,5 +1,5 @@
 """
-SPLN's visual prototypes: the mean union feature of each predicate's annotated pairs, in one pass over the training
+SPLN's visual prototypes: the mean union feature of each predicate's ground-truth pairs, in one pass over the training
 images.
 """
 
@@ -31,7 +31,7 @@ class UnionMeans:
         self.counts = torch.zeros(num_predicates, dtype=torch.int64)
 
     def add(self, features: Tensor, labels: Tensor) -> None:
-        """(p, F) features of annotated pairs and their predicates (p,)."""
+        """(p, F) features of ground-truth pairs and their predicates (p,)."""
         labels = labels.long().cpu()
         self.sums.index_add_(0, labels, features.detach().double().cpu())
         self.counts.index_add_(0, labels, torch.ones_like(labels))
@@ -42,7 +42,7 @@ class UnionMeans:
         them, is drawn from the standard normal by `seed`, as published.
 
         Raises:
-            UserError: there is no annotated pair at all.
+            UserError: there is no ground-truth pair at all.
         """
         sums, counts = all_reduce_sum(self.sums.to(device)).cpu(), all_reduce_sum(self.counts.to(device)).cpu()
         if not counts.any():
@@ -66,7 +66,7 @@ def extract_visual_prototypes(
     Writes the file of visual prototypes; nothing is trained.
 
     Args:
-        model: a GeneralizedRCNN in a task with given boxes.
+        model: a GeneralizedRCNN in PredCls or SGCls.
         batches: images and targets of the training split, each image once, not mirrored; with several processes, each
             its share.
         predicates: K names, background first.

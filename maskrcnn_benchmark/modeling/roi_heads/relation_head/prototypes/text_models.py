@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from maskrcnn_benchmark.utils.errors import UserError
 
-# Stands for the folder of the sentence encoder that the extra [demo] installs.
+# The name of the folder of the sentence encoder that the extra [demo] installs.
 PACKAGED = "packaged"
 
 
@@ -38,7 +38,7 @@ def model_folder(folder: str) -> Path:
 
 def load(folder: Path, kind: str) -> tuple[Any, nn.Module]:
     """
-    Tokenizer and model in evaluation mode; a folder's own code is not run, and nobody is asked whether it may.
+    Tokenizer and model in evaluation mode; the folder's own code is never run.
 
     Args:
         folder: a model folder.

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import networkx as nx
 import numpy as np
 from torch import Tensor
 
+from maskrcnn_benchmark.data.image_files import read_image
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 from maskrcnn_benchmark.utils.errors import UserError
-
-if TYPE_CHECKING:
-    import networkx as nx
+from maskrcnn_benchmark.visualization.draw import draw_graph
+from maskrcnn_benchmark.visualization.graph import to_json, to_networkx
 
 # Of the JSON form; a reader refuses another number. docs/predict.md describes it.
 SCHEMA_VERSION = 1
@@ -111,10 +112,8 @@ class SceneGraph:
         return cls(frame.size, found, relations, image)
 
     @classmethod
-    def from_groundtruth(cls, target: BoxList, objects: Sequence[str], predicates: Sequence[str]) -> SceneGraph:
-        """
-        The graph of an annotation: BoxList with `labels` (n,) and `relation_tuple` (r, 3) subject, object, predicate.
-        """
+    def from_ground_truth(cls, target: BoxList, objects: Sequence[str], predicates: Sequence[str]) -> SceneGraph:
+        """The graph of ground truth: `labels` (n,) and `relation_tuple` (r, 3) subject, object, predicate."""
         found = _objects(target, target.get_field("labels"), [1.0] * len(target), objects)
         triplets = target.get_field("relation_tuple").tolist() if target.has_field("relation_tuple") else []
         return cls(
@@ -189,18 +188,12 @@ class SceneGraph:
         relations = [SceneRelation(**item) for item in values["relations"]]
         return cls((values["width"], values["height"]), objects, relations, values.get("image"))
 
-    # Shortcuts to visualization/, which builds on this module: imported when called.
-
     def to_json(self) -> str:
         """As text: to_dict, which from_dict reads."""
-        from maskrcnn_benchmark.visualization.graph import to_json
-
         return to_json(self)
 
     def to_networkx(self) -> nx.MultiDiGraph:
-        """A node an object, an edge a relation, as visualization.to_networkx has it."""
-        from maskrcnn_benchmark.visualization.graph import to_networkx
-
+        """One node per object, one edge per relation, as visualization.to_networkx has it."""
         return to_networkx(self)
 
     def draw(self, image: np.ndarray | None = None, *, max_relations: int = 12) -> np.ndarray:
@@ -215,8 +208,6 @@ class SceneGraph:
         Raises:
             UserError: there is no picture, or its file is gone.
         """
-        from maskrcnn_benchmark.visualization.draw import draw_graph
-
         return draw_graph(self._picture() if image is None else image, self, max_relations=max_relations)
 
     def _picture(self) -> np.ndarray:
@@ -224,8 +215,6 @@ class SceneGraph:
             raise UserError("scene graph: it knows no picture; give one, draw(image), (h, w, 3) uint8 RGB")
         if not isinstance(self.image, str):
             return self.image
-        from maskrcnn_benchmark.data.image_files import read_image
-
         return read_image(self.image, upright=True).permute(1, 2, 0).contiguous().numpy()
 
 

@@ -258,11 +258,6 @@ def test_files_of_different_modes_or_names_are_not_compared(tmp_path):
         evaluate.main([one, "--compare", other])
 
 
-def test_a_number_of_draws_below_1_is_refused(tmp_path):
-    with pytest.raises(UserError, match="number of draws must be at least 1, got -5"):
-        evaluate.main([document(tmp_path / "p.json"), "--bootstrap", "-5"])
-
-
 def _triplets(image):
     for s, o, predicate in image["relations"].tolist():
         yield int(image["labels"][s]), int(image["labels"][o]), predicate

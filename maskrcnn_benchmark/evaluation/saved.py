@@ -233,7 +233,7 @@ class _Doubts:
         """Looks at an image that was evaluated against this ground truth."""
         pairs = image.prediction["pairs"]
         repeated = np.ones(len(pairs), dtype=bool)
-        repeated[np.unique(pairs, axis=0, return_index=True)[1]] = False
+        repeated[np.unique(pairs @ np.array([pairs.max(initial=0) + 1, 1]), return_index=True)[1]] = False
         self._count(_REPEATED, repeated, image)
         given = [image.prediction] if self._mode != "predcls" else []
         for part in [*given, *([] if image.groundtruth is None else [image.groundtruth])]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from maskrcnn_benchmark.evaluation.prediction_parts import ARRAYS, FLOATS, HEADER, OPTIONAL
+from maskrcnn_benchmark.evaluation.prediction_parts import ARRAYS, COLUMNS, HEADER, OPTIONAL, WHOLE
 from maskrcnn_benchmark.utils.arrays import ArrayFile, check_array
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.untrusted import fields, number_table, parse_json, read_json, shown
@@ -41,16 +41,17 @@ class JsonForm:
             where = called(number)
             gt = fields(image, where, groundtruth=dict)[0] if image.get("groundtruth") is not None else None
             sides: Sides = {"prediction": {}, "groundtruth": {}}
-            for name, (_, whose, key, columns) in ARRAYS.items():
+            for name, (_, whose, key) in ARRAYS.items():
                 source = image if whose == "prediction" else gt
                 if source is None or name in OPTIONAL:
                     continue
                 rows = fields(source, f"{where}: {whose}", **{key: list})[0]
-                if columns == -1:
+                columns = COLUMNS[key]
+                if columns == 0:
                     columns = len(rows[0]) if rows and isinstance(rows[0], list) else columns_of_scores
                 place = _rows_of(f"{where}: {whose} '{key}'")
-                table = number_table(rows, columns, whole=name not in FLOATS, where=place)
-                sides[whose][key] = table.astype(np.float32) if name in FLOATS else table
+                table = number_table(rows, columns, whole=key in WHOLE, where=place)
+                sides[whose][key] = table if key in WHOLE else table.astype(np.float32)
             yield sides
 
     def _columns_of_scores(self) -> int:
@@ -136,7 +137,7 @@ def _images_of(archive: ArrayFile, group: str, file: Path) -> Iterator[Sides]:
     with_groundtruth = f"{group}n_gt_boxes" in archive
     counts: dict[str, np.ndarray] = {}
     parts: dict[str, list[np.ndarray]] = {}
-    for name, (rows, whose, _, _) in ARRAYS.items():
+    for name, (rows, whose, _) in ARRAYS.items():
         if (whose == "groundtruth" and not with_groundtruth) or (name in OPTIONAL and group + name not in archive):
             continue
         if rows not in counts:
@@ -153,6 +154,6 @@ def _images_of(archive: ArrayFile, group: str, file: Path) -> Iterator[Sides]:
     for cut in zip(*parts.values(), strict=True):
         sides: Sides = {"prediction": {}, "groundtruth": {}}
         for name, array in zip(parts, cut, strict=True):
-            _, whose, key, _ = ARRAYS[name]
+            _, whose, key = ARRAYS[name]
             sides[whose][key] = array
         yield sides

@@ -12,19 +12,23 @@ from maskrcnn_benchmark.utils.arrays import check_array
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.untrusted import LIST, NAMES, TEXT, Kind, fields, number_table, shown
 
-# Array in the file -> (what counts its rows, whose it is, its key there, columns).
+# Array in the file -> (what counts its rows, whose it is, its key there).
 ARRAYS = {
-    "pred_boxes": ("n_pred_boxes", "prediction", "boxes", 4),
-    "pred_labels": ("n_pred_boxes", "prediction", "labels", None),
-    "pred_scores": ("n_pred_boxes", "prediction", "scores", None),
-    "rel_pair_idxs": ("n_pred_rels", "prediction", "pairs", 2),
-    "pred_rel_scores": ("n_pred_rels", "prediction", "predicate_scores", -1),
-    "pred_rel_terms": ("n_pred_rels", "prediction", "terms", -1),
-    "gt_boxes": ("n_gt_boxes", "groundtruth", "boxes", 4),
-    "gt_labels": ("n_gt_boxes", "groundtruth", "labels", None),
-    "gt_rels": ("n_gt_rels", "groundtruth", "relations", 3),
+    "pred_boxes": ("n_pred_boxes", "prediction", "boxes"),
+    "pred_labels": ("n_pred_boxes", "prediction", "labels"),
+    "pred_scores": ("n_pred_boxes", "prediction", "scores"),
+    "rel_pair_idxs": ("n_pred_rels", "prediction", "pairs"),
+    "pred_rel_scores": ("n_pred_rels", "prediction", "predicate_scores"),
+    "pred_rel_terms": ("n_pred_rels", "prediction", "terms"),
+    "gt_boxes": ("n_gt_boxes", "groundtruth", "boxes"),
+    "gt_labels": ("n_gt_boxes", "groundtruth", "labels"),
+    "gt_rels": ("n_gt_rels", "groundtruth", "relations"),
 }
-FLOATS = ("pred_boxes", "pred_scores", "pred_rel_scores", "pred_rel_terms", "gt_boxes")
+# Of a key: its columns (None: it has no second dimension; 0: any number), and whether its numbers are whole.
+COLUMNS = {
+    "boxes": 4, "labels": None, "scores": None, "pairs": 2, "predicate_scores": 0, "terms": 0, "relations": 3
+}  # fmt: skip
+WHOLE = ("labels", "pairs", "relations")
 # What the header says that figures depend on.
 HEADER = ("mode", "dataset", "predicates", "objects", "terms", "zeroshot_triplets", "train_counts")
 LIST_OF_NAMES = Kind(f"a list of names, {BACKGROUND} first,", LIST.holds)  # vocabulary says more of them
@@ -84,16 +88,15 @@ def checked_arrays(arrays: dict[str, np.ndarray], where: str) -> dict[str, np.nd
     Arrays of one side of an image, with the right number of columns; whole numbers where they must be, no box that is
     not finite.
     """
-    kinds = {key: (name, columns) for name, (_, _, key, columns) in ARRAYS.items()}
     checked = {}
     for key, array in arrays.items():
-        name, columns = kinds[key]
-        if columns == -1:
+        columns = COLUMNS[key]
+        if columns == 0:
             columns = array.shape[1] if array.ndim == 2 else -1
-        if array.size == 0 and array.ndim < 2 and columns is not None and columns > 0:
+        elif columns and array.size == 0 and array.ndim < 2:
             array = array.reshape(0, columns)
-        if name not in ("pred_scores", "pred_rel_scores"):  # the evaluators say more of these
-            array = check_array(array, f"{where} '{key}'", columns, whole=name not in FLOATS)
+        if key not in ("scores", "predicate_scores"):  # the evaluators say more of these
+            array = check_array(array, f"{where} '{key}'", columns, whole=key in WHOLE)
         elif array.dtype.kind not in "iuf":
             raise UserError(f"{where} '{key}' must hold numbers, found {array.dtype}")
         checked[key] = array

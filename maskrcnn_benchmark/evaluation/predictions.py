@@ -127,7 +127,7 @@ class PredictionWriter:
         group = f"{self._groups:05d}/"
         self._write(f"{group}image_ids", np.array(ids))
         sources = {"prediction": predictions} | ({} if groundtruths[0] is None else {"groundtruth": groundtruths})
-        for name, (rows, whose, key, _) in ARRAYS.items():
+        for name, (rows, whose, key) in ARRAYS.items():
             if whose not in sources or (name in OPTIONAL and key not in sources[whose][0]):
                 continue
             parts = [as_array(source[key]) for source in sources[whose]]

@@ -10,6 +10,7 @@ import pytest
 from maskrcnn_benchmark.data.datasets.vg_layout import write_vg_layout
 from maskrcnn_benchmark.evaluation.predictions import PredictionWriter
 from maskrcnn_benchmark.utils.errors import UserError, run_tool
+from maskrcnn_benchmark.utils.log import close_logging
 from tests.evaluation.scenes import apart, predict, random_image, truth
 from tools import evaluate
 
@@ -247,6 +248,26 @@ def test_what_is_hardly_meant_is_told(tmp_path, caplog, mode, change, told):
 def test_labels_that_no_object_has_are_refused(tmp_path, mode):
     with pytest.raises(UserError, match=r"p.json: image 7: prediction labels run from 1 to 4, there are 4 classes"):
         evaluate.main([document(tmp_path / "p.json", mode, labels=[1, 4])])
+
+
+def test_what_a_file_says_cannot_steer_the_terminal(tmp_path, capfd, monkeypatch):
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    image = {"image_id": 7, "width": 256, "height": 256, "split": "test"} | SCENE
+    write_vg_layout(tmp_path / "toy", [image], ["x", "y", "z"], ["a", "b", "c", "d"])
+    path = Path(document(tmp_path / "p.json"))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"dataset": "a\x1b[2Jb"}))
+    assert evaluate.main([str(path), "--dataset", "toy_test"]) == 0
+    close_logging()
+    said = "".join(capfd.readouterr())
+    assert "made on a\\x1b[2Jb by its own word" in said and "\x1b" not in said
+
+
+def test_knowledge_of_training_that_cannot_be_names_the_file(tmp_path):
+    path = Path(document(tmp_path / "p.json"))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"zeroshot_triplets": [[1, 2, 7]]}))
+    with pytest.raises(UserError, match="p.json: SceneGraphEvaluator: zeroshot_triplets names predicates 7 to 7"):
+        evaluate.main([str(path)])
 
 
 def test_files_of_different_modes_or_names_are_not_compared(tmp_path):

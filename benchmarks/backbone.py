@@ -6,13 +6,11 @@ Each pair is first compared in value. Weights are random, norms included; the im
 for the demo's backbone, 608 × 800 for the ResNets.
 """
 
-import argparse
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 
-from benchmarks.harness import compare, save, show
+from benchmarks.harness import compare, run_suite
 from maskrcnn_benchmark.config import load_config
 from maskrcnn_benchmark.modeling.backbone import Backbone, build_backbone
 
@@ -78,17 +76,7 @@ def run(repeats: int) -> list[dict]:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=9)
-    parser.add_argument("--output", type=Path, default=Path("output/bench/backbone.json"))
-    args = parser.parse_args(argv)
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(0)
-    print(f"{args.threads} threads; as written, folded, how many times faster (quartiles of the rounds)")
-    results = run(args.repeats)
-    show(results)
-    save(results, args.output)
+    run_suite(run, __doc__, "backbone", "as written, folded", argv)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 
 from benchmarks.evaluator_reference import PlainEvaluator
-from benchmarks.harness import compare, save, show
+from benchmarks.harness import compare, show
 from maskrcnn_benchmark.evaluation import SceneGraphEvaluator
+from maskrcnn_benchmark.utils.files import write_json
 
 OBJECTS, PREDICATES = 151, 51
 # Boxes, pairs and annotated relations of an image: Visual Genome's averages.
@@ -106,7 +107,7 @@ def main(argv=None):
     show(results)
     if args.stream:
         results.append({"name": "stream", "images": args.stream, "grown_MiB": memory, "summary_seconds": took})
-    save(results, args.output)
+    write_json(args.output, results)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Side by side in one process: a plain reference and the product on the same inputs, in turn."""
 
+import argparse
 import statistics
 import time
 from collections.abc import Callable
@@ -89,7 +90,18 @@ def show(results: list[dict]) -> None:
         print(line + (f"  {result['roofline']:.0%} of the roofline" if result["roofline"] else ""))
 
 
-def save(results: list[dict], path: str | Path) -> None:
-    """Writes the results as JSON; makes the folder."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, results)
+def run_suite(
+    run: Callable[[int], list[dict]], description: str, name: str, columns: str, argv: list[str] | None
+) -> None:
+    """The command line of a suite: `run` takes the number of rounds; `columns` says what two times are shown."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--output", type=Path, default=Path(f"output/bench/{name}.json"))
+    args = parser.parse_args(argv)
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    print(f"{args.threads} threads; {columns}, how many times faster (quartiles of the rounds)")
+    results = run(args.repeats)
+    show(results)
+    write_json(args.output, results)

@@ -5,15 +5,13 @@ The compiled ops against torch, torchvision and the plain forms beside this file
 Every pair is first compared in value. Sizes are those of a 608 × 672 image: 512 rois or 80 boxes (6,320 pairs).
 """
 
-import argparse
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import torch
 import torchvision
 
 from benchmarks import ops_reference as plain
-from benchmarks.harness import Machine, compare, save, show
+from benchmarks.harness import Machine, compare, run_suite
 from maskrcnn_benchmark import layers
 
 STRIDES = (4, 8, 16, 32)
@@ -142,17 +140,7 @@ def run(repeats: int) -> list[dict]:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=9)
-    parser.add_argument("--output", type=Path, default=Path("output/bench/ops.json"))
-    args = parser.parse_args(argv)
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(0)
-    print(f"{args.threads} threads; plain reference, product, how many times faster (quartiles of the rounds)")
-    results = run(args.repeats)
-    show(results)
-    save(results, args.output)
+    run_suite(run, __doc__, "ops", "plain reference, product", argv)
 
 
 if __name__ == "__main__":

@@ -82,7 +82,9 @@ def main(argv: Sequence[str] | None = None, prog: str = "python tools/evaluate.p
         open_images_table,
     )
     from maskrcnn_benchmark.utils.files import write_json
+    from maskrcnn_benchmark.utils.log import setup_logging
 
+    setup_logging()
     setting = Setting(
         mode=args.mode,
         dataset=args.dataset,

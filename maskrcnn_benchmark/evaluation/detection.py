@@ -9,7 +9,7 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from maskrcnn_benchmark.evaluation.inputs import as_array, check_labels
+from maskrcnn_benchmark.evaluation.inputs import as_array, check_labels, order_of
 from maskrcnn_benchmark.utils.errors import UserError
 
 MAX_DETECTIONS = 100
@@ -67,9 +67,8 @@ class DetectionEvaluator:
 
     def summary(self) -> dict[str, Any]:
         """{"AP", "AP50", "AP75", "AR", "images", "per_class": {name: AP50}}; None where the ground truth has no box."""
-        order = sorted(range(len(self.image_ids)), key=lambda i: (str(type(self.image_ids[i])), self.image_ids[i]))
         precisions, recalls, per_class = [], [], {}
-        for label, precision, recall in self._by_class(order):
+        for label, precision, recall in self._by_class(order_of(self.image_ids)):
             precisions.append(precision)
             recalls.append(recall)
             per_class[self.class_names[label]] = float(precision[0].mean())

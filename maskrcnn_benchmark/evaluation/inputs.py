@@ -1,6 +1,6 @@
 """The arrays of one image as the evaluators take them: numpy, of known dtypes and lengths, or one readable error."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +52,21 @@ def _same_length(whose: str, **arrays: np.ndarray) -> None:
         raise UserError(
             f"{whose}: these must be of one length, got {', '.join(f'{name} {n}' for name, n in lengths.items())}"
         )
+
+
+def predicate_names_of(num_predicates: int, names: Sequence[str] | None, whose: str) -> list[str]:
+    """K names, background first; their numbers where none are given. UserError if they are more or fewer."""
+    if names is not None and len(names) != num_predicates:
+        raise UserError(
+            f"{whose}: predicate_names has {len(names)} entries, num_predicates is {num_predicates} (background"
+            " counted)"
+        )
+    return [str(i) for i in range(num_predicates)] if names is None else list(names)
+
+
+def order_of(image_ids: Sequence[int | str]) -> list[int]:
+    """Positions of images in the order of their ids, numbers before text."""
+    return sorted(range(len(image_ids)), key=lambda i: (isinstance(image_ids[i], str), image_ids[i]))
 
 
 def check_labels(whose: str, labels: np.ndarray, classes: int = MAX_CLASSES) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from maskrcnn_benchmark.evaluation import matching
-from maskrcnn_benchmark.evaluation.inputs import GroundTruth, Prediction
+from maskrcnn_benchmark.evaluation.inputs import GroundTruth, Prediction, order_of, predicate_names_of
 from maskrcnn_benchmark.evaluation.ranking import top
 from maskrcnn_benchmark.utils.errors import UserError
 
@@ -37,14 +37,8 @@ class OpenImagesEvaluator:
     def __init__(
         self, num_predicates: int, predicate_names: Sequence[str] | None = None, iou_threshold: float = 0.5
     ) -> None:
-        if predicate_names is not None and len(predicate_names) != num_predicates:
-            raise UserError(
-                f"OpenImagesEvaluator: {len(predicate_names)} predicate names for {num_predicates} predicates"
-            )
         self.num_predicates = num_predicates
-        self.predicate_names = (
-            [str(i) for i in range(num_predicates)] if predicate_names is None else list(predicate_names)
-        )
+        self.predicate_names = predicate_names_of(num_predicates, predicate_names, "OpenImagesEvaluator")
         self.iou_threshold = float(iou_threshold)
         self.image_ids: list[int | str] = []
         self._true_counts = np.zeros(num_predicates, dtype=np.int64)
@@ -116,8 +110,7 @@ class OpenImagesEvaluator:
 
     def _average_precisions(self) -> dict[str, list[float]]:
         """AP of every predicate, of relations and of phrases."""
-        order = sorted(range(len(self.image_ids)), key=lambda i: (str(type(self.image_ids[i])), self.image_ids[i]))
-        parts = [self._detections[i] for i in order]
+        parts = [self._detections[i] for i in order_of(self.image_ids)]
         nothing = (np.zeros(0, np.int64), np.zeros(0), np.zeros((0, 2), bool))
         predicates, scores, positives = (np.concatenate(column) for column in zip(nothing, *parts, strict=True))
         ranked = np.argsort(-scores, kind="stable")

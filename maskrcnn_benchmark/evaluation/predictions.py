@@ -21,7 +21,7 @@ of {"image_id", "boxes", "labels", "scores", "pairs", "predicate_scores", "groun
 
 import json
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,26 +30,18 @@ from typing import Any
 import numpy as np
 
 from maskrcnn_benchmark.evaluation.inputs import as_array
+from maskrcnn_benchmark.evaluation.prediction_forms import JsonForm, NpzForm
 from maskrcnn_benchmark.evaluation.prediction_parts import (
     ARRAYS,
-    FLOATS,
     OPTIONAL,
     checked_arrays,
-    counts_of,
     distinct_ids,
-    group_images,
-    groups_of,
-    names_of,
+    names_in,
     optional_array,
-    read_document,
-    read_header,
-    terms_of,
-    text_of,
 )
-from maskrcnn_benchmark.utils.arrays import ArrayFile
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.files import atomic_path
-from maskrcnn_benchmark.utils.untrusted import fields, number_table, shown
+from maskrcnn_benchmark.utils.untrusted import shown
 
 IMAGES_A_GROUP = 64
 
@@ -135,7 +127,7 @@ class PredictionWriter:
         group = f"{self._groups:05d}/"
         self._write(f"{group}image_ids", np.array(ids))
         sources = {"prediction": predictions} | ({} if groundtruths[0] is None else {"groundtruth": groundtruths})
-        for name, (rows, whose, key, _) in ARRAYS.items():
+        for name, (rows, whose, key) in ARRAYS.items():
             if whose not in sources or (name in OPTIONAL and key not in sources[whose][0]):
                 continue
             parts = [as_array(source[key]) for source in sources[whose]]
@@ -179,15 +171,12 @@ class PredictionFile:
         if not files or not files[0].exists():
             what = "a folder without .npz files" if self.path.is_dir() else "no such file"
             raise UserError(f"{self._what}: {what}; TEST.SAVE_PREDICTIONS True writes them")
-        self._files = files
-        self._json = read_document(self.path) if self.path.suffix == ".json" else None
-        header = read_header(files) if self._json is None else self._json
-        self.mode, self.dataset = (text_of(header, key, self._what) for key in ("mode", "dataset"))
-        self.predicates, self.objects = (names_of(header, key, self._what) for key in ("predicates", "objects"))
-        self.terms = terms_of(header, self._what)
+        self._form = JsonForm(self.path) if self.path.suffix == ".json" else NpzForm(files)
+        header = self._form.header
+        self.mode, self.dataset, self.terms, self.predicates, self.objects = names_in(header, self._what)
         self.zeroshot_triplets = optional_array(header, "zeroshot_triplets", 3, self._what)
         self.train_counts = optional_array(header, "train_counts", None, self._what)
-        given = list(self._given_ids())
+        given = list(self._form.ids())
         self.names_images = any(image_id is not None for image_id in given)
         self.image_ids = distinct_ids(given, self._what)
         first = next(iter(self), None)
@@ -202,14 +191,9 @@ class PredictionFile:
         self.has_groundtruth = first is not None and first.groundtruth is not None
 
     def __iter__(self) -> Iterator[SavedImage]:
-        numbers = iter(range(len(self.image_ids)))
         had_groundtruth: bool | None = None
-        for number, sides in zip(
-            numbers,
-            self._json_images(self._json["images"]) if self._json is not None else self._npz_images(),
-            strict=True,
-        ):
-            where = f"{self._what}: image {number} (from 0), id {shown(self.image_ids[number])}"
+        for number, sides in zip(range(len(self.image_ids)), self._form.images(self._called), strict=True):
+            where = self._called(number)
             if had_groundtruth is not None and had_groundtruth != bool(sides["groundtruth"]):
                 said = "no" if had_groundtruth else "a"
                 raise UserError(f"{where}: has {said} groundtruth, unlike the images before it")
@@ -222,58 +206,5 @@ class PredictionFile:
                 )
             yield SavedImage(self.image_ids[number], sides["prediction"], sides["groundtruth"] or None)
 
-    def _given_ids(self) -> Iterator[int | str | None]:
-        """Every image's id as the file has it; None where it has none."""
-        if self._json is not None:
-            for number, image in enumerate(self._json["images"]):
-                if not isinstance(image, dict):
-                    raise UserError(f"{self._what}: image {number} (from 0) must be an object, found {shown(image)}")
-                yield image.get("image_id")
-            return
-        for file, archive, group in self._groups():
-            images = len(counts_of(archive, f"{group}n_pred_boxes", file))
-            if f"{group}image_ids" not in archive:
-                yield from [None] * images
-                continue
-            ids = archive.read(f"{group}image_ids")
-            if ids.shape != (images,):
-                raise UserError(
-                    f"predictions {file}: {group}image_ids is {ids.shape}, expected one for each of {images} images"
-                )
-            yield from ids.tolist()
-
-    def _groups(self) -> Iterator[tuple[Path, ArrayFile, str]]:
-        """Each group of arrays: its file, open, and what its names begin with."""
-        for file in self._files:
-            with ArrayFile(file, f"predictions {file}") as archive:
-                for group in groups_of(archive):
-                    yield file, archive, group
-
-    def _npz_images(self) -> Iterator[dict[str, dict[str, np.ndarray]]]:
-        for file, archive, group in self._groups():
-            yield from group_images(archive, group, file)
-
-    def _json_images(self, images: list[Any]) -> Iterator[dict[str, dict[str, np.ndarray]]]:
-        scored = (rows for image in images if isinstance(rows := image.get("predicate_scores"), list))
-        first_row = next((rows[0] for rows in scored if rows and isinstance(rows[0], list)), self.predicates)
-        for number, image in enumerate(images):
-            where = f"{self._what}: image {number} (from 0), id {shown(self.image_ids[number])}"
-            gt = fields(image, where, groundtruth=dict)[0] if image.get("groundtruth") is not None else None
-            whole = {"prediction": image, "groundtruth": gt}
-            sides: dict[str, dict[str, np.ndarray]] = {"prediction": {}, "groundtruth": {}}
-            for name, (_, whose, key, columns) in ARRAYS.items():
-                if whole[whose] is None or name in OPTIONAL:
-                    continue
-                place = f"{where}: {whose}"
-                rows = fields(whole[whose], place, **{key: list})[0]
-                width = (
-                    columns if columns != -1 else len(rows[0]) if rows and isinstance(rows[0], list) else len(first_row)
-                )
-                table = number_table(rows, width, whole=name not in FLOATS, where=_rows_of(f"{place} '{key}'"))
-                sides[whose][key] = table.astype(np.float32) if name in FLOATS else table
-            yield sides
-
-
-def _rows_of(place: str) -> Callable[[int], str]:
-    """What a row of a table is called in a message."""
-    return lambda row: f"{place}, row {row},"
+    def _called(self, number: int) -> str:
+        return f"{self._what}: image {number} (from 0), id {shown(self.image_ids[number])}"

@@ -3,7 +3,7 @@ What the evaluator remembers: a few integers per ground-truth relation, so that 
 nothing is rounded.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,8 +39,7 @@ class RelationRecords:
     """A table of int32 that grows by images; a row per relation of the ground truth, columns as in COLUMNS."""
 
     def __init__(self) -> None:
-        self._rows = np.zeros((1024, len(COLUMNS)), dtype=np.int32)
-        self._used = 0
+        self._parts: list[np.ndarray] = []
         self._lengths: list[int] = []
 
     @classmethod
@@ -54,33 +53,20 @@ class RelationRecords:
         if table[:, 1:].min(initial=0) < 0 or table[:, -1].max(initial=0) >= num_predicates:
             raise UserError("counts of relations: a rank or a predicted predicate is out of range")
         records = cls()
-        records.extend(table, each)
+        records.extend(table.astype(np.int32), each.tolist())
         return records
 
-    def append(self, rows: np.ndarray) -> None:
-        """Adds an image: rows (r, 8) of its r relations."""
-        self._grow(len(rows))[:] = rows
-        self._lengths.append(len(rows))
-
-    def extend(self, rows: np.ndarray, lengths: np.ndarray) -> None:
-        """Adds whole images: rows (sum of lengths, 8)."""
-        self._grow(len(rows))[:] = rows
-        self._lengths.extend(int(n) for n in lengths)
-
-    def _grow(self, count: int) -> np.ndarray:
-        needed = self._used + count
-        if needed > len(self._rows):
-            grown = np.zeros((max(needed, 2 * len(self._rows)), len(COLUMNS)), dtype=np.int32)
-            grown[: self._used] = self._rows[: self._used]
-            self._rows = grown
-        rows = self._rows[self._used : needed]
-        self._used = needed
-        return rows
+    def extend(self, rows: np.ndarray, lengths: Sequence[int]) -> None:
+        """Adds images: rows (sum of lengths, 8), which are kept as they are."""
+        self._parts.append(rows)
+        self._lengths.extend(lengths)
 
     @property
     def rows(self) -> np.ndarray:
-        """(relations, 8) of all images so far, a view."""
-        return self._rows[: self._used]
+        """(relations, 8) of all images so far."""
+        if len(self._parts) != 1:
+            self._parts = [np.concatenate([new_rows(0), *self._parts])]
+        return self._parts[0]
 
     @property
     def lengths(self) -> np.ndarray:
@@ -142,7 +128,7 @@ class Tally:
             raise UserError(f"recall is kept for K from 1 to {LIMIT}, asked for {k}")
         key = (rank, k, zero_shot)
         if key not in self._counted:
-            self._counted[key] = count(self._records, rank, k, zero_shot=zero_shot)
+            self._counted[key] = self._count(*key)
         return self._counted[key]
 
     def table(self, rank: str, k: int, zero_shot: bool, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -153,12 +139,11 @@ class Tally:
         total[counts.image, counts.predicate] = counts.total
         return found[order, 1:], total[order, 1:]
 
-
-def count(records: RelationRecords, rank: str, k: int, *, zero_shot: bool = False) -> Counts:
-    """Counts the relations whose `rank` column is below k; with zero_shot only those never seen in training."""
-    keep = records.column("zero_shot") == 1 if zero_shot else slice(None)
-    image, predicate = records.image_of_row()[keep], records.column("predicate")[keep].astype(np.int64)
-    width = int(predicate.max(initial=0)) + 1
-    cells, at = np.unique(image * width + predicate, return_inverse=True)
-    found = np.bincount(at, records.column(rank)[keep] < k, minlength=len(cells)).astype(np.int64)
-    return Counts(*np.divmod(cells, width), np.bincount(at, minlength=len(cells)), found)
+    def _count(self, rank: str, k: int, zero_shot: bool) -> Counts:
+        column = self._records.column
+        keep = column("zero_shot") == 1 if zero_shot else slice(None)
+        image, predicate = self._records.image_of_row()[keep], column("predicate")[keep].astype(np.int64)
+        width = int(predicate.max(initial=0)) + 1
+        cells, at = np.unique(image * width + predicate, return_inverse=True)
+        found = np.bincount(at, column(rank)[keep] < k, minlength=len(cells)).astype(np.int64)
+        return Counts(*np.divmod(cells, width), np.bincount(at, minlength=len(cells)), found)

@@ -19,7 +19,7 @@ from maskrcnn_benchmark.evaluation.open_images import OpenImagesEvaluator
 from maskrcnn_benchmark.evaluation.scene_graph import SceneGraphEvaluator
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 
-# The model's lead over FREQ is given at this K, with an interval.
+# The model's lead over FREQ is given at this K, with the 95 % interval of a paired bootstrap over images.
 COMPARED_AT = 50
 
 
@@ -63,7 +63,7 @@ class RelationScores:
             "train_counts": train_counts,
         }
         self.model = SceneGraphEvaluator(**settings, rel_nms=rel_nms)
-        self.frequency = SceneGraphEvaluator(**settings) if training is not None else None
+        self.frequency = SceneGraphEvaluator(**settings)
         self.others: dict[str, Any] = {}
         if self.model.mode == "sgdet" and objects:
             self.others["detection"] = DetectionEvaluator(objects)
@@ -91,7 +91,7 @@ class RelationScores:
             check_labels("prediction", as_array(prediction["labels"]), self._classes)
         for evaluator in (self.model, *self.others.values()):
             evaluator.update(prediction, groundtruth, image_id=image_id)
-        if self.frequency is not None and self._baseline is not None:
+        if self._baseline is not None:
             # The many equal scores of FREQ must not be in the order of what the model thinks.
             pairs = as_array(prediction["pairs"])
             pairs = pairs[np.lexsort(pairs.T[::-1])]
@@ -102,30 +102,26 @@ class RelationScores:
     def merge(self, other: "RelationScores") -> None:
         """Adds another process's images."""
         self.model.merge(other.model)
-        if self.frequency is not None:
-            if other.frequency is None:
-                raise ValueError("RelationScores: only one of two that are to be merged has FREQ")
-            self.frequency.merge(other.frequency)
+        self.frequency.merge(other.frequency)
         for name, evaluator in self.others.items():
             evaluator.merge(other.others[name])
 
     def summary(self) -> dict[str, Any]:
         """metrics.json's dict."""
         metrics = self.model.summary()
-        if self.frequency is not None:
+        if self._baseline is not None:
             whole, names = self.frequency.summary(), [figure.name for figure in figures.freq_figures()]
             metrics["freq"] = {name: whole[name] for name in names}
             if len(self.model.records.rows):
-                metrics["freq"]["lead"] = {f"{name}@{COMPARED_AT}": self._lead(self.frequency, name) for name in names}
+                metrics["freq"]["lead"] = {
+                    f"{name}@{COMPARED_AT}": paired_bootstrap(self.model, self.frequency, name, COMPARED_AT)
+                    for name in names
+                }
         if "detection" in self.others:
             metrics["AP50"] = self.others["detection"].summary()["AP50"]
         if "open_images" in self.others:
             metrics["open_images"] = self.others["open_images"].summary()
         return metrics
-
-    def _lead(self, frequency: SceneGraphEvaluator, figure: str) -> dict[str, float]:
-        """How far the model is above FREQ, with the 95 % interval of a paired bootstrap over images."""
-        return paired_bootstrap(self.model, frequency, metric=figure, k=COMPARED_AT)
 
 
 def prediction_arrays(result: BoxList) -> dict[str, np.ndarray]:

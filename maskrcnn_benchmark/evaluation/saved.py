@@ -126,18 +126,21 @@ def evaluate_saved(file: PredictionFile, setting: Setting) -> tuple[SceneGraphEv
     coverage = _coverage(file, groundtruths, partial=setting.partial) if groundtruths else None
     names = file.predicates or (() if groundtruths is None else groundtruths.meta.predicates)
     objects = file.objects or (() if groundtruths is None else groundtruths.meta.objects)
-    scores = RelationScores(
-        mode,
-        len(names) or file.num_predicates,
-        predicates=names or None,
-        objects=objects,
-        train_counts=file.train_counts if training is None else training.meta.predicate_counts(),
-        zeroshot_triplets=_zero_shot(file, setting, groundtruths, training),
-        iou_threshold=setting.iou_threshold,
-        rel_nms=setting.rel_nms,
-        open_images=setting.open_images,
-        training=None if training is None else training.meta,
-    )
+    try:
+        scores = RelationScores(
+            mode,
+            len(names) or file.num_predicates,
+            predicates=names or None,
+            objects=objects,
+            train_counts=file.train_counts if training is None else training.meta.predicate_counts(),
+            zeroshot_triplets=_zero_shot(file, setting, groundtruths, training),
+            iou_threshold=setting.iou_threshold,
+            rel_nms=setting.rel_nms,
+            open_images=setting.open_images,
+            training=None if training is None else training.meta,
+        )
+    except UserError as error:
+        raise UserError(f"predictions {file.path}: {error}") from error
     doubts = _Doubts(mode)
     for image in progress(file, total=len(file.image_ids), desc=file.path.name, unit="image"):
         groundtruth = image.groundtruth if groundtruths is None else groundtruths[image.image_id]
@@ -234,7 +237,7 @@ class _Doubts:
         """Looks at an image that was evaluated against this ground truth."""
         pairs = image.prediction["pairs"]
         repeated = np.ones(len(pairs), dtype=bool)
-        repeated[np.unique(pairs, axis=0, return_index=True)[1]] = False
+        repeated[np.unique(pairs @ np.array([pairs.max(initial=0) + 1, 1]), return_index=True)[1]] = False
         self._count(_REPEATED, repeated, image)
         given = [image.prediction] if self._mode != "predcls" else []
         for part in [*given, *([] if image.groundtruth is None else [image.groundtruth])]:

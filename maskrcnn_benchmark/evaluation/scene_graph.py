@@ -14,7 +14,14 @@ from maskrcnn_benchmark.evaluation import figures
 from maskrcnn_benchmark.evaluation.averages import frequency_thirds, predicate_recall
 from maskrcnn_benchmark.evaluation.figures import K_VALUES, MODES
 from maskrcnn_benchmark.evaluation.image_ranks import fill_ranks
-from maskrcnn_benchmark.evaluation.inputs import GroundTruth, Prediction, as_array, check_labels, check_predicates
+from maskrcnn_benchmark.evaluation.inputs import (
+    GroundTruth,
+    Prediction,
+    as_array,
+    check_labels,
+    check_predicates,
+    predicate_names_of,
+)
 from maskrcnn_benchmark.evaluation.records import RelationRecords, Tally, new_rows
 from maskrcnn_benchmark.utils.arrays import check_array
 from maskrcnn_benchmark.utils.errors import UserError
@@ -62,17 +69,14 @@ class SceneGraphEvaluator:
             raise UserError(
                 f"SceneGraphEvaluator: the IoU threshold must lie above 0 and be at most 1, got {iou_threshold}"
             )
-        for name, values in (("predicate_names", predicate_names), ("train_counts", train_counts)):
-            if values is not None and len(values) != num_predicates:
-                raise UserError(
-                    f"SceneGraphEvaluator: {name} has {len(values)} entries, num_predicates is {num_predicates}"
-                    " (background counted)"
-                )
+        if train_counts is not None and len(train_counts) != num_predicates:
+            raise UserError(
+                f"SceneGraphEvaluator: train_counts has {len(train_counts)} entries, num_predicates is"
+                f" {num_predicates} (background counted)"
+            )
         self.mode = str(mode)
         self.num_predicates = num_predicates
-        self.predicate_names = (
-            [str(i) for i in range(num_predicates)] if predicate_names is None else list(predicate_names)
-        )
+        self.predicate_names = predicate_names_of(num_predicates, predicate_names, "SceneGraphEvaluator")
         self.iou_threshold = float(iou_threshold)
         self.rel_nms = bool(rel_nms)
         self.train_counts = None if train_counts is None else _whole(train_counts, "train_counts", None)
@@ -121,7 +125,7 @@ class SceneGraphEvaluator:
             if len(found.pairs):
                 fill_ranks(rows, self.mode, gt, found, self.iou_threshold, REL_NMS_THRESHOLD if self.rel_nms else None)
         self.image_ids.append(len(self.image_ids) if image_id is None else image_id)
-        self.records.append(rows)
+        self.records.extend(rows, [len(rows)])
         self._split_hash = (self._split_hash + _hash(gt.boxes, gt.labels, gt.relations)) % (1 << 64)
 
     def _triplet_keys(
@@ -152,7 +156,7 @@ class SceneGraphEvaluator:
             raise UserError(
                 f"evaluators to be merged differ in {', '.join(differ)}; both must be made with the same arguments"
             )
-        self.records.extend(other.records.rows, other.records.lengths)
+        self.records.extend(other.records.rows, other.records.lengths.tolist())
         self.image_ids.extend(other.image_ids)
         self._split_hash = (self._split_hash + other._split_hash) % (1 << 64)
 

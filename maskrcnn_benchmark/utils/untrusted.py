@@ -47,6 +47,9 @@ TEXT = Kind("text", lambda value: isinstance(value, str))
 NUMBER = Kind("a finite number", is_number)
 WHOLE = Kind("a whole number", is_whole, int)
 LIST = Kind("a list", lambda value: isinstance(value, list))
+NAMES = Kind(
+    "a list of names", lambda value: isinstance(value, list) and all(isinstance(name, str) for name in value), tuple
+)
 OBJECT = Kind("an object", lambda value: isinstance(value, dict))
 # What images and annotations are known by.
 IDENTIFIER = Kind("a whole number or text", lambda value: is_whole(value) or isinstance(value, str))

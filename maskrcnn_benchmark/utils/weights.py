@@ -82,8 +82,8 @@ def load_weights(
         raise UserError(
             f"{name}: none of its {len(given)} entries fits the model; there are {there}; the model has {wanted}"
         )
-    # In the model's precision, which may not reach as far as the file's.
-    require_finite({origin: given[origin].to(targets[target].dtype) for target, origin in values.items()}, name)
+    pairs = {origin: (given[origin], targets[target]) for target, origin in values.items()}
+    require_finite({origin: _as_kept(*pair, f"{name}: {origin}") for origin, pair in pairs.items()}, name)
     with torch.no_grad():
         for target, origin in values.items():
             targets[target].copy_(given[origin])
@@ -122,6 +122,13 @@ def _finite(tensor: Tensor) -> Tensor:
     return torch.isfinite(tensor if tensor.element_size() > 1 else tensor.float())  # 8 bits have no isfinite
 
 
+def _as_kept(given: Tensor, target: Tensor, what: str) -> Tensor:
+    """A tensor with no more range than the model's own. UserError for whole numbers in place of fractions."""
+    if target.is_floating_point() and not given.is_floating_point():
+        raise UserError(f"{what} holds {given.dtype}, the model's {target.dtype}")
+    return given.to(target.dtype) if given.element_size() > target.element_size() else given
+
+
 def _assign(given: Mapping[str, Tensor], targets: Mapping[str, Tensor], report: LoadReport) -> dict[str, str]:
     """Name in the model -> name in the source, for all that have one; an exact name goes before one by rule."""
     values: dict[str, str] = {}
@@ -143,30 +150,21 @@ def _leave_out_misshapen(
     """
     refused, left_out = [], []
     for target, origin in list(values.items()):
-        have, want = _form(given[origin]), _form(targets[target])
-        # Floats of any width become those of the model; what else a file has in their place is no weight.
-        if have == want or (have[0] == want[0] and not targets[target].is_floating_point()):
+        have, want = tuple(given[origin].shape), tuple(targets[target].shape)
+        if have == want:
             continue
         del values[target]
         if _is_named(target, ignore) or _is_named(origin, ignore):
             left_out.append(origin)
         else:
-            one, other = next(pair for pair in zip(have, want, strict=True) if pair[0] != pair[1])
-            refused.append(f"{target} is {one} in the file, {other} in the model")
+            refused.append(f"{target} is {have} in the file, {want} in the model")
     if refused:
         shown = some(refused, quoted=False, between="; ")
         raise UserError(
-            f"{name}: {len(refused)} entries have another shape or type: {shown}. Set the config to the file's sizes,"
-            " or leave them out: MODEL.IGNORE_WEIGHTS \"('name', 'section.*')\""
+            f"{name}: {len(refused)} entries have another shape: {shown}. Set the config to the file's sizes, or leave"
+            " them out: MODEL.IGNORE_WEIGHTS \"('name', 'section.*')\""
         )
     return left_out
-
-
-def _form(tensor: Tensor) -> tuple[tuple[int, ...], str]:
-    """Shape, and what kind of values a tensor holds."""
-    plain = tensor.layout == torch.strided and not tensor.is_meta
-    kind = "floats" if tensor.is_floating_point() else str(tensor.dtype).removeprefix("torch.")
-    return tuple(tensor.shape), kind if plain else f"{kind}, {'nowhere' if tensor.is_meta else tensor.layout}"
 
 
 def _is_named(name: str, patterns: Collection[str]) -> bool:
@@ -210,7 +208,7 @@ def mark_unfilled(module: nn.Module, parameter_name: str, reason: str) -> None:
         parameter_name: name of the parameter or buffer under `module`.
         reason: what require_filled says, with the name of the file that would have filled it.
     """
-    _mark(module, _UNFILLED, parameter_name, reason)
+    vars(module).setdefault(_UNFILLED, {})[parameter_name] = reason
 
 
 def unfilled(model: nn.Module) -> dict[str, str]:
@@ -222,18 +220,12 @@ def mark_optional(module: nn.Module, parameter_name: str, what: str) -> None:
     """
     Notes that files which are whole may lack a parameter; it then starts anew, with a warning. `what` it is, in words.
     """
-    _mark(module, _OPTIONAL, parameter_name, what)
+    vars(module).setdefault(_OPTIONAL, {})[parameter_name] = what
 
 
 def optional(model: nn.Module) -> dict[str, str]:
     """Full name -> what it is, of every parameter that a file may lack."""
     return _marks(model, _OPTIONAL)
-
-
-def _mark(module: nn.Module, kind: str, parameter_name: str, text: str) -> None:
-    if not hasattr(module, kind):
-        setattr(module, kind, {})
-    getattr(module, kind)[parameter_name] = text
 
 
 def _marks(model: nn.Module, kind: str) -> dict[str, str]:

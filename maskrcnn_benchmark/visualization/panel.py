@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from maskrcnn_benchmark.evaluation.matching import overlaps
 from maskrcnn_benchmark.visualization.draw import draw_boxes, object_names
 from maskrcnn_benchmark.visualization.scene_graph import SceneGraph
 from maskrcnn_benchmark.visualization.text import color_of, put_label, text_size
@@ -24,7 +25,8 @@ def agreement(graph: SceneGraph, groundtruth: SceneGraph, iou_threshold: float =
     if graph.size != groundtruth.size:
         raise ValueError(f"agreement: graphs must be in one frame, got {graph.size} and {groundtruth.size}")
     known = list(zip(groundtruth.triplets(), groundtruth.relations, strict=True))
-    overlap = _box_iou(graph, groundtruth)
+    one, two = (np.array([item.box for item in each.objects]).reshape(-1, 4) for each in (graph, groundtruth))
+    overlap = overlaps(one[:, None], two)  # (n, m)
     return [
         any(
             triplet == known_triplet
@@ -104,12 +106,3 @@ def _predicate(panel: np.ndarray, word: str, left: int, right: int, top: int) ->
     )
     width, _ = text_size(word, TEXT_SCALE)
     put_label(panel, word, left + (right - left - 8 - width) / 2, top, TEXT_SCALE, PAPER, INK)
-
-
-def _box_iou(graph: SceneGraph, other: SceneGraph) -> np.ndarray:
-    """(n, m) IoU of the objects' boxes, right and lower edge inclusive."""
-    one, two = (np.array([item.box for item in one.objects], dtype=np.float64).reshape(-1, 4) for one in (graph, other))
-    corner = np.minimum(one[:, None, 2:], two[None, :, 2:]) - np.maximum(one[:, None, :2], two[None, :, :2]) + 1
-    shared = corner.clip(0).prod(2)
-    areas = [(boxes[:, 2:] - boxes[:, :2] + 1).prod(1) for boxes in (one, two)]
-    return shared / (areas[0][:, None] + areas[1][None] - shared)

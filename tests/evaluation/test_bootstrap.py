@@ -112,3 +112,5 @@ def test_what_cannot_be_compared_is_an_error(images):
         bootstrap(fed([]))
     with pytest.raises(UserError, match="zR has no value"):
         bootstrap(without_zero_shot, "zR")
+    with pytest.raises(UserError, match="number of draws must be at least 1, got -5"):
+        bootstrap(fed(images), samples=-5)

@@ -111,6 +111,13 @@ def test_no_group_of_images_and_no_second_array_of_a_name_is_lost(tmp_path):
         PredictionFile(tmp_path / "twice.npz")
 
 
+def test_a_file_of_no_image_has_none(tmp_path):
+    flat = {name: np.zeros((0, 4)) for name in ("pred_boxes", "rel_pair_idxs", "pred_rel_scores")}
+    none = dict.fromkeys(("n_pred_boxes", "n_pred_rels", "pred_labels", "pred_scores"), np.zeros(0, int))
+    np.savez(tmp_path / "none.npz", **flat, **none)
+    assert list(PredictionFile(tmp_path / "none.npz")) == []
+
+
 def test_the_first_image_may_have_no_pair(tmp_path):
     bare = an_image(image_id=7, pairs=[], predicate_scores=[])
     (tmp_path / "p.json").write_text(json.dumps({"mode": "sgdet", "images": [bare, an_image()]}))

@@ -10,6 +10,7 @@ import pytest
 from maskrcnn_benchmark.data.datasets.vg_layout import write_vg_layout
 from maskrcnn_benchmark.evaluation.predictions import PredictionWriter
 from maskrcnn_benchmark.utils.errors import UserError, run_tool
+from maskrcnn_benchmark.utils.log import close_logging
 from tests.evaluation.scenes import apart, predict, random_image, truth
 from tools import evaluate
 
@@ -249,6 +250,26 @@ def test_labels_that_no_object_has_are_refused(tmp_path, mode):
         evaluate.main([document(tmp_path / "p.json", mode, labels=[1, 4])])
 
 
+def test_what_a_file_says_cannot_steer_the_terminal(tmp_path, capfd, monkeypatch):
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    image = {"image_id": 7, "width": 256, "height": 256, "split": "test"} | SCENE
+    write_vg_layout(tmp_path / "toy", [image], ["x", "y", "z"], ["a", "b", "c", "d"])
+    path = Path(document(tmp_path / "p.json"))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"dataset": "a\x1b[2Jb"}))
+    assert evaluate.main([str(path), "--dataset", "toy_test"]) == 0
+    close_logging()
+    said = "".join(capfd.readouterr())
+    assert "made on a\\x1b[2Jb by its own word" in said and "\x1b" not in said
+
+
+def test_knowledge_of_training_that_cannot_be_names_the_file(tmp_path):
+    path = Path(document(tmp_path / "p.json"))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"zeroshot_triplets": [[1, 2, 7]]}))
+    with pytest.raises(UserError, match="p.json: SceneGraphEvaluator: zeroshot_triplets names predicates 7 to 7"):
+        evaluate.main([str(path)])
+
+
 def test_files_of_different_modes_or_names_are_not_compared(tmp_path):
     one, other = document(tmp_path / "one.json"), document(tmp_path / "other.json", "sgcls")
     with pytest.raises(UserError, match="figures of sgdet and of sgcls are not to be compared"):
@@ -256,11 +277,6 @@ def test_files_of_different_modes_or_names_are_not_compared(tmp_path):
     Path(other).write_text(Path(one).read_text().replace('"a", "b"', '"b", "a"'))
     with pytest.raises(UserError, match="one.json: its predicates are not those of .*other.json.* number 1 is 'a'"):
         evaluate.main([one, "--compare", other])
-
-
-def test_a_number_of_draws_below_1_is_refused(tmp_path):
-    with pytest.raises(UserError, match="number of draws must be at least 1, got -5"):
-        evaluate.main([document(tmp_path / "p.json"), "--bootstrap", "-5"])
 
 
 def _triplets(image):

@@ -92,23 +92,6 @@ def test_numbers_that_are_not_finite_are_an_error_that_names_the_entry():
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (lambda value: value.to(torch.int8), "is int8 in the file, floats in the model"),
-        (lambda value: value * (1 + 1j), "is complex64 in the file"),
-        (lambda value: value.to_sparse(), "torch.sparse_coo in the file"),
-        (lambda value: value.to("meta"), "nowhere in the file"),
-        (lambda value: value.double() * 1e300, "numbers that are not finite"),
-        (lambda value: (value * np.nan).to(torch.float8_e4m3fn), "numbers that are not finite"),
-    ],
-)
-def test_what_is_no_float_of_the_model_is_refused(change, words):
-    model = NamedModule({"backbone.a.weight": (2, 3)})
-    with pytest.raises(UserError, match=words):
-        load_weights(model, {"backbone.a.weight": change(torch.ones(2, 3))})
-
-
-@pytest.mark.parametrize(
     ("content", "words"),
     [
         ({"model": {"backbone.a": torch.ones(1)}, "state_dict": {"backbone.a": torch.zeros(1)}}, "under model, state_"),

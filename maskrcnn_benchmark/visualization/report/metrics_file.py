@@ -9,6 +9,7 @@ from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.untrusted import (
     ANY,
     LIST,
+    NAMES,
     NUMBER,
     TEXT,
     Kind,
@@ -23,7 +24,6 @@ from maskrcnn_benchmark.utils.untrusted import (
 CURE = "evaluate again"
 _NULLABLE_TEXT = Kind("text or null", lambda value: value is None or isinstance(value, str))
 _COUNT = Kind("a whole number from 0", lambda value: is_whole(value) and value >= 0)
-_NAMES = Kind("a list of names", lambda value: isinstance(value, list) and all(isinstance(name, str) for name in value))
 # Parts of metrics.json that are objects, where they are there.
 _OBJECTS = ("phrdet", "freq", "choices", "open_images", "per_predicate", "intervals")
 
@@ -76,7 +76,7 @@ def _is_share(value: Any) -> bool:
 
 def _check_predicates(metrics: Mapping[str, Any], choices: Mapping[str, Any], path: Path) -> None:
     groups = choices.get("groups") or {}
-    if not isinstance(groups, dict) or not all(map(_NAMES.holds, groups.values())):
+    if not isinstance(groups, dict) or not all(map(NAMES.holds, groups.values())):
         raise UserError(f"{path}: choices 'groups' must be lists of predicates by name, found {shown(groups)}; {CURE}")
     if "per_predicate" not in metrics:
         return
@@ -98,5 +98,5 @@ def _check_predicates(metrics: Mapping[str, Any], choices: Mapping[str, Any], pa
 def read_facts(path: Path) -> dict[str, Any]:
     """What an evaluation noted of itself: "date", "weights" (or None), "seconds", "terms". UserError as above."""
     facts = read_json(path, dict, CURE)
-    kinds = {"date": TEXT, "weights": _NULLABLE_TEXT, "seconds": NUMBER, "terms": _NAMES}
+    kinds = {"date": TEXT, "weights": _NULLABLE_TEXT, "seconds": NUMBER, "terms": NAMES}
     return dict(zip(kinds, fields(facts, str(path), **kinds), strict=True))

@@ -104,10 +104,7 @@ class RunFiles:
 
     def setting(self, key: str) -> Any:
         """The value of a key such as MODEL.META_ARCHITECTURE in config.yml; None if it is not there."""
-        node: Any = self.config
-        for part in key.split("."):
-            node = node.get(part) if isinstance(node, dict) else None
-        return node
+        return self.flat_config().get(key)
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

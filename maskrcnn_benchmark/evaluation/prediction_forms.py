@@ -1,0 +1,159 @@
+"""The two forms of prediction files (predictions.py describes them): header, ids and arrays of the images of each."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from maskrcnn_benchmark.evaluation.prediction_parts import ARRAYS, COLUMNS, HEADER, OPTIONAL, WHOLE
+from maskrcnn_benchmark.utils.arrays import ArrayFile, check_array
+from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.untrusted import fields, number_table, parse_json, read_json, shown
+
+# What stands in each group of images of an npz.
+_IN_GROUPS = {"image_ids", *ARRAYS, *(rows for rows, *_ in ARRAYS.values())}
+# Arrays of an image by key: of its "prediction", and of its "groundtruth", which may be empty.
+Sides = dict[str, dict[str, np.ndarray]]
+
+
+class JsonForm:
+    """One object with the list "images"; its header is itself."""
+
+    def __init__(self, path: Path) -> None:
+        self._what = f"predictions {path}"
+        self.header = read_json(path, dict)
+        self._images = self.header.get("images")
+        if not isinstance(self._images, list):
+            raise UserError(f'{self._what}: expected a JSON object with a list "images"; docs/metrics.md shows one')
+
+    def ids(self) -> Iterator[Any]:
+        """Every image's id as the file has it; None where it has none."""
+        for number, image in enumerate(self._images):
+            if not isinstance(image, dict):
+                raise UserError(f"{self._what}: image {number} (from 0) must be an object, found {shown(image)}")
+            yield image.get("image_id")
+
+    def images(self, called: Callable[[int], str]) -> Iterator[Sides]:
+        """The arrays of each image; `called` is what the i-th is to be called in messages."""
+        columns_of_scores = self._columns_of_scores()
+        for number, image in enumerate(self._images):
+            where = called(number)
+            gt = fields(image, where, groundtruth=dict)[0] if image.get("groundtruth") is not None else None
+            sides: Sides = {"prediction": {}, "groundtruth": {}}
+            for name, (_, whose, key) in ARRAYS.items():
+                source = image if whose == "prediction" else gt
+                if source is None or name in OPTIONAL:
+                    continue
+                rows = fields(source, f"{where}: {whose}", **{key: list})[0]
+                columns = COLUMNS[key]
+                if columns == 0:
+                    columns = len(rows[0]) if rows and isinstance(rows[0], list) else columns_of_scores
+                place = _rows_of(f"{where}: {whose} '{key}'")
+                table = number_table(rows, columns, whole=key in WHOLE, where=place)
+                sides[whose][key] = table if key in WHOLE else table.astype(np.float32)
+            yield sides
+
+    def _columns_of_scores(self) -> int:
+        """K by the first image with a pair, or by the names: an image without pairs shows none of its columns."""
+        scored = (rows for image in self._images if isinstance(rows := image.get("predicate_scores"), list))
+        first = next((rows[0] for rows in scored if rows and isinstance(rows[0], list)), None)
+        return len(self.header.get("predicates") or () if first is None else first)
+
+
+def _rows_of(place: str) -> Callable[[int], str]:
+    """What a row of a table is called in a message."""
+    return lambda row: f"{place}, row {row},"
+
+
+class NpzForm:
+    """Arrays of all images, in groups, in one or more files that agree about the header."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._files = files
+        self.header: dict[str, Any] = {}
+        for file in files:
+            for key, value in _header_of(file).items():
+                known = self.header.setdefault(key, value)
+                if not (np.array_equal(known, value) if isinstance(value, np.ndarray) else known == value):
+                    raise UserError(
+                        f"predictions {file}: its '{key}' is not that of the files before it in the folder; one folder"
+                        " holds the predictions of one evaluation"
+                    )
+
+    def ids(self) -> Iterator[Any]:
+        """Every image's id as the file has it; None where it has none."""
+        for file, archive, group in self._groups():
+            images = len(_counts(archive, f"{group}n_pred_boxes", file))
+            if f"{group}image_ids" not in archive:
+                yield from [None] * images
+                continue
+            ids = archive.read(f"{group}image_ids")
+            if ids.shape != (images,):
+                raise UserError(
+                    f"predictions {file}: {group}image_ids is {ids.shape}, expected one for each of {images} images"
+                )
+            yield from ids.tolist()
+
+    def images(self, _called: Callable[[int], str]) -> Iterator[Sides]:
+        """The arrays of each image."""
+        for file, archive, group in self._groups():
+            yield from _images_of(archive, group, file)
+
+    def _groups(self) -> Iterator[tuple[Path, ArrayFile, str]]:
+        """Each group of arrays: its file, open, and what its names begin with."""
+        for file in self._files:
+            with ArrayFile(file, f"predictions {file}") as archive:
+                for group in _groups_of(archive):
+                    yield file, archive, group
+
+
+def _header_of(file: Path) -> dict[str, Any]:
+    what = f"predictions {file}"
+    with ArrayFile(file, what) as archive:
+        if not _groups_of(archive) and "header" not in archive:
+            found = ", ".join(archive.names[:8]) or "nothing"
+            raise UserError(f"{what}: no array n_pred_boxes; found {found}; docs/metrics.md describes the form")
+        header = parse_json(str(archive.read("header")), dict, f"{what}: header") if "header" in archive else {}
+        stored = {key: archive.read(key) for key in ("zeroshot_triplets", "train_counts") if key in archive}
+    return {key: header[key] for key in HEADER if header.get(key)} | stored
+
+
+def _groups_of(archive: ArrayFile) -> list[str]:
+    """What the names of the arrays of each group begin with, such as "00000/"."""
+    parted = (name.rpartition("/") for name in archive.names)
+    return sorted({folder + slash for folder, slash, name in parted if name in _IN_GROUPS})
+
+
+def _counts(archive: ArrayFile, name: str, file: Path) -> np.ndarray:
+    """(I,) int64 rows of each image."""
+    counts = check_array(np.atleast_1d(archive.read(name)), f"predictions {file}: {name}", whole=True)
+    if counts.size and (counts.min() < 0 or counts.max() > 2**31):
+        raise UserError(f"predictions {file}: {name} must hold numbers from 0, found {counts.min()} to {counts.max()}")
+    return counts.astype(np.int64)
+
+
+def _images_of(archive: ArrayFile, group: str, file: Path) -> Iterator[Sides]:
+    with_groundtruth = f"{group}n_gt_boxes" in archive
+    counts: dict[str, np.ndarray] = {}
+    parts: dict[str, list[np.ndarray]] = {}
+    for name, (rows, whose, _) in ARRAYS.items():
+        if (whose == "groundtruth" and not with_groundtruth) or (name in OPTIONAL and group + name not in archive):
+            continue
+        if rows not in counts:
+            counts[rows] = _counts(archive, group + rows, file)
+        array = np.atleast_1d(archive.read(group + name))
+        if len(array) != counts[rows].sum():
+            raise UserError(
+                f"predictions {file}: {group}{name} has {len(array)} rows, {rows} adds up to {counts[rows].sum()}"
+            )
+        parts[name] = np.split(array, np.cumsum(counts[rows])[:-1])[: len(counts[rows])]  # of no image none
+    if len(set(map(len, counts.values()))) > 1:
+        found = ", ".join(f"{name} {len(count)}" for name, count in counts.items())
+        raise UserError(f"predictions {file}: arrays of counts must be one entry an image, found {found}")
+    for cut in zip(*parts.values(), strict=True):
+        sides: Sides = {"prediction": {}, "groundtruth": {}}
+        for name, array in zip(parts, cut, strict=True):
+            _, whose, key = ARRAYS[name]
+            sides[whose][key] = array
+        yield sides

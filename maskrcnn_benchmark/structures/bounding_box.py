@@ -110,16 +110,17 @@ class BoxList:
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "BoxList":
         """The same on another device: boxes and every tensor among the fields."""
-        return self._moved(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+        return self.mapped(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> "BoxList":
         """The same in page-locked memory, from which copies to a GPU run beside other work."""
-        return self._moved(Tensor.pin_memory)
+        return self.mapped(Tensor.pin_memory)
 
-    def _moved(self, move: Callable[[Tensor], Tensor]) -> "BoxList":
-        moved = self._with_boxes(move(self.bbox))
-        moved._fields = {name: move(v) if isinstance(v, Tensor) else v for name, v in self._fields.items()}
-        return moved
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> "BoxList":
+        """The same with each tensor put through a function: the boxes, then the tensors among the fields in order."""
+        other = self._with_boxes(change(self.bbox))
+        other._fields = {name: change(v) if isinstance(v, Tensor) else v for name, v in self._fields.items()}
+        return other
 
     # -- geometry -----------------------------------------------------------------------------------------------------
 

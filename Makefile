@@ -17,7 +17,8 @@ SGG_SHARED ?= ../shared
 export SGG_SHARED
 
 SOURCES := setup.py $(wildcard maskrcnn_benchmark/csrc/*)
-INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check
+# Not compiled to bytecode ahead: Python does that to the small part of these packages that it imports.
+INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-compile
 # Where there is a CUDA compiler the tests build the CUDA sources too.
 TEST_BUILD := $(if $(shell command -v nvcc 2>/dev/null),$(VENV)/.built-cuda,$(VENV)/.built)
 
@@ -37,6 +38,8 @@ $(VENV)/.built: $(VENV)/.torch $(SOURCES)
 	$(INSTALL) --no-build-isolation --editable ".[demo,dev]"
 	touch $@
 
+# One architecture, as PTX, which every later GPU reads: the tests need code that compiles, not code for each GPU.
+$(VENV)/.built-cuda: export TORCH_CUDA_ARCH_LIST ?= 7.5+PTX
 $(VENV)/.built-cuda: $(VENV)/.torch $(SOURCES)
 	FORCE_CUDA=1 $(INSTALL) --no-build-isolation --editable ".[demo,dev]"
 	touch $(VENV)/.built $@

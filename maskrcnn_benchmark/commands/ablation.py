@@ -6,16 +6,14 @@ Example: %(prog)s
          %(prog)s --quick
 """
 
-import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from maskrcnn_benchmark.commands.parser import Parser
-from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.commands.parser import Parser, at_least
 
 
-def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
+def main(argv: Sequence[str] | None = None, prog: str = "python tools/ablation.py") -> int:
     parser = Parser(__doc__, prog)
     parser.add_argument(
         "--quick", action="store_true", help="fewer images, updates, seeds: a quarter of an hour, not one and a half"
@@ -30,16 +28,13 @@ def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
     )
     parser.add_argument("--device", default=None, help="cpu, cuda, ... (default: cuda if there is one)")
     parser.add_argument(
-        "--jobs", type=int, default=len(os.sched_getaffinity(0)), help="trainings at a time (default: one a core)"
+        "--jobs",
+        type=at_least(1),
+        default=len(os.sched_getaffinity(0)),
+        help="trainings at a time (default: one a core)",
     )
     parser.add_argument("overrides", metavar="KEY VALUE", nargs="*", help="configuration keys and values for every run")
-    return parser.parse_args(argv)
-
-
-def main(argv: Sequence[str] | None = None, prog: str = "python tools/ablation.py") -> int:
-    args = parse_args(argv, prog)
-    if args.jobs < 1:
-        raise UserError(f"--jobs must be at least 1, found {args.jobs}")
+    args = parser.parse_args(argv)
     import torch  # after the command line: it takes seconds
 
     from maskrcnn_benchmark.engine.ablation.compare import compare

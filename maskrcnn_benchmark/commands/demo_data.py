@@ -5,17 +5,15 @@ Example: %(prog)s
          %(prog)s --images 100000 --folder datasets/scenes_large --workers 16
 """
 
-import argparse
 import os
 from collections.abc import Sequence
 
-from maskrcnn_benchmark.commands.parser import Parser
+from maskrcnn_benchmark.commands.parser import Parser, at_least
 from maskrcnn_benchmark.config.paths_catalog import data_dir
-from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger, setup_logging
 
 
-def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
+def main(argv: Sequence[str] | None = None, prog: str = "python tools/make_demo_dataset.py") -> int:
     parser = Parser(__doc__, prog)
     parser.add_argument(
         "--folder", default=str(data_dir() / "scenes"), help="where to write (default: scenes in DATA_DIR)"
@@ -29,28 +27,18 @@ def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
     size.add_argument("--images", type=int, help="images in all instead, split 10 : 1 : 10")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same bytes (default 0)")
     parser.add_argument(
-        "--workers", type=int, default=len(os.sched_getaffinity(0)), help="processes (default: one a core)"
+        "--workers", type=at_least(1), default=len(os.sched_getaffinity(0)), help="processes (default: one a core)"
     )
     parser.add_argument("--force", action="store_true", help="draw again what is there already")
-    return parser.parse_args(argv)
-
-
-def main(argv: Sequence[str] | None = None, prog: str = "python tools/make_demo_dataset.py") -> int:
-    args = parse_args(argv, prog)
-    from maskrcnn_benchmark.data.scenes.write import (
-        SMALL,
-        Sizes,
-        write_scenes,
-    )  # after the words are read: takes seconds
+    args = parser.parse_args(argv)
+    # After the words are read: takes seconds.
+    from maskrcnn_benchmark.data.scenes.write import SMALL, Sizes, write_scenes
 
     setup_logging()
-    logger = get_logger(__name__)
-    if args.workers < 1:
-        raise UserError(f"--workers must be at least 1, found {args.workers}")
     sizes = Sizes.of_total(args.images) if args.images is not None else SMALL if args.size == "small" else Sizes()
     made = write_scenes(args.folder, sizes, seed=args.seed, workers=args.workers, force=args.force)
     counts = f"{sizes.train} train, {sizes.val} val, {sizes.test} test images"
-    logger.info(
+    get_logger(__name__).info(
         "%s: %s, %s", args.folder, counts, "drawn" if made else "already there, as asked for (--force draws them again)"
     )
     return 0

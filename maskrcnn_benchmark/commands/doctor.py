@@ -12,14 +12,12 @@ import importlib.util
 import sys
 from collections.abc import Sequence
 
-from maskrcnn_benchmark.commands.parser import Parser
+from maskrcnn_benchmark.commands.parser import config_parser
 from maskrcnn_benchmark.utils.errors import UserError
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "python tools/doctor.py") -> int:
-    parser = Parser(__doc__, prog)
-    parser.add_argument("--config-file", metavar="FILE", help="a configuration that shall be able to run here")
-    parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="keys and values that override the file's")
+    parser = config_parser(__doc__, prog, required=False)
     args = parser.parse_intermixed_args(argv)
     if importlib.util.find_spec("torch") is None:
         raise UserError(f"{sys.executable} has no PyTorch: make env, or INSTALL.md, By hand")

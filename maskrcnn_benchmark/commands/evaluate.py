@@ -10,16 +10,17 @@ Example: %(prog)s output/try/inference/scenes_test/predictions
          %(prog)s mine.json --mode sgdet --dataset scenes_test --train-dataset scenes_train
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from maskrcnn_benchmark.commands.parser import Parser
+from maskrcnn_benchmark.commands.parser import Parser, at_least
 from maskrcnn_benchmark.config import Task
 from maskrcnn_benchmark.utils.console import printable
+from maskrcnn_benchmark.utils.errors import UserError
 
 
-def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
+def main(argv: Sequence[str] | None = None, prog: str = "python tools/evaluate.py") -> int:
     parser = Parser(__doc__, prog)
     parser.add_argument("file", help="predictions: .npz, folder of .npz, or .json")
     parser.add_argument(
@@ -50,7 +51,11 @@ def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
         help="with --dataset: the file may hold a part of its images; the figures say so",
     )
     parser.add_argument(
-        "--bootstrap", type=int, metavar="N", default=0, help="95 %% intervals from N draws of the images, such as 1000"
+        "--bootstrap",
+        type=at_least(0),
+        metavar="N",
+        default=0,
+        help="95 %% intervals from N draws of the images, such as 1000",
     )
     parser.add_argument(
         "--metrics",
@@ -59,17 +64,16 @@ def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, default=0, help="of the draws (default 0)")
     parser.add_argument("--output", metavar="FILE", help="write the figures there as JSON")
-    return parser.parse_args(argv)
-
-
-def main(argv: Sequence[str] | None = None, prog: str = "python tools/evaluate.py") -> int:
-    args = parse_args(argv, prog)
+    args = parser.parse_args(argv)
+    inputs = [Path(file).resolve() for file in (args.file, args.compare) if file]
+    if args.output and Path(args.output).resolve() in inputs:
+        raise UserError(f"--output {args.output} holds the predictions themselves: name another file to write")
     # After the words are read: these take seconds to import.
     from maskrcnn_benchmark.data.zeroshot import read_triplets
     from maskrcnn_benchmark.evaluation.bootstrap import bootstrap, paired_bootstrap
     from maskrcnn_benchmark.evaluation.figures import K_VALUES, freq_figures
     from maskrcnn_benchmark.evaluation.predictions import PredictionFile
-    from maskrcnn_benchmark.evaluation.saved import Setting, evaluate_saved
+    from maskrcnn_benchmark.evaluation.saved import Setting, check_comparable, evaluate_saved
     from maskrcnn_benchmark.evaluation.table import (
         coverage_text,
         difference_table,
@@ -91,7 +95,8 @@ def main(argv: Sequence[str] | None = None, prog: str = "python tools/evaluate.p
     )
     draws = {"samples": args.bootstrap or 1000, "seed": args.seed}
     names = args.metrics or [figure.name for figure in freq_figures()]
-    evaluator, metrics = evaluate_saved(PredictionFile(args.file), setting)
+    file = PredictionFile(args.file)
+    evaluator, metrics = evaluate_saved(file, setting)
     texts = [metrics_table(metrics)]
     if args.open_images:
         texts.append(open_images_table(metrics["open_images"]))
@@ -101,7 +106,9 @@ def main(argv: Sequence[str] | None = None, prog: str = "python tools/evaluate.p
         }
         texts.append(interval_table(metrics["intervals"]))
     if args.compare:
-        other, other_metrics = evaluate_saved(PredictionFile(args.compare), setting)
+        other_file = PredictionFile(args.compare)
+        check_comparable(file, other_file)
+        other, other_metrics = evaluate_saved(other_file, setting)
         differences = {
             f"{name}@{k}": paired_bootstrap(evaluator, other, name, k, **draws) for name in names for k in K_VALUES
         }

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from maskrcnn_benchmark.commands.parser import Parser
+from maskrcnn_benchmark.engine.export import PARTS
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger, setup_logging
 
 SUFFIXES = {"onnx": ".onnx", "torch_export": ".pt2", "safetensors": ".safetensors"}
-PARTS = ("relation_head", "predcls", "sgcls", "sgdet")
 logger = get_logger(__name__)
 
 
@@ -36,6 +36,8 @@ def main(argv: Sequence[str] | None = None, prog: str = "python tools/export.py"
     form = args.format or by_suffix.get(args.target.suffix)
     if form is None:
         parser.error(f"{args.target}: say what to write by its suffix ({', '.join(by_suffix)}) or by --format")
+    if args.target.resolve() == Path(args.checkpoint).resolve():
+        raise UserError(f"{args.target} is the checkpoint itself: name another file to write")
     setup_logging()
     if form == "safetensors":
         return _write_weights(args)

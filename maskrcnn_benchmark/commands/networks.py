@@ -5,7 +5,6 @@ from functools import partial
 
 from maskrcnn_benchmark.commands.parser import config_parser
 from maskrcnn_benchmark.engine.cli import (
-    names_key,
     read_config,
     require_datasets,
     require_something_to_test,
@@ -30,7 +29,7 @@ in DETECTED_SGG_DIR.
 """
 
 
-def main(argv: Sequence[str] | None = None, prog: str = "", *, relation: bool, training: bool) -> int:
+def main(argv: Sequence[str] | None = None, *, prog: str, relation: bool, training: bool) -> int:
     parser = config_parser(_description(prog, relation=relation, training=training), prog)
     if training:
         parser.add_argument("--skip-test", action="store_true", help="do not evaluate the final weights")
@@ -43,7 +42,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "", *, relation: bool, t
 
         run_training(cfg, skip_test=args.skip_test)
         return 0
-    weight_named = bool(cfg.MODEL.WEIGHT) and names_key(args.overrides, "MODEL.WEIGHT")
+    weight_named = bool(cfg.MODEL.WEIGHT) and "MODEL.WEIGHT" in args.overrides[::2]
     if not weight_named:
         require_something_to_test(cfg)
     if not (relation and cfg.TEST.CUSTUM_EVAL):
@@ -65,7 +64,7 @@ def _description(prog: str, *, relation: bool, training: bool) -> str:
     return text.format(**words)
 
 
-train_relation = partial(main, relation=True, training=True)
-test_relation = partial(main, relation=True, training=False)
-train_detector = partial(main, relation=False, training=True)
-test_detector = partial(main, relation=False, training=False)
+train_relation = partial(main, prog="python tools/relation_train_net.py", relation=True, training=True)
+test_relation = partial(main, prog="python tools/relation_test_net.py", relation=True, training=False)
+train_detector = partial(main, prog="python tools/detector_pretrain_net.py", relation=False, training=True)
+test_detector = partial(main, prog="python tools/detector_test_net.py", relation=False, training=False)

@@ -1,6 +1,7 @@
 """The parsers of the command lines."""
 
 import argparse
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from maskrcnn_benchmark.utils.errors import UserError
@@ -23,7 +24,29 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message}; {self.prog} --help shows what there is")
 
 
-def config_parser(description: str, prog: str) -> Parser:
+def at_least(least: int) -> Callable[[str], int]:
+    """The type of an option that is a whole number from `least` on."""
+
+    def number(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and int(text) >= least):
+            raise argparse.ArgumentTypeError(f"expected a whole number of at least {least}, found {text!r}")
+        return int(text)
+
+    return number
+
+
+def share(text: str) -> float:
+    """The type of an option that is a number from 0 to 1."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1
+    if not 0 <= number <= 1:  # nor what is not a number
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, found {text!r}")
+    return number
+
+
+def config_parser(description: str, prog: str, *, required: bool = True) -> Parser:
     """
     A parser for `--config-file FILE [KEY VALUE ...]`, also as older launchers call it (--local_rank, --local-rank:
     ignored).
@@ -32,9 +55,9 @@ def config_parser(description: str, prog: str) -> Parser:
     """
     parser = Parser(description, prog)
     parser.add_argument(
-        "--config-file", required=True, metavar="FILE", help="configuration, such as configs/demo/predcls.yaml"
+        "--config-file", required=required, metavar="FILE", help="configuration, such as configs/demo/predcls.yaml"
     )
-    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--local_rank", "--local-rank", type=int, help=argparse.SUPPRESS)
     parser.add_argument(
         "overrides",
         metavar="KEY VALUE",

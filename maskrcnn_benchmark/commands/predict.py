@@ -10,17 +10,15 @@ Example: %(prog)s photo.jpg --checkpoint output/try/model_best.pth --output outp
          %(prog)s photos/ --checkpoint predcls/model_final.pth --output graphs --boxes boxes.json
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from maskrcnn_benchmark.commands.parser import Parser
+from maskrcnn_benchmark.commands.parser import Parser, at_least, share
+from maskrcnn_benchmark.engine.cli import GRAPH_FILES
 from maskrcnn_benchmark.utils.errors import UserError
 
-FORMATS = ("json", "jpg", "graph", "graphml", "dot")
 
-
-def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
+def main(argv: Sequence[str] | None = None, prog: str = "python tools/predict.py") -> int:
     parser = Parser(__doc__, prog)
     parser.add_argument(
         "pictures", nargs="+", metavar="IMAGE|FOLDER|GLOB|VIDEO|WEBCAM", help="what to look at; a webcam by its number"
@@ -29,21 +27,21 @@ def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
         "--checkpoint", required=True, metavar="FILE", help="a trained model, such as output/try/model_best.pth"
     )
     parser.add_argument("--output", required=True, metavar="DIR", help="where the graphs go")
-    parser.add_argument("--formats", nargs="+", choices=FORMATS, default=["json", "jpg"],
+    parser.add_argument("--formats", nargs="+", choices=GRAPH_FILES, default=["json", "jpg"],
                         help="json: the graph; jpg: the picture with boxes and arrows; graph: nodes and arrows, "
                              "<stem>_graph.png; graphml; dot (default: json jpg)")  # fmt: skip
     parser.add_argument("--boxes", metavar="FILE",
                         help='boxes that are given: JSON {"photo.jpg": {"boxes": [[x1, y1, x2, y2]], "labels": '
                              '["cat"]}}; without "labels" their classes are found')  # fmt: skip
     parser.add_argument(
-        "--top", type=_count, default=100, metavar="K", help="relations of a picture, the best ones (default 100)"
+        "--top", type=at_least(1), default=100, metavar="K", help="relations of a picture, the best ones (default 100)"
     )
     parser.add_argument(
-        "--min-score", type=float, default=0.0, help="smallest score of a relation: predicate x subject x object"
+        "--min-score", type=share, default=0.0, help="smallest score of a relation: predicate x subject x object"
     )
     parser.add_argument(
         "--min-object-score",
-        type=float,
+        type=share,
         default=0.0,
         help="smallest score of an object; others go with their relations",
     )
@@ -55,25 +53,19 @@ def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
         "--terms", action="store_true", help="what each relation's score is made of (SPLN), in json and graphml"
     )
     parser.add_argument(
-        "--drawn", type=_count, default=12, metavar="K", help="relations drawn into a picture (default 12)"
+        "--drawn", type=at_least(1), default=12, metavar="K", help="relations drawn into a picture (default 12)"
     )
-    parser.add_argument("--batch", type=_count, default=1, metavar="N", help="pictures worked on together (default 1)")
     parser.add_argument(
-        "--every", type=_count, default=1, metavar="N", help="of a video or webcam every N-th frame (default 1)"
+        "--batch", type=at_least(1), default=1, metavar="N", help="pictures worked on together (default 1)"
     )
-    parser.add_argument("--frames", type=_count, metavar="N", help="frames of a video or webcam at most (default: all)")
+    parser.add_argument(
+        "--every", type=at_least(1), default=1, metavar="N", help="of a video or webcam every N-th frame (default 1)"
+    )
+    parser.add_argument(
+        "--frames", type=at_least(1), metavar="N", help="frames of a video or webcam at most (default: all)"
+    )
     parser.add_argument("--device", help="such as cpu or cuda:1 (default: a GPU where there is one)")
-    return parser.parse_args(argv)
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, found {text!r}")
-    return int(text)
-
-
-def main(argv: Sequence[str] | None = None, prog: str = "python tools/predict.py") -> int:
-    args = parse_args(argv, prog)
+    args = parser.parse_args(argv)
     # After the words are read: these take seconds to import.
     from maskrcnn_benchmark.engine.picture_sources import (
         Frames,
@@ -81,6 +73,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python tools/predict.py
         find_sources,
         pictures,
         read_given_boxes,
+        require_joined,
     )
     from maskrcnn_benchmark.engine.predict_files import Prediction, require_other_folder
     from maskrcnn_benchmark.engine.prediction import SceneGraphModel
@@ -93,6 +86,8 @@ def main(argv: Sequence[str] | None = None, prog: str = "python tools/predict.py
         raise UserError(f"{', '.join(args.pictures)}: no file there to look at")
     require_other_folder(output, sources)
     given = read_given_boxes(args.boxes) if args.boxes else None
+    if given is not None:
+        require_joined(given, sources, args.boxes)
     model = SceneGraphModel.from_checkpoint(args.checkpoint, args.device)
     require_known(args.subject, model.objects, "--subject")
     require_known(args.object, model.objects, "--object")

@@ -7,14 +7,13 @@ Example: %(prog)s output/demo/spln
          %(prog)s output/demo/predcls output/demo/spln --output compared.html --pictures 20
 """
 
-import argparse
 from collections.abc import Sequence
 
-from maskrcnn_benchmark.commands.parser import Parser
+from maskrcnn_benchmark.commands.parser import Parser, at_least
 from maskrcnn_benchmark.utils.log import get_logger, setup_logging
 
 
-def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
+def main(argv: Sequence[str] | None = None, prog: str = "python tools/report.py") -> int:
     parser = Parser(__doc__, prog)
     parser.add_argument(
         "output_dirs", nargs="+", metavar="OUTPUT_DIR", help="of a training or an evaluation; several are compared"
@@ -25,13 +24,13 @@ def parse_args(argv: Sequence[str] | None, prog: str) -> argparse.Namespace:
         help="where to write (default: report.html in OUTPUT_DIR; of several, comparison.html in the first)",
     )
     parser.add_argument(
-        "--pictures", type=int, default=10, metavar="N", help="at most N images per data set, half best (default 10)"
+        "--pictures",
+        type=at_least(0),
+        default=10,
+        metavar="N",
+        help="at most N images per data set, half best (default 10)",
     )
-    return parser.parse_args(argv)
-
-
-def main(argv: Sequence[str] | None = None, prog: str = "python tools/report.py") -> int:
-    args = parse_args(argv, prog)
+    args = parser.parse_args(argv)
     from maskrcnn_benchmark.visualization.report import write_report  # after the words are read: takes seconds
 
     setup_logging()

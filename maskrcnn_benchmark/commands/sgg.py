@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         name = " ".join(words[:count])
         if name in COMMANDS and len(words) >= count:
             command = pkgutil.resolve_name(f"maskrcnn_benchmark.commands.{COMMANDS[name][0]}")
-            return command(words[count:], f"sgg {name}")
+            return command(words[count:], prog=f"sgg {name}")
     if not words or words[0] in ("-h", "--help"):
         return _show("sgg COMMAND", list(COMMANDS))
     if words[0] == "--version":

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from maskrcnn_benchmark.config.defaults import default_config
-from maskrcnn_benchmark.config.node import Config, parse_yaml
+from maskrcnn_benchmark.config.node import Config, leaves
 from maskrcnn_benchmark.config.ranges import check_ranges
+from maskrcnn_benchmark.config.yaml_text import parse_yaml
 from maskrcnn_benchmark.utils.errors import UserError
 
 # Keys that take one of a few words, or a list of them.
@@ -22,6 +23,9 @@ CHOICES = {
     "LOG.WRITERS": ("tensorboard", "wandb", "mlflow"),
     "DATASETS.TO_TEST": (None, "train", "val", "test"),
 }
+
+# Keys that take a list of names.
+NAMES = ("MODEL.IGNORE_WEIGHTS", "DATASETS.TRAIN", "DATASETS.VAL", "DATASETS.TEST")
 
 
 def load_config(file: str | Path | None, overrides: Sequence[Any] = ()) -> Config:
@@ -55,10 +59,12 @@ def load_config_text(text: str, overrides: Sequence[Any] = (), *, name: str = "c
 
 def _finish(config: Config, overrides: Sequence[Any]) -> Config:
     config.merge_from_list(overrides)
+    values = dict(leaves(config))
+    for key in NAMES:
+        if not all(isinstance(name, str) for name in values[key]):
+            raise UserError(f"{key} is {values[key]!r}; it takes a list of names")
     for key, allowed in CHOICES.items():
-        value: Any = config
-        for name in key.split("."):
-            value = value[name]
+        value = values[key]
         if not all(word in allowed for word in (value if isinstance(value, tuple) else (value,))):
             raise UserError(
                 f"{key} is {value!r}; it can be {', '.join('null' if word is None else word for word in allowed)}"

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from yacs.config import CfgNode
 
 from maskrcnn_benchmark.config.removed import REMOVED
 from maskrcnn_benchmark.config.values import coerce
+from maskrcnn_benchmark.config.yaml_text import read_yaml
 from maskrcnn_benchmark.utils.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -150,54 +150,10 @@ def _read_with_bases(path: Path, chain: tuple[Path, ...]) -> list[tuple[Path, di
     bases = content.pop(BASE, [])
     below = []
     for base in bases if isinstance(bases, list) else [bases]:
-        below += _read_with_bases(path.parent / Path(str(base)).expanduser(), (*chain, path.resolve()))
+        if not isinstance(base, str) or not base:
+            raise UserError(f"{path}: {BASE} must be the name of a file or a list of them, found {bases!r}")
+        below += _read_with_bases(path.parent / Path(base).expanduser(), (*chain, path.resolve()))
     return [*below, (path, content)]
-
-
-def read_yaml(path: Path) -> dict:
-    """A YAML file as a dict. UserError that names it if it is not there, no text in UTF-8, or as parse_yaml."""
-    if not path.is_file():
-        raise UserError(f"config file {path} is not there")
-    try:
-        return parse_yaml(path.read_text(encoding="utf-8"), str(path))
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: no text in UTF-8, so no config file ({error})") from error
-
-
-class _EachKeyOnce(yaml.SafeLoader):
-    """YAML's plain values, with an error where a mapping has a key twice; YAML itself takes the last one in silence."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        seen: dict[str, int] = {}
-        for key_node, _ in node.value if isinstance(node, yaml.MappingNode) else ():
-            if isinstance(key_node, yaml.ScalarNode) and key_node.tag != "tag:yaml.org,2002:merge":
-                line = key_node.start_mark.line + 1
-                if key_node.value in seen:
-                    first = seen[key_node.value]
-                    raise UserError(
-                        f"{key_node.value} stands there twice, in lines {first} and {line}: put them together"
-                    )
-                seen[key_node.value] = line
-        return super().construct_mapping(node, deep)
-
-
-def parse_yaml(text: str, name: str) -> dict:
-    """
-    A YAML text as a dict. UserError, under the text's name, if it is no YAML, no mapping of keys, or has a key twice.
-    """
-    try:
-        content = yaml.load(text, _EachKeyOnce)  # noqa: S506 (a SafeLoader)
-    except UserError as error:
-        raise UserError(f"{name}: {error}") from error
-    except (yaml.YAMLError, ValueError, TypeError) as error:
-        raise UserError(f"{name}: no valid YAML: {error}") from error
-    except RecursionError as error:
-        raise UserError(f"{name}: no config file: it is nested too deeply") from error
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise UserError(f"{name}: a config file holds sections and keys, this one a {type(content).__name__}")
-    return content
 
 
 def leaves(node: Mapping, prefix: str = "") -> Iterator[tuple[str, Any]]:

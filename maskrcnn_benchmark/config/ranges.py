@@ -68,6 +68,7 @@ _HEAD = "MODEL.ROI_RELATION_HEAD."
 
 _RANGES: dict[str, Range] = {
     # -- training and evaluation
+    "SEED": Range(high=1e18),
     "SOLVER.BASE_LR": _POSITIVE,
     "SOLVER.MOMENTUM": _BELOW_1,
     "SOLVER.STEPS": Range(low=1, rising=True),

@@ -1,8 +1,8 @@
 """Values as a shell, YAML or Python gives them, turned into the type that a key's present value has."""
 
 import ast
-import math
 import os
+import sys
 from typing import Any
 
 from maskrcnn_benchmark.utils.errors import UserError
@@ -58,7 +58,7 @@ def _literal(text: str) -> Any:
     """What a Python literal stands for; the text itself, without outer blanks, where it is none."""
     try:
         return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, RecursionError, MemoryError):  # the last two of text nested too deeply
         return text.strip()
 
 
@@ -84,7 +84,11 @@ def _plain(value: Any, wanted: type, key: str) -> Any:
         if wanted is bool and isinstance(value, bool):
             return value
         raise _wrong_type(given, wanted, key)
-    if isinstance(value, (int, float)) and math.isfinite(value) and (wanted is float or value == int(value)):
+    if (
+        isinstance(value, (int, float))
+        and abs(value) <= sys.float_info.max
+        and (wanted is float or value == int(value))
+    ):
         return wanted(value)
     raise _wrong_type(given, wanted, key)
 

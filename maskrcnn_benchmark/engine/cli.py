@@ -9,10 +9,8 @@ from maskrcnn_benchmark.config import Config, Task, load_config
 from maskrcnn_benchmark.config.paths_catalog import CATALOG_PREFIX, IMAGENET_PREFIX, weights_path
 from maskrcnn_benchmark.utils.errors import UserError
 
-
-def names_key(overrides: Sequence[str], key: str) -> bool:
-    """Whether the KEY VALUE words of a command line set this key."""
-    return key in overrides[::2]
+# What a picture's graph is written as: the word of tools/predict.py --formats -> what follows the stem.
+GRAPH_FILES = {"json": ".json", "jpg": ".jpg", "graph": "_graph.png", "graphml": ".graphml", "dot": ".dot"}
 
 
 def read_config(file: str, overrides: Sequence[str], *, relation: bool) -> Config:

@@ -11,7 +11,7 @@ from typing import Any
 from maskrcnn_benchmark import __version__
 from maskrcnn_benchmark.config import Config, load_config_text
 from maskrcnn_benchmark.config.paths_catalog import CATALOG_PREFIX
-from maskrcnn_benchmark.data.meta import DatasetMeta
+from maskrcnn_benchmark.data.meta import NAMES, DatasetMeta
 from maskrcnn_benchmark.utils.errors import UserError
 
 # The keys that name files and folders; any other text may hold a slash, too (CONV_BODY timm/...).
@@ -86,8 +86,13 @@ def described_model(content: Any, source: str) -> tuple[Config, DatasetMeta]:
 def described_meta(state: Any, source: str) -> DatasetMeta:
     """The names and statistics in a checkpoint's entry "meta". UserError if it is damaged."""
     try:
+        for name in NAMES:
+            if not isinstance(state[name], (list, tuple)) or not all(isinstance(one, str) for one in state[name]):
+                raise TypeError(f"{name} is no list of names")
+            if len(set(state[name])) < len(state[name]):
+                raise ValueError(f"{name} has a name twice")
         return DatasetMeta.from_state(state)
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError) as error:
         raise UserError(
             f"{source}: its entry meta, the names it was trained on, is damaged ({type(error).__name__}: {error})"
         ) from error

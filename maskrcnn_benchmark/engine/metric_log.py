@@ -5,7 +5,8 @@ import math
 import re
 import resource
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -127,19 +128,15 @@ class MetricLog:
     def write_pictures(self, iteration: int, pictures: Mapping[int, np.ndarray]) -> None:
         """Pictures of a validation, (h, w, 3) uint8 RGB by image id, for the writers."""
         for image_id, picture in pictures.items():
-            self._tell(
-                lambda writer, name=f"validation/image_{image_id}", picture=picture: writer.picture(
-                    name, picture, iteration
-                )
-            )
+            name = f"validation/image_{image_id}"
+            self._tell(lambda writer, name=name, picture=picture: writer.picture(name, picture, iteration))
 
-    def pause(self) -> float:
-        """Marks the start of work that is no training; give the returned value to `resume`."""
-        return time.perf_counter()
-
-    def resume(self, paused: float) -> None:
-        """Leaves the time since `pause` out of the seconds per iteration."""
-        away = time.perf_counter() - paused
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leaves the time of the block, which is no training, out of the seconds per iteration."""
+        start = time.perf_counter()
+        yield
+        away = time.perf_counter() - start
         self._since += away
         self._timed_since += away
 
@@ -211,6 +208,6 @@ def _cut(path: Path, last: int) -> None:
         try:
             if json.loads(line)["iteration"] <= last:
                 kept.append(line)
-        except (json.JSONDecodeError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             logger.warning(f"{path}: left out a line that is no metrics: {line[:60]!r}")
     write_text(path, "".join(line + "\n" for line in kept))

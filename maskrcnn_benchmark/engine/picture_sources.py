@@ -4,15 +4,20 @@ results.
 """
 
 import glob
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
-from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.errors import UserError, some
+from maskrcnn_benchmark.utils.log import get_logger
 from maskrcnn_benchmark.utils.untrusted import read_json, shown
+
+logger = get_logger(__name__)
 
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
 _FORM = (
@@ -128,6 +133,21 @@ def read_given_boxes(file: str | Path) -> dict[str, dict[str, list]]:
             f"{file}: {'some images have labels, some have none' if content else 'no image in it'}; expected {_FORM}"
         )
     return content
+
+
+def require_joined(given: Mapping[str, Any], sources: Iterable[Path | int], file: str | Path) -> None:
+    """
+    UserError where an entry of read_given_boxes is known by a file name that several of the sources have; a warning
+    counts entries of images that are not among them.
+    """
+    images = [source for source in sources if not _is_film(source)]
+    by_name = Counter(image.name for image in images if str(image) not in given)
+    if twice := next((name for name in given if by_name[name] > 1), None):
+        raise UserError(f"{file}: {by_name[twice]} of the pictures are called {shown(twice)}: name them by their paths")
+    known = {str(image) for image in images} | by_name.keys()
+    others = [name for name in given if name not in known and "#" not in name]  # frames are known when they come
+    if others:
+        logger.warning(f"{file}: {len(others)} entries are of no picture that was named: {some(others, 3)}")
 
 
 def _is_film(source: Path | int) -> bool:

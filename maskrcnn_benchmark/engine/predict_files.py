@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from maskrcnn_benchmark.engine.cli import GRAPH_FILES
 from maskrcnn_benchmark.engine.picture_sources import Picture
 from maskrcnn_benchmark.engine.prediction import SceneGraphModel
 from maskrcnn_benchmark.engine.prediction_input import as_boxes, as_image, why_left_out
@@ -21,9 +22,6 @@ from maskrcnn_benchmark.visualization.scene_graph import SceneGraph
 
 logger = get_logger(__name__)
 
-# --formats' word -> what follows the stem.
-FORMATS = {"json": ".json", "jpg": ".jpg", "graph": "_graph.png", "graphml": ".graphml", "dot": ".dot"}
-
 
 @dataclass
 class Prediction:
@@ -31,7 +29,7 @@ class Prediction:
     Attributes:
         model: of the checkpoint.
         output: folder of the results.
-        formats: words of FORMATS.
+        formats: words of cli.GRAPH_FILES.
         filters: keyword arguments of SceneGraph.filtered.
         given: boxes, and perhaps labels, by path or file name of an image; None: nothing is given.
         batch: pictures that are read, and worked on where their canvases agree, together.
@@ -106,7 +104,7 @@ class Prediction:
             "graph": lambda path: write_picture(path, draw_nodes(graph, max_relations=self.drawn)),
         }
         for name in self.formats:
-            path = self.output / (picture.stem + FORMATS[name])
+            path = self.output / (picture.stem + GRAPH_FILES[name])
             if name in writers:
                 writers[name](path)
             else:

@@ -42,6 +42,7 @@ class SceneGraphModel:
     Attributes:
         objects, predicates: names, background first; no predicates of a detector.
         task: what the relation model was trained for; None: a detector.
+        config: the model's, frozen. name: what it is called in messages.
         terms: names of the terms that a relation's score is made of; empty for models that have none.
     """
 
@@ -55,7 +56,8 @@ class SceneGraphModel:
             name: in messages.
             has_detector: RPN and box head of a relation model are trained ones.
         """
-        self._cfg, self._meta, self._name, self._has_detector = cfg, meta, name, has_detector
+        self.config, self.name = cfg, name
+        self._meta, self._has_detector = meta, has_detector
         self._models = {model.task: model.eval()}
         self.task: Task | None = model.task
         self.objects = meta.objects
@@ -85,16 +87,6 @@ class SceneGraphModel:
         """The model itself, in evaluation, for the task that it was trained for."""
         return self._models[self.task]
 
-    @property
-    def config(self) -> Config:
-        """The model's config, frozen."""
-        return self._cfg
-
-    @property
-    def name(self) -> str:
-        """What it is called in messages."""
-        return self._name
-
     def predict(
         self,
         image: Any,
@@ -123,6 +115,10 @@ class SceneGraphModel:
             UserError: an image, box or label that cannot be used, or something that this checkpoint cannot do; names
                 it.
         """
+        if not 0 <= min_score <= 1:
+            raise UserError(f"min_score must be from 0 to 1, found {min_score}")
+        if max_relations is not None and max_relations < 0:
+            raise UserError(f"max_relations must be at least 0, or None for all, found {max_relations}")
         if not isinstance(image, (list, tuple)):
             one = {"boxes": None if boxes is None else [boxes], "labels": None if labels is None else [labels]}
             return self.predict([image], **one, max_relations=max_relations, min_score=min_score, terms=terms)[0]
@@ -165,9 +161,9 @@ class SceneGraphModel:
         Returns:
             The model's results on the CPU, each in the frame of the network's input.
         """
-        if batch_size < 1:
-            raise UserError(f"batch_size must be at least 1, found {batch_size}")
-        inputs, cfg = self._cfg.INPUT, self._cfg
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise UserError(f"batch_size must be a whole number of at least 1, found {batch_size}")
+        inputs, cfg = self.config.INPUT, self.config
         sizes = [resized_shape(*_size(image), inputs.MIN_SIZE_TEST, inputs.MAX_SIZE_TEST) for image in images]
         canvases = canvas_groups(sizes, cfg.DATALOADER.SIZE_DIVISIBILITY)
         found: dict[int, BoxList] = {}
@@ -190,16 +186,16 @@ class SceneGraphModel:
         if labels and not boxes:
             raise UserError("labels belong to boxes: give both, boxes alone, or neither")
         if terms and not self.terms:
-            raise UserError(f"{self._name}: this model's score is one number, not made of terms")
+            raise UserError(f"{self.name}: this model's score is one number, not made of terms")
         if self.task is None:
             if boxes:
-                raise UserError(f"{self._name} is a detector, which finds boxes and labels itself: give none")
+                raise UserError(f"{self.name} is a detector, which finds boxes and labels itself: give none")
             return None
         task = Task.PREDCLS if labels else Task.SGCLS if boxes else Task.SGDET
         if task is not Task.PREDCLS and not self._has_detector:
             missing = "boxes and labels" if task is Task.SGDET else "labels"
             raise UserError(
-                f"{self._name} holds no detector (it was trained in {self.task} without one), so {missing} must be"
+                f"{self.name} holds no detector (it was trained in {self.task} without one), so {missing} must be"
                 " given; or train with MODEL.PRETRAINED_DETECTOR_CKPT"
             )
         return task
@@ -235,7 +231,7 @@ class SceneGraphModel:
     def _model(self, task: Task | None) -> nn.Module:
         """The model for a task; those beside the checkpoint's own share its weights."""
         if task not in self._models:
-            cfg = self._cfg.clone()
+            cfg = self.config.clone()
             cfg.defrost()
             head = cfg.MODEL.ROI_RELATION_HEAD
             head.USE_GT_BOX, head.USE_GT_OBJECT_LABEL = task.uses_gt_boxes, task.uses_gt_labels

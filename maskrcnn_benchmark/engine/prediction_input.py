@@ -66,8 +66,11 @@ def as_boxes(boxes: Any, labels: Any, size: tuple[int, int], objects: Sequence[s
         UserError: another shape, a box that is empty or leaves the image, a label that is no class.
     """
     try:
-        values = np.asarray(boxes.cpu() if isinstance(boxes, Tensor) else boxes, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        found = boxes.detach().cpu().double().numpy() if isinstance(boxes, Tensor) else np.asarray(boxes)
+        if found.size and found.dtype.kind not in "iuf":  # text and truth values are no numbers
+            raise TypeError(f"found {found.dtype}")
+        values = found.astype(np.float64)
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise UserError(f"{name}: its boxes must be rows of four numbers x1, y1, x2, y2 ({error})") from error
     values = values.reshape(0, 4) if values.size == 0 else values
     if values.ndim != 2 or values.shape[1] != 4:
@@ -117,17 +120,17 @@ def require_known(names: Sequence[str], vocabulary: Sequence[str], what: str) ->
 
 
 def _class_numbers(labels: Any, count: int, objects: Sequence[str], name: str) -> Tensor:
-    labels = labels.tolist() if isinstance(labels, (Tensor, np.ndarray)) else list(labels)
+    labels = labels.tolist() if isinstance(labels, (Tensor, np.ndarray, np.generic)) else labels
+    if isinstance(labels, str) or not isinstance(labels, Sequence):
+        raise UserError(f"{name}: its labels must be a list with one per box, found {type(labels).__name__}")
+    labels = [label.item() if isinstance(label, np.generic) else label for label in labels]
     if len(labels) != count:
         raise UserError(f"{name}: {count} boxes came with {len(labels)} labels")
     require_known([label for label in labels if isinstance(label, str)], objects, f"{name}: label")
     numbers = [objects.index(label) if isinstance(label, str) else label for label in labels]
-    wrong = next(
-        (one for one in numbers if not isinstance(one, int) or isinstance(one, bool) or not 0 < one < len(objects)),
-        None,
-    )
-    if wrong is not None:
-        raise UserError(f"{name}: label {wrong!r} is neither a class's name nor its number, 1 to {len(objects) - 1}")
+    for one in numbers:
+        if not isinstance(one, int) or isinstance(one, bool) or not 0 < one < len(objects):
+            raise UserError(f"{name}: label {one!r} is neither a class's name nor its number, 1 to {len(objects) - 1}")
     return torch.tensor(numbers, dtype=torch.int64)
 
 
@@ -149,4 +152,7 @@ def _from_pil(image: Any, name: str) -> np.ndarray:
         raise UserError(
             f"{name}: a PIL image of mode {image.mode}; bring it to 8 bits a channel first, or give its path"
         )
-    return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+    try:
+        return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+    except (OSError, ValueError, SyntaxError, TypeError, KeyError) as error:  # as Pillow names damage, and other modes
+        raise UserError(f"{name}: a PIL image of mode {image.mode} that cannot be read as RGB ({error})") from error

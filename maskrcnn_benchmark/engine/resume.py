@@ -77,30 +77,21 @@ def set_random_state(state: Mapping[str, Any]) -> None:
     version, internal, gauss = state["python"]
     random.setstate((version, tuple(internal), gauss))
     name, keys, position, has_gauss, cached = state["numpy"]
+    if not 0 <= position <= len(keys):  # numpy itself does not ask
+        raise ValueError(f"numpy's generator stands at {position} of {len(keys)} numbers")
     np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))
     torch.set_rng_state(state["torch"].cpu())
     if "cuda" in state and torch.cuda.is_available():
         torch.cuda.set_rng_state(state["cuda"].cpu())
 
 
-@dataclass
+@dataclass(frozen=True)
 class Best:
     """The best validation result so far, under the metric's name."""
 
     metric: str
     value: float | None = None
     iteration: int = 0
-
-    def is_beaten_by(self, value: float | None) -> bool:
-        """Whether a result is better."""
-        return value is not None and (self.value is None or value > self.value)
-
-    def improves(self, value: float | None, iteration: int) -> bool:
-        """Takes a result; whether it is the best now."""
-        if not self.is_beaten_by(value):
-            return False
-        self.value, self.iteration = value, iteration
-        return True
 
 
 @contextmanager
@@ -138,7 +129,7 @@ class TrainingState:
     description: dict[str, Any]
     iteration: int = 0
     validated: int = 0
-    _finished: tuple[dict[str, Any], dict[str, Any]] | None = field(default=None, init=False, repr=False)
+    _finished: tuple[list[dict[str, Any]], dict[str, Any]] = field(init=False, repr=False)
     _buffers: dict[str, tuple[int, torch.Tensor]] = field(default_factory=dict, init=False, repr=False)
     _updating: bool = field(default=False, init=False, repr=False)
 
@@ -150,35 +141,34 @@ class TrainingState:
 
     def finish(self, iteration: int) -> None:
         """
-        Notes that an iteration is done, and what of it the next one changes before it updates the weights: draws,
-        position, buffers.
+        Notes that an iteration is done, and what of it the next one changes before it updates the weights: the draws of
+        all processes, position, buffers. Every process has to call it.
         """
         self.iteration, self._updating = iteration, False
-        self._finished = random_state(), self.sampler.state_dict()
+        own, position = random_state(), self.sampler.state_dict()
+        self._finished = [own], position  # what is left if another process is gone by now
         for name, buffer in self.model.named_buffers():
             if name not in self._buffers or self._buffers[name][0] != buffer._version:
                 self._buffers[name] = buffer._version, buffer.detach().clone()
+        self._finished = all_gather_objects(own), position
 
     def save_finished(self, checkpoints: Checkpointer, name: str) -> None:
         """
-        Writes the checkpoint of the last finished iteration while a later one has failed. Called in the main process
-        alone: others may be gone, and draw anew when the run goes on.
+        As `save`, while a later iteration has failed.
 
         Raises:
-            UserError: the failure came while the weights were being updated, so that they are those of no iteration, or
-                they are not finite.
+            UserError: also where the failure came while the weights were being updated, so that they are those of no
+                iteration.
         """
-        if self._updating or self._finished is None:
+        if self._updating:
             raise UserError(f"the weights were being updated, those of iteration {self.iteration} are gone")
-        generators, position = self._finished
         with torch.no_grad():
             for buffer_name, buffer in self.model.named_buffers():
                 version, value = self._buffers[buffer_name]
                 if buffer._version != version:
                     buffer.copy_(value)
         self.schedule.set_iteration(max(self.iteration, 1))
-        require_finite(self.model, self.optimizer, f"after iteration {self.iteration}")
-        self._write(checkpoints, name, [generators], position)
+        self.save(checkpoints, name)
 
     def weights(self) -> dict[str, Any]:
         """The part that prediction needs."""
@@ -186,19 +176,16 @@ class TrainingState:
 
     def save(self, checkpoints: Checkpointer, name: str) -> None:
         """
-        Writes the checkpoint `name`, which a run started again goes on from. Every process has to call it.
+        Writes the checkpoint `name` of the last finished iteration, which a run started again goes on from. Only the
+        main process writes; the others need not be there.
 
         Raises:
             UserError: a weight or a momentum is not finite; nothing is written.
         """
         require_finite(self.model, self.optimizer, f"after iteration {self.iteration}")
-        generators = all_gather_objects(random_state())
-        if rank() == 0:
-            self._write(checkpoints, name, generators, self.sampler.state_dict())
-
-    def _write(
-        self, checkpoints: Checkpointer, name: str, generators: list[dict[str, Any]], position: dict[str, Any]
-    ) -> None:
+        if rank() != 0:
+            return
+        generators, position = self._finished
         state = self.weights() | {
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
@@ -234,8 +221,10 @@ class TrainingState:
         with _entry("schedule"):
             self.schedule.load_state_dict(state["schedule"], keep_settings=keep_settings)
             self.schedule.set_iteration(max(self.iteration, 1))
-        with _entry("scaler"):
-            self.scaler.load_state_dict(state["scaler"])
+        # Empty where the checkpoint's run had no scaler, as one of float16 on a CPU that only has bfloat16.
+        if state["scaler"]:
+            with _entry("scaler"):
+                self.scaler.load_state_dict(state["scaler"])
         if state["best"]["metric"] == self.best.metric:
             self.best = Best(**state["best"])
         else:
@@ -271,6 +260,8 @@ class TrainingState:
                 raise UserError(
                     f"the last checkpoint's momentum of {name} is not of the parameter's shape {tuple(shape)}"
                 )
+            if moment is not None and not moment.is_floating_point():
+                raise UserError(f"the last checkpoint's momentum of {name} holds {moment.dtype}")
         self.optimizer.load_state_dict({"state": moments, "param_groups": fresh["param_groups"]})
         groups = self.optimizer.param_groups
         same_groups = [group["names"] for group in groups] == [group["names"] for group in saved["param_groups"]]

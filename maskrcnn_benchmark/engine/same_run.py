@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from maskrcnn_benchmark.config import Config, load_config
-from maskrcnn_benchmark.config.node import leaves, parse_yaml, read_yaml
+from maskrcnn_benchmark.config.node import leaves
+from maskrcnn_benchmark.config.yaml_text import parse_yaml, read_yaml
 from maskrcnn_benchmark.utils.errors import UserError
 
 # What makes two configs the same run; where a model works is no part of what it is.

@@ -46,7 +46,8 @@ def load_start(cfg: Config, model: nn.Module) -> set[str]:
     if detector:
         loaded |= _load_detector(cfg, model, detector)
     if weight and not (detector and _is_backbone(weight, model)):
-        loaded |= _load(cfg, model, weight, "MODEL.WEIGHT")
+        path = weights_path(weight)
+        loaded |= _load(cfg, model, _trained_weights(path), f"MODEL.WEIGHT {path}")
     elif weight:
         logger.info(
             f"MODEL.WEIGHT {weight} holds only a backbone: left out, the backbone is that of"
@@ -120,16 +121,11 @@ def _load_detector(cfg: Config, model: nn.Module, path: str) -> set[str]:
             f"MODEL.PRETRAINED_DETECTOR_CKPT {path} lacks rpn.* or roi_heads.box.*: no detector. MODEL.WEIGHT takes"
             " backbones"
         )
-    report = load_weights(
-        model, weights, ignore=cfg.MODEL.IGNORE_WEIGHTS, name=f"MODEL.PRETRAINED_DETECTOR_CKPT {path}"
-    )
-    return set(report.loaded)
+    return _load(cfg, model, weights, f"MODEL.PRETRAINED_DETECTOR_CKPT {path}")
 
 
-def _load(cfg: Config, model: nn.Module, weight: str, key: str) -> set[str]:
-    path = weights_path(weight)
-    report = load_weights(model, _trained_weights(path), ignore=cfg.MODEL.IGNORE_WEIGHTS, name=f"{key} {path}")
-    return set(report.loaded)
+def _load(cfg: Config, model: nn.Module, weights: dict[str, Tensor], name: str) -> set[str]:
+    return set(load_weights(model, weights, ignore=cfg.MODEL.IGNORE_WEIGHTS, name=name).loaded)
 
 
 def _trained_weights(path: str | Path) -> dict[str, Tensor]:

@@ -17,8 +17,6 @@ from maskrcnn_benchmark.utils.log import get_logger, warn_once
 
 logger = get_logger(__name__)
 
-DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-
 
 def usable_dtype(device: torch.device, dtype: str) -> str:
     """
@@ -39,7 +37,7 @@ def autocast(device: torch.device, dtype: str) -> AbstractContextManager:
     """Mixed precision as DTYPE asks: torch.autocast for float16 and bfloat16, nothing for float32."""
     if dtype == "float32":
         return nullcontext()
-    return torch.autocast(device.type, DTYPES[dtype])
+    return torch.autocast(device.type, getattr(torch, dtype))
 
 
 def make_scaler(device: torch.device, dtype: str) -> torch.amp.GradScaler:

@@ -226,28 +226,33 @@ class Trainer:
         return _is_due(iteration, period) or (iteration == self.plan.max_iter and period > 0)
 
     def _validate(self, *, counts: bool = True) -> None:
+        with self.log.paused():
+            self._evaluate(counts)
+
+    def _evaluate(self, counts: bool) -> None:
         """
         Evaluates; unless it is only the figure before training, the result goes to the schedule and may make a new best
         model.
         """
         state, plan = self.state, self.plan
         require_finite(state.model, self.step.optimizer, f"after iteration {state.iteration}")
-        paused, generators = self.log.pause(), random_state()
+        generators = random_state()
         metrics = self.validate()
         set_random_state(generators)
         state.model.train()
         self.log.write_validation(state.iteration, headline(metrics))
-        if counts:
-            value = metric_value(metrics, plan.best_metric)
-            if state.best.is_beaten_by(value):
-                logger.info(f"best {plan.best_metric} so far: {value:.4f} at iteration {state.iteration}")
-                if is_main_process():
-                    self.checkpoints.save(BEST, state.weights() | {"metrics": headline(metrics)})
-            # Only now, when nothing can fail any more: a validation that failed is made up for as a whole.
-            state.best.improves(value, state.iteration)
-            state.schedule.add_result(metric_value(metrics, plan.schedule_metric))
-            state.validated = state.iteration
-        self.log.resume(paused)
+        if not counts:
+            return
+        value, best = metric_value(metrics, plan.best_metric), state.best
+        if value is not None and (best.value is None or value > best.value):
+            logger.info(f"best {plan.best_metric} so far: {value:.4f} at iteration {state.iteration}")
+            if is_main_process():
+                self.checkpoints.save(BEST, state.weights() | {"metrics": headline(metrics)})
+            best = Best(plan.best_metric, value, state.iteration)
+        # Only now, when nothing can fail any more: a validation that failed is made up for as a whole.
+        state.best = best
+        state.schedule.add_result(metric_value(metrics, plan.schedule_metric))
+        state.validated = state.iteration
 
     def _timed(self, batches: Iterator[Any]) -> Iterator[Any]:
         """The same batches; what waiting for them takes goes to the log."""

@@ -24,8 +24,10 @@ def _weights(images: int, samples: int, seed: int) -> Iterator[np.ndarray]:
         yield np.bincount(drawn.ravel(), minlength=rows * images).reshape(rows, images).astype(np.float64)
 
 
-def _measure(metric: str, evaluator: SceneGraphEvaluator) -> Measure:
-    """The measure of a figure that this evaluator has; UserError for any other."""
+def _measure(metric: str, evaluator: SceneGraphEvaluator, samples: int) -> Measure:
+    """The measure of a figure that this evaluator has; UserError for any other, or without draws."""
+    if samples < 1:
+        raise UserError(f"bootstrap: the number of draws must be at least 1, got {samples}")
     tally = evaluator.tally()
     known = {
         name: figure.measure
@@ -70,7 +72,7 @@ def bootstrap(
     Raises:
         UserError: an unknown metric, or nothing to be found.
     """
-    measure, images = _measure(metric, evaluator), len(evaluator.image_ids)
+    measure, images = _measure(metric, evaluator, samples), len(evaluator.image_ids)
     resampler = measure.resampler(evaluator.tally(), k, np.arange(images))
     value = _whole(resampler, images, metric)
     low, high = _interval(np.concatenate([_drawn(resampler, weights) for weights in _weights(images, samples, seed)]))
@@ -92,9 +94,13 @@ def paired_bootstrap(
     Returns:
         "difference", "low", "high"; and "a", "b", the two figures.
     Raises:
-        UserError: an unknown metric, or evaluators that saw different images or ground truth.
+        UserError: an unknown metric, or evaluators of different modes, or that saw different images or ground truth.
     """
-    measure = _measure(metric, evaluator_a)
+    measure = _measure(metric, evaluator_a, samples)
+    if evaluator_a.mode != evaluator_b.mode:
+        raise UserError(
+            f"paired bootstrap: figures of {evaluator_a.mode} and of {evaluator_b.mode} are not to be compared"
+        )
     orders = _paired_order(evaluator_a, evaluator_b)
     tallies = evaluator_a.tally(), evaluator_b.tally()
     totals = [tally.table("rank", k, measure.zero_shot, order)[1] for tally, order in zip(tallies, orders, strict=True)]

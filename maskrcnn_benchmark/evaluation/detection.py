@@ -9,7 +9,7 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from maskrcnn_benchmark.evaluation.inputs import as_array
+from maskrcnn_benchmark.evaluation.inputs import as_array, check_labels
 from maskrcnn_benchmark.utils.errors import UserError
 
 MAX_DETECTIONS = 100
@@ -52,11 +52,7 @@ class DetectionEvaluator:
                 f" {len(scores)}; ground truth boxes {len(true_boxes)}, labels {len(true_labels)}"
             )
         for whose, values in (("detected", labels), ("ground truth", true_labels)):
-            if len(values) and not 0 <= values.min() <= values.max() < len(self.class_names):
-                raise UserError(
-                    f"{whose} labels run from {values.min()} to {values.max()}, there are {len(self.class_names)}"
-                    " classes"
-                )
+            check_labels(whose, values, len(self.class_names))
         self.image_ids.append(len(self.image_ids) if image_id is None else image_id)
         self._found.append(np.column_stack([labels, scores, _as_coco(boxes)]).astype(np.float32))
         self._true.append(np.column_stack([true_labels, _as_coco(true_boxes)]).astype(np.float32))

@@ -9,6 +9,9 @@ import numpy as np
 from maskrcnn_benchmark.utils.arrays import check_array
 from maskrcnn_benchmark.utils.errors import UserError
 
+# A triplet of labels and predicate fits one 64-bit integer.
+MAX_CLASSES = 1 << 20
+
 
 def as_array(values: Any) -> np.ndarray:
     """A numpy array of a numpy array, a list or a torch tensor on any device."""
@@ -51,6 +54,21 @@ def _same_length(whose: str, **arrays: np.ndarray) -> None:
         )
 
 
+def check_labels(whose: str, labels: np.ndarray, classes: int = MAX_CLASSES) -> None:
+    """UserError unless every label is that of one of these classes, the background (0) counted."""
+    if labels.size and not 0 <= labels.min() <= labels.max() < classes:
+        raise UserError(f"{whose} labels run from {labels.min()} to {labels.max()}, there are {classes} classes")
+
+
+def check_predicates(whose: str, predicates: np.ndarray, num_predicates: int) -> None:
+    """UserError unless every one is a predicate, and not the background (0)."""
+    if predicates.size and not 1 <= predicates.min() <= predicates.max() < num_predicates:
+        raise UserError(
+            f"{whose} names predicates {predicates.min()} to {predicates.max()}, they must lie in 1 to"
+            f" {num_predicates - 1} (0 is the background)"
+        )
+
+
 def _check_rows(whose: str, key: str, rows: np.ndarray, boxes: int) -> None:
     if rows.size and (rows.min() < 0 or rows.max() >= boxes):
         raise UserError(
@@ -81,12 +99,8 @@ class GroundTruth:
         relations = _take(source, "relations", "ground truth", np.int64, 3)
         _same_length("ground truth", boxes=boxes, labels=labels)
         _check_rows("ground truth", "relations", relations[:, :2], len(boxes))
-        predicates = relations[:, 2]
-        if predicates.size and (predicates.min() < 1 or predicates.max() >= num_predicates):
-            raise UserError(
-                f"ground truth['relations'] names predicates {predicates.min()} to {predicates.max()}, "
-                f"they must lie in 1 to {num_predicates - 1} (0 is the background)"
-            )
+        check_labels("ground truth", labels)
+        check_predicates("ground truth['relations']", relations[:, 2], num_predicates)
         return cls(boxes, labels, relations)
 
 
@@ -110,8 +124,8 @@ class Prediction:
             given: PredCls: objects are these, with scores of 1, whatever the prediction says of boxes, labels and
                 scores.
         Raises:
-            UserError: a missing key, another shape or length, a row without a box, object scores that are negative or
-                not finite.
+            UserError: a missing key, another shape or length, a row without a box, scores that are negative or not
+                finite (the background's column is not read).
         """
         pairs = _take(source, "pairs", "prediction", np.int64, 2)
         probabilities = _take(source, "predicate_scores", "prediction", None, num_predicates)
@@ -123,13 +137,15 @@ class Prediction:
             labels = _take(source, "labels", "prediction", np.int64, None)
             scores = _take(source, "scores", "prediction", probabilities.dtype.type, None)
             _same_length("prediction", boxes=boxes, labels=labels, scores=scores)
-            check_scores("scores", scores)
+            check_labels("prediction", labels)
+            _check_scores("scores", scores)
+        _check_scores("predicate_scores", probabilities[:, 1:])
         _check_rows("prediction", "pairs", pairs, len(boxes))
         return cls(boxes, labels, scores, pairs, probabilities)
 
 
-def check_scores(key: str, scores: np.ndarray) -> None:
-    """UserError unless these scores of a prediction can be probabilities: finite and not negative."""
+def _check_scores(key: str, scores: np.ndarray) -> None:
+    """UserError unless these scores of a prediction can be probabilities."""
     if scores.size and not (scores.min() >= 0 and scores.max() < np.inf):  # a NaN fails both comparisons
         raise UserError(
             f"prediction['{key}'] must be finite and not negative (probabilities, not logits), got {scores.min()} to"

@@ -11,7 +11,7 @@ from maskrcnn_benchmark.data.meta import BACKGROUND
 from maskrcnn_benchmark.data.names import vocabulary
 from maskrcnn_benchmark.utils.arrays import ArrayFile, check_array
 from maskrcnn_benchmark.utils.errors import UserError
-from maskrcnn_benchmark.utils.untrusted import fields, number_table, read_json, shown
+from maskrcnn_benchmark.utils.untrusted import fields, number_table, parse_json, read_json, shown
 
 # Array in the file -> (what counts its rows, whose it is, its key there, columns).
 ARRAYS = {
@@ -25,6 +25,10 @@ ARRAYS = {
     "gt_labels": ("n_gt_boxes", "groundtruth", "labels", None),
     "gt_rels": ("n_gt_rels", "groundtruth", "relations", 3),
 }
+# What stands in each group of images.
+_IN_GROUPS = {"image_ids", *ARRAYS, *(rows for rows, *_ in ARRAYS.values())}
+# What the header says that figures depend on.
+_HEADER = ("mode", "dataset", "predicates", "objects", "terms", "zeroshot_triplets", "train_counts")
 FLOATS = ("pred_boxes", "pred_scores", "pred_rel_scores", "pred_rel_terms", "gt_boxes")
 # Of npz files alone: what each relation's score is made of, where the model tells.
 OPTIONAL = ("pred_rel_terms",)
@@ -93,6 +97,37 @@ def distinct_ids(given: Sequence[Any], what: str) -> list[int | str]:
         text = isinstance(image_id, str) and not (image_id.isascii() and image_id.isdigit())
         ids.append(image_id if text else key)
     return ids
+
+
+def groups_of(archive: ArrayFile) -> list[str]:
+    """What the names of the arrays of each group begin with, such as "00000/"."""
+    parted = (name.rpartition("/") for name in archive.names)
+    return sorted({folder + slash for folder, slash, name in parted if name in _IN_GROUPS})
+
+
+def read_header(files: Sequence[Path]) -> dict[str, Any]:
+    """What the headers of npz files say together. UserError if one is no predictions, or contradicts another."""
+    header: dict[str, Any] = {}
+    for file in files:
+        for key, value in _header_of(file).items():
+            known = header.setdefault(key, value)
+            if not (np.array_equal(known, value) if isinstance(value, np.ndarray) else known == value):
+                raise UserError(
+                    f"predictions {file}: its '{key}' is not that of the files before it in the folder; one folder"
+                    " holds the predictions of one evaluation"
+                )
+    return header
+
+
+def _header_of(file: Path) -> dict[str, Any]:
+    what = f"predictions {file}"
+    with ArrayFile(file, what) as archive:
+        if not groups_of(archive) and "header" not in archive:
+            found = ", ".join(archive.names[:8]) or "nothing"
+            raise UserError(f"{what}: no array n_pred_boxes; found {found}; docs/metrics.md describes the form")
+        header = parse_json(str(archive.read("header")), dict, f"{what}: header") if "header" in archive else {}
+        stored = {key: archive.read(key) for key in ("zeroshot_triplets", "train_counts") if key in archive}
+    return {key: header[key] for key in _HEADER if header.get(key)} | stored
 
 
 def counts_of(archive: ArrayFile, name: str, file: Path) -> np.ndarray:

@@ -38,16 +38,18 @@ from maskrcnn_benchmark.evaluation.prediction_parts import (
     counts_of,
     distinct_ids,
     group_images,
+    groups_of,
     names_of,
     optional_array,
     read_document,
+    read_header,
     terms_of,
     text_of,
 )
 from maskrcnn_benchmark.utils.arrays import ArrayFile
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.files import atomic_path
-from maskrcnn_benchmark.utils.untrusted import fields, number_table, parse_json, shown
+from maskrcnn_benchmark.utils.untrusted import fields, number_table, shown
 
 IMAGES_A_GROUP = 64
 
@@ -179,7 +181,7 @@ class PredictionFile:
             raise UserError(f"{self._what}: {what}; TEST.SAVE_PREDICTIONS True writes them")
         self._files = files
         self._json = read_document(self.path) if self.path.suffix == ".json" else None
-        header = self._json if self._json is not None else self._read_header()
+        header = read_header(files) if self._json is None else self._json
         self.mode, self.dataset = (text_of(header, key, self._what) for key in ("mode", "dataset"))
         self.predicates, self.objects = (names_of(header, key, self._what) for key in ("predicates", "objects"))
         self.terms = terms_of(header, self._what)
@@ -192,6 +194,11 @@ class PredictionFile:
         self.num_predicates = len(self.predicates) or (
             0 if first is None else first.prediction["predicate_scores"].shape[1]
         )
+        if self.train_counts is not None and len(self.train_counts) != self.num_predicates:
+            raise UserError(
+                f"{self._what}: 'train_counts' has {len(self.train_counts)} entries, there are {self.num_predicates}"
+                " predicates (background counted)"
+            )
         self.has_groundtruth = first is not None and first.groundtruth is not None
 
     def __iter__(self) -> Iterator[SavedImage]:
@@ -214,16 +221,6 @@ class PredictionFile:
                     f"{where}: pred_rel_terms has {told.shape[1]} columns, the header {len(self.terms)} terms"
                 )
             yield SavedImage(self.image_ids[number], sides["prediction"], sides["groundtruth"] or None)
-
-    def _read_header(self) -> dict[str, Any]:
-        what = f"predictions {self._files[0]}"
-        with ArrayFile(self._files[0], what) as archive:
-            if not any(name.rpartition("/")[2] == "n_pred_boxes" for name in archive.names) and "header" not in archive:
-                found = ", ".join(archive.names[:8]) or "nothing"
-                raise UserError(f"{what}: no array n_pred_boxes; found {found}; docs/metrics.md describes the form")
-            header = parse_json(str(archive.read("header")), dict, f"{what}: header") if "header" in archive else {}
-            stored = [key for key in ("zeroshot_triplets", "train_counts") if key in archive]
-            return header | {key: archive.read(key) for key in stored}
 
     def _given_ids(self) -> Iterator[int | str | None]:
         """Every image's id as the file has it; None where it has none."""
@@ -249,16 +246,16 @@ class PredictionFile:
         """Each group of arrays: its file, open, and what its names begin with."""
         for file in self._files:
             with ArrayFile(file, f"predictions {file}") as archive:
-                for group in sorted(
-                    {name.rpartition("/")[0] for name in archive.names if name.rpartition("/")[2] == "n_pred_boxes"}
-                ):
-                    yield file, archive, f"{group}/" if group else ""
+                for group in groups_of(archive):
+                    yield file, archive, group
 
     def _npz_images(self) -> Iterator[dict[str, dict[str, np.ndarray]]]:
         for file, archive, group in self._groups():
             yield from group_images(archive, group, file)
 
     def _json_images(self, images: list[Any]) -> Iterator[dict[str, dict[str, np.ndarray]]]:
+        scored = (rows for image in images if isinstance(rows := image.get("predicate_scores"), list))
+        first_row = next((rows[0] for rows in scored if rows and isinstance(rows[0], list)), self.predicates)
         for number, image in enumerate(images):
             where = f"{self._what}: image {number} (from 0), id {shown(self.image_ids[number])}"
             gt = fields(image, where, groundtruth=dict)[0] if image.get("groundtruth") is not None else None
@@ -270,11 +267,7 @@ class PredictionFile:
                 place = f"{where}: {whose}"
                 rows = fields(whole[whose], place, **{key: list})[0]
                 width = (
-                    columns
-                    if columns != -1
-                    else len(rows[0])
-                    if rows and isinstance(rows[0], list)
-                    else len(self.predicates)
+                    columns if columns != -1 else len(rows[0]) if rows and isinstance(rows[0], list) else len(first_row)
                 )
                 table = number_table(rows, width, whole=name not in FLOATS, where=_rows_of(f"{place} '{key}'"))
                 sides[whose][key] = table.astype(np.float32) if name in FLOATS else table

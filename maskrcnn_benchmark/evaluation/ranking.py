@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from maskrcnn_benchmark.evaluation.inputs import check_scores
 from maskrcnn_benchmark.layers import relation_nms
 
 
@@ -59,8 +58,6 @@ def rank_pairs(
         boxes, labels, object_scores: of the n predicted objects; no scores means all 1.
         nms_threshold: overlap from which pairs of the same labels compete for a predicate (PE-Net's rel_nms); None
             leaves it out.
-    Raises:
-        UserError: probabilities that are not finite, or a pair whose best one is negative (logits, not probabilities).
     """
     best = probabilities[:, 1:].argmax(axis=1) + 1
     rows = np.arange(0, probabilities.size, probabilities.shape[1])
@@ -72,7 +69,6 @@ def rank_pairs(
         return chosen if entity_scores is None else entity_scores * chosen
 
     best_scores = score(best)
-    check_scores("predicate_scores", best_scores)  # a NaN anywhere in a row is its argmax
     if nms_threshold is None:
         return RankedPairs(pairs, probabilities, entity_scores, best, best_scores, best, best_scores)
     predicates = suppressed_predicates(pairs, probabilities, boxes, labels, nms_threshold)

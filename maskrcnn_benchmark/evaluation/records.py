@@ -5,9 +5,12 @@ nothing is rounded.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from maskrcnn_benchmark.evaluation.inputs import as_array, check_predicates
+from maskrcnn_benchmark.utils.arrays import check_array
 from maskrcnn_benchmark.utils.errors import UserError
 
 # A rank at or above this means: not among the relations that count. The largest K of R@K.
@@ -39,6 +42,20 @@ class RelationRecords:
         self._rows = np.zeros((1024, len(COLUMNS)), dtype=np.int32)
         self._used = 0
         self._lengths: list[int] = []
+
+    @classmethod
+    def read(cls, rows: Any, lengths: Any, num_predicates: int) -> "RelationRecords":
+        """Of arrays or tensors from a file. UserError if they cannot be such a table and its lengths."""
+        table = check_array(as_array(rows), "counts of relations", len(COLUMNS), whole=True)
+        each = check_array(as_array(lengths), "numbers of relations", whole=True)
+        if each.min(initial=0) < 0 or each.sum() != len(table):
+            raise UserError(f"{len(table)} relations are counted, the images have {each.sum()}")
+        check_predicates("counts of relations", table[:, 0], num_predicates)
+        if table[:, 1:].min(initial=0) < 0 or table[:, -1].max(initial=0) >= num_predicates:
+            raise UserError("counts of relations: a rank or a predicted predicate is out of range")
+        records = cls()
+        records.extend(table, each)
+        return records
 
     def append(self, rows: np.ndarray) -> None:
         """Adds an image: rows (r, 8) of its r relations."""
@@ -82,7 +99,7 @@ class RelationRecords:
 @dataclass(frozen=True)
 class Counts:
     """
-    Ground-gt relations counted by image and predicate; only cells that have any. Dims: C cells, at most one per
+    Ground-truth relations counted by image and predicate; only cells that have any. Dims: C cells, at most one per
     image and predicate.
     """
 

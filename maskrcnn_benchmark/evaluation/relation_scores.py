@@ -14,7 +14,7 @@ from maskrcnn_benchmark.evaluation import figures
 from maskrcnn_benchmark.evaluation.bootstrap import paired_bootstrap
 from maskrcnn_benchmark.evaluation.detection import DetectionEvaluator
 from maskrcnn_benchmark.evaluation.frequency import FrequencyBaseline
-from maskrcnn_benchmark.evaluation.inputs import as_array
+from maskrcnn_benchmark.evaluation.inputs import MAX_CLASSES, as_array, check_labels
 from maskrcnn_benchmark.evaluation.open_images import OpenImagesEvaluator
 from maskrcnn_benchmark.evaluation.scene_graph import SceneGraphEvaluator
 from maskrcnn_benchmark.structures.bounding_box import BoxList
@@ -70,6 +70,7 @@ class RelationScores:
         if open_images:
             self.others["open_images"] = OpenImagesEvaluator(num_predicates, predicates, iou_threshold)
         self._baseline = FrequencyBaseline(training) if training is not None else None
+        self._classes = len(objects) or (MAX_CLASSES if training is None else len(training.objects))
 
     @classmethod
     def of_training(cls, task: Task, meta: DatasetMeta, **settings: Any) -> "RelationScores":
@@ -84,7 +85,10 @@ class RelationScores:
     def update(
         self, prediction: Mapping[str, Any], groundtruth: Mapping[str, Any], *, image_id: int | str | None = None
     ) -> None:
-        """Takes one image, as SceneGraphEvaluator.update does."""
+        """Takes one image, as SceneGraphEvaluator.update does. Every label must be one of the objects."""
+        check_labels("ground truth", as_array(groundtruth["labels"]), self._classes)
+        if self.model.mode != "predcls":
+            check_labels("prediction", as_array(prediction["labels"]), self._classes)
         for evaluator in (self.model, *self.others.values()):
             evaluator.update(prediction, groundtruth, image_id=image_id)
         if self.frequency is not None and self._baseline is not None:

@@ -1,7 +1,9 @@
 """Figures of saved predictions: the work behind tools/evaluate.py."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from itertools import combinations, zip_longest
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,6 +14,8 @@ from maskrcnn_benchmark.data.image_ids import image_number
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.data.zeroshot import unseen_triplets
 from maskrcnn_benchmark.evaluation.figures import MODES
+from maskrcnn_benchmark.evaluation.inputs import as_array
+from maskrcnn_benchmark.evaluation.matching import overlaps
 from maskrcnn_benchmark.evaluation.predictions import PredictionFile, SavedImage
 from maskrcnn_benchmark.evaluation.relation_scores import RelationScores, groundtruth_arrays
 from maskrcnn_benchmark.evaluation.scene_graph import SceneGraphEvaluator
@@ -111,12 +115,13 @@ def evaluate_saved(file: PredictionFile, setting: Setting) -> tuple[SceneGraphEv
             f"predictions {file.path}: no ground truth in the file; --dataset must name the data set that they are of"
         )
     training = training_statistics(setting.train_dataset) if setting.train_dataset else None
-    for name, meta in (
-        (setting.dataset, groundtruths and groundtruths.meta),
-        (setting.train_dataset, training and training.meta),
-    ):
-        if meta and name:
-            _check_names(file, meta, name)
+    known = [_Names(f"predictions {file.path}", "the file", file)]
+    if groundtruths is not None:
+        known.append(_Names(f"data set {groundtruths.name}", "the data set", groundtruths.meta))
+    if training is not None:
+        known.append(_Names(f"data set {setting.train_dataset}", "the data set of training", training.meta))
+    for one, other in combinations(known, 2):
+        _check_names(one, other)
     coverage = _coverage(file, groundtruths, partial=setting.partial) if groundtruths else None
     names = file.predicates or (() if groundtruths is None else groundtruths.meta.predicates)
     objects = file.objects or (() if groundtruths is None else groundtruths.meta.objects)
@@ -132,31 +137,48 @@ def evaluate_saved(file: PredictionFile, setting: Setting) -> tuple[SceneGraphEv
         open_images=setting.open_images,
         training=None if training is None else training.meta,
     )
-    parts = _PartsOfImages(mode)
+    doubts = _Doubts(mode)
     for image in progress(file, total=len(file.image_ids), desc=file.path.name, unit="image"):
         groundtruth = image.groundtruth if groundtruths is None else groundtruths[image.image_id]
         try:
             scores.update(image.prediction, groundtruth, image_id=image.image_id)
         except UserError as error:
             raise UserError(f"predictions {file.path}: image {image.image_id}: {error}") from error
-        parts.add(image)
-    parts.warn(file)
+        doubts.add(image, groundtruth)
+    doubts.warn(file)
     return scores.model, scores.summary() | ({"coverage": coverage} if coverage else {})
 
 
-def _check_names(file: PredictionFile, meta: DatasetMeta, name: str) -> None:
+class _Names(NamedTuple):
+    """Whose predicates and objects: in full, in short, and the names, empty where they are not known."""
+
+    what: str
+    place: str
+    source: PredictionFile | DatasetMeta
+
+
+def check_comparable(file: PredictionFile, other: PredictionFile) -> None:
+    """UserError if two files name their predicates and objects, and not alike."""
+    _check_names(_Names(f"predictions {file.path}", "this file", file), _Names(f"{other.path}", "that one", other))
+
+
+def check_vocabulary(file: PredictionFile, groundtruths: DatasetGroundTruth) -> None:
+    """UserError if a file names its predicates and objects, and not as the data set does."""
+    data_set = _Names(f"data set {groundtruths.name}", "the data set", groundtruths.meta)
+    _check_names(_Names(f"predictions {file.path}", "the file", file), data_set)
+
+
+def _check_names(one: _Names, other: _Names) -> None:
     for kind in ("predicates", "objects"):
-        given, wanted = getattr(file, kind), getattr(meta, kind)
-        if not given or given == wanted:
+        given, wanted = getattr(one.source, kind), getattr(other.source, kind)
+        if not given or not wanted or given == wanted:
             continue
-        row = next(
-            (i for i, (a, b) in enumerate(zip(given, wanted, strict=False)) if a != b), min(len(given), len(wanted))
-        )
+        row = next(i for i, (a, b) in enumerate(zip_longest(given, wanted)) if a != b)
         have, want = (shown(names[row]) if row < len(names) else "none" for names in (given, wanted))
         raise UserError(
-            f"predictions {file.path}: its {kind} are not those of data set {name}, or in another order: number {row}"
-            f" is {have} in the file, {want} in the data set ({len(given)} and {len(wanted)} names); put names and"
-            " columns in the data set's order"
+            f"{one.what}: its {kind} are not those of {other.what}, or in another order: number {row} is {have} in"
+            f" {one.place}, {want} in {other.place} ({len(given)} and {len(wanted)} names); put names and columns in"
+            " one order"
         )
 
 
@@ -184,29 +206,61 @@ def _coverage(file: PredictionFile, groundtruths: DatasetGroundTruth, *, partial
     return {"images": len(wanted) - len(missing), "of": len(wanted)}
 
 
-class _PartsOfImages:
-    """Counts predicted boxes that lie between 0 and 1, where pixels are expected."""
+# What may be in predictions and is hardly meant: what is counted, and what was expected.
+_PARTS = ("boxes", "lie between 0 and 1", "pixels are expected, not parts")
+_TURNED = ("boxes", "end before they begin", "x1, y1, x2, y2 are expected, not width and height")
+_BACKGROUND = ("objects", "have label 0, the background's", "labels count from 1")
+_REPEATED = (
+    "pairs",
+    "stand again in their image",
+    "all predicates of a pair belong into one row, else it counts twice",
+)
+_ELSEWHERE = (
+    "boxes",
+    "are not where the ground truth's of their row are",
+    "pairs are rows of the ground truth's boxes, in their order",
+)
+
+
+class _Doubts:
+    """Counts over the images what is hardly meant, and tells it once."""
 
     def __init__(self, mode: str) -> None:
-        self._counts, self._boxes, self._in_parts = mode != "predcls", 0, 0
-        self._example: int | str | None = None
+        self._mode = mode
+        self._counts: dict[tuple[str, str, str], list[Any]] = {}  # how many, of how many, the first image
 
-    def add(self, image: SavedImage) -> None:
-        if not self._counts:
-            return
-        boxes = image.prediction["boxes"]
-        parts = int((((boxes >= 0) & (boxes <= 1)).all(axis=1) & (boxes != np.rint(boxes)).any(axis=1)).sum())
-        self._boxes, self._in_parts = self._boxes + len(boxes), self._in_parts + parts
-        if parts and self._example is None:
-            self._example = image.image_id
+    def add(self, image: SavedImage, groundtruth: Mapping[str, np.ndarray]) -> None:
+        """Looks at an image that was evaluated against this ground truth."""
+        pairs = image.prediction["pairs"]
+        repeated = np.ones(len(pairs), dtype=bool)
+        repeated[np.unique(pairs, axis=0, return_index=True)[1]] = False
+        self._count(_REPEATED, repeated, image)
+        given = [image.prediction] if self._mode != "predcls" else []
+        for part in [*given, *([] if image.groundtruth is None else [image.groundtruth])]:
+            boxes = part["boxes"]
+            in_parts = ((boxes >= 0) & (boxes <= 1)).all(axis=1) & (boxes != np.rint(boxes)).any(axis=1)
+            self._count(_PARTS, in_parts, image)
+            self._count(_TURNED, np.any(boxes[:, 2:] < boxes[:, :2], axis=1), image)
+            self._count(_BACKGROUND, part["labels"] == 0, image)
+        if self._mode != "sgdet":
+            boxes, true = image.prediction["boxes"], as_array(groundtruth["boxes"])
+            elsewhere = overlaps(boxes, true) < 0.5 if len(boxes) == len(true) else np.ones(len(boxes), dtype=bool)
+            self._count(_ELSEWHERE, elsewhere, image)
+
+    def _count(self, doubt: tuple[str, str, str], is_so: np.ndarray, image: SavedImage) -> None:
+        entry = self._counts.setdefault(doubt, [0, 0, None])
+        entry[0], entry[1] = entry[0] + int(is_so.sum()), entry[1] + len(is_so)
+        if entry[2] is None and is_so.any():
+            entry[2] = image.image_id
 
     def warn(self, file: PredictionFile) -> None:
-        if self._in_parts:
-            logger.warning(
-                "predictions %s: %d of %d boxes (%.1f %%) lie between 0 and 1, first in image %s: pixels are expected, "
-                "not parts",
-                file.path, self._in_parts, self._boxes, 100 * self._in_parts / self._boxes, self._example,
-            )  # fmt: skip
+        """A line for each."""
+        for (things, what, expected), (number, of, first) in self._counts.items():
+            if number:
+                logger.warning(
+                    "predictions %s: %d of %d %s (%.1f %%) %s, first in image %s: %s",
+                    file.path, number, of, things, 100 * number / of, what, first, expected,
+                )  # fmt: skip
 
 
 def _zero_shot(

@@ -14,8 +14,9 @@ from maskrcnn_benchmark.evaluation import figures
 from maskrcnn_benchmark.evaluation.averages import frequency_thirds, predicate_recall
 from maskrcnn_benchmark.evaluation.figures import K_VALUES, MODES
 from maskrcnn_benchmark.evaluation.image_ranks import fill_ranks
-from maskrcnn_benchmark.evaluation.inputs import GroundTruth, Prediction, as_array
+from maskrcnn_benchmark.evaluation.inputs import GroundTruth, Prediction, as_array, check_labels, check_predicates
 from maskrcnn_benchmark.evaluation.records import RelationRecords, Tally, new_rows
+from maskrcnn_benchmark.utils.arrays import check_array
 from maskrcnn_benchmark.utils.errors import UserError
 
 REL_NMS_THRESHOLD = 0.6
@@ -41,7 +42,8 @@ class SceneGraphEvaluator:
         rel_nms: pairs of the same things compete for their predicates (PE-Net's published figures).
         train_counts: (K,) training relations a predicate, for head, body and tail.
     Raises:
-        UserError: an unknown mode, an IoU threshold that no overlap can have, or names or counts of another length.
+        UserError: an unknown mode, an IoU threshold that no overlap can have, names or counts of another length,
+            triplets or counts that cannot be.
     """
 
     def __init__(
@@ -73,11 +75,13 @@ class SceneGraphEvaluator:
         )
         self.iou_threshold = float(iou_threshold)
         self.rel_nms = bool(rel_nms)
-        self.train_counts = None if train_counts is None else as_array(train_counts).astype(np.int64)
-        triplets = (
-            np.zeros((0, 3), np.int64) if zeroshot_triplets is None else as_array(zeroshot_triplets).astype(np.int64)
-        )
-        self._zero_shot = np.unique(triplets.reshape(-1, 3), axis=0)
+        self.train_counts = None if train_counts is None else _whole(train_counts, "train_counts", None)
+        if self.train_counts is not None and self.train_counts.min(initial=0) < 0:
+            raise UserError(f"SceneGraphEvaluator: train_counts must not be negative, got {self.train_counts.min()}")
+        triplets = _whole([] if zeroshot_triplets is None else zeroshot_triplets, "zeroshot_triplets", 3)
+        check_labels("SceneGraphEvaluator: zeroshot_triplets'", triplets[:, :2])
+        check_predicates("SceneGraphEvaluator: zeroshot_triplets", triplets[:, 2], num_predicates)
+        self._zero_shot = np.unique(triplets, axis=0)
         self._zero_shot_keys = np.sort(self._triplet_keys(*self._zero_shot.T))
         self._knows_zero_shot = zeroshot_triplets is not None
         self.records = RelationRecords()
@@ -123,7 +127,7 @@ class SceneGraphEvaluator:
     def _triplet_keys(
         self, subject_labels: np.ndarray, object_labels: np.ndarray, predicates: np.ndarray
     ) -> np.ndarray:
-        """One integer a triplet: labels below 2^20."""
+        """One integer a triplet: labels and predicates are below MAX_CLASSES, 2^20."""
         return (subject_labels << 40) + (object_labels << 20) + predicates
 
     def _is_zero_shot(self, gt: GroundTruth) -> np.ndarray:
@@ -178,11 +182,13 @@ class SceneGraphEvaluator:
         Takes another's images in place of its own.
 
         Raises:
-            UserError: the state is that of an evaluator with other settings.
+            UserError: the state is that of an evaluator with other settings, or its parts do not fit together.
         """
         other = SceneGraphEvaluator(**state["settings"])
-        other.records.extend(as_array(state["relations"]), as_array(state["lengths"]))
+        other.records = RelationRecords.read(state["relations"], state["lengths"], other.num_predicates)
         other.image_ids = list(state["image_ids"])
+        if len(other.image_ids) != len(other.records.lengths):
+            raise UserError(f"counts of {len(other.records.lengths)} images, but ids of {len(other.image_ids)}")
         other._split_hash = int(state["split_hash"], 16)
         self.records, self.image_ids, self._split_hash = RelationRecords(), [], 0
         self.merge(other)
@@ -246,6 +252,13 @@ class SceneGraphEvaluator:
         if tally.thirds is not None:
             choices["groups"] = {name: [self.predicate_names[p] for p in own] for name, own in tally.thirds.items()}
         return choices
+
+
+def _whole(values: Any, name: str, columns: int | None) -> np.ndarray:
+    """Values (n,) or (n, columns) of a setting as int64. UserError if they are no whole numbers."""
+    array = as_array(values)
+    array = array if array.size or columns is None else array.reshape(0, columns)
+    return check_array(array, f"SceneGraphEvaluator: {name}", columns, whole=True).astype(np.int64)
 
 
 def _hash(*arrays: np.ndarray) -> int:

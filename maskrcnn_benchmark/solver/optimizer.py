@@ -57,17 +57,6 @@ def learning_rate_rule(cfg) -> tuple[float, str]:
     return scaled, f"learning rate {scaled:g} = {rule} (SOLVER.SCALE_LR_BY_BATCH); {batch} images per update"
 
 
-def parameter_rule(cfg, slow_modules: Mapping[str, float]) -> ParameterRule:
-    """The rule of a config's SOLVER block."""
-    return ParameterRule(
-        rate=learning_rate_rule(cfg)[0],
-        decay=cfg.SOLVER.WEIGHT_DECAY,
-        bias_factor=cfg.SOLVER.BIAS_LR_FACTOR,
-        bias_decay=cfg.SOLVER.WEIGHT_DECAY_BIAS,
-        slow_modules=slow_modules,
-    )
-
-
 def parameter_groups(model: nn.Module, rule: ParameterRule) -> list[dict]:
     """
     The trained parameters of a model in groups of equal learning rate and decay, as torch's optimizers take them.
@@ -95,13 +84,20 @@ def make_optimizer(cfg, model: nn.Module, slow_modules: Mapping[str, float] | No
     Raises:
         UserError: nothing is trained.
     """
-    rule = parameter_rule(cfg, slow_modules or {})
+    rate, told = learning_rate_rule(cfg)
+    rule = ParameterRule(
+        rate=rate,
+        decay=cfg.SOLVER.WEIGHT_DECAY,
+        bias_factor=cfg.SOLVER.BIAS_LR_FACTOR,
+        bias_decay=cfg.SOLVER.WEIGHT_DECAY_BIAS,
+        slow_modules=slow_modules or {},
+    )
     groups = parameter_groups(model, rule)
     if not groups:
         raise UserError(
             "no parameter is trained: every module of this model is frozen (MODEL.FREEZE_DETECTOR, MODEL.RELATION_ON)"
         )
-    logger.info(learning_rate_rule(cfg)[1])
+    logger.info(told)
     for module, ratio in rule.slow_modules.items():
         logger.info(f"{module} learns {ratio:g} times slower, as the relation predictor asks")
     # Torch's own form: the fused one takes a first momentum that an overflowing float16 update has left unwritten.

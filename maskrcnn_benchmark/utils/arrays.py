@@ -8,6 +8,7 @@ import math
 import struct
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -33,7 +34,7 @@ class ArrayFile:
     Args:
         what: to call the file in messages.
     Raises:
-        UserError: no such file, or no zip file.
+        UserError: no such file, no zip file, or one that has an array twice.
     """
 
     def __init__(self, path: str | Path, what: str) -> None:
@@ -44,6 +45,9 @@ class ArrayFile:
             why = error.strerror if isinstance(error, OSError) and error.strerror else error
             raise UserError(f"{what}: cannot be read as .npz ({why})") from error
         self.names = [name.removesuffix(".npy") for name in self._zip.namelist() if name.endswith(".npy")]
+        twice = [name for name, times in Counter(self.names).items() if times > 1]
+        if twice:
+            raise UserError(f"{what}: array {twice[0]} is there twice; one of the two would be lost")
 
     def __enter__(self) -> "ArrayFile":
         return self

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,6 +11,11 @@ from pathlib import Path
 from maskrcnn_benchmark.utils.console import hold_standard_streams, printable, stderr
 
 logger = logging.getLogger(__name__)
+_OUT_OF_MEMORY = re.compile("out of memory|can't allocate memory|not enough memory", re.IGNORECASE)
+_LESS_MEMORY = (
+    "out of memory: lower SOLVER.IMS_PER_BATCH (SOLVER.ACCUMULATE makes up for it), TEST.IMS_PER_BATCH, --batch or the"
+    " images' sizes. "
+)
 
 
 class UserError(ValueError):
@@ -31,15 +37,18 @@ def run_tool(main: Callable[[], int]) -> int:
     Args:
         main: takes nothing, returns the exit status.
     Returns:
-        main's status; 2 after a UserError or a failure of the file system; 130 after Ctrl-C. Any other exception is a
-        fault of the program and passes with its traceback.
+        main's status; 2 after a UserError, a failure of the file system or a lack of memory; 130 after Ctrl-C. Any
+        other exception is a fault of the program and passes with its traceback.
     """
     hold_standard_streams()
     try:
         return main()
-    except (UserError, OSError) as error:
+    except (UserError, OSError, MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not _OUT_OF_MEMORY.search(str(error)):
+            raise
         logger.debug("stopped by an error", exc_info=True)
-        line = printable(f"error: {' '.join(str(error).split())}")
+        cure = "" if isinstance(error, (UserError, OSError)) else _LESS_MEMORY
+        line = printable(f"error: {cure}{' '.join(str(error).split())}")
         stderr.write(line + "\n")
         _tell_torchrun(line)
         return 2

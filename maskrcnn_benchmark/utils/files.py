@@ -19,7 +19,7 @@ from maskrcnn_benchmark.utils.errors import UserError
 # What a temporary name holds: the machine and the process that write it, so that what a killed one left is told from
 # what is being written.
 _HOST = hashlib.blake2b(platform.node().encode(), digest_size=3).hexdigest()
-_TEMPORARY = re.compile(r"\..+\.(?:tmp-(?P<host>[0-9a-f]{6})-(?P<process>\d+)-)?[0-9a-f]{8}(?:\.\w+)?")
+_TEMPORARY = re.compile(r"\..+\.tmp-(?P<host>[0-9a-f]{6})-(?P<process>\d+)-[0-9a-f]{8}(?:\.\w+)?")
 # After this long nobody is still writing a file, wherever the process is or was.
 _ORPHANED = 24 * 3600
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -49,7 +49,8 @@ def atomic_path(path: str | Path, *, wanted: int = 0) -> Iterator[Path]:
     free = shutil.disk_usage(path.parent).free
     if wanted > free:
         raise _no_space(path, wanted, free)
-    temporary = path.with_name(f".{path.stem}.tmp-{_HOST}-{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
+    # As much of the name as always leaves room for the rest, whatever its letters: names have 255 bytes.
+    temporary = path.with_name(f".{path.stem[:40]}.tmp-{_HOST}-{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
     try:
         yield temporary
         with open(temporary, "rb") as written:
@@ -110,8 +111,8 @@ def _is_running(process: int) -> bool:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Writes text as UTF-8, atomically."""
-    content = text.encode()
+    """Writes text as UTF-8, atomically. Bytes of a file's name that are none stand there as `\\udcff`, as in JSON."""
+    content = text.encode(errors="backslashreplace")
     with atomic_path(path, wanted=len(content)) as temporary:
         temporary.write_bytes(content)
 

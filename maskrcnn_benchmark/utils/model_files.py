@@ -2,19 +2,22 @@
 A model in one .safetensors file: its weights, and in the file's metadata what a checkpoint says of the model beside
 them. No optimizer, no random states: half of a checkpoint or less.
 
-Metadata: "config" (YAML text), "version", "detector" (JSON true or false), "meta" (JSON names); the tensors of a
-checkpoint's "meta" lie among the weights, under `meta/<name>`.
+Metadata: "config" (YAML text), "version", "detector" (JSON true or false), "meta" (JSON names), "checksum" of all
+tensors, which the form itself lacks; the tensors of a checkpoint's "meta" lie among the weights, under `meta/<name>`.
 """
 
 import json
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.files import atomic_path
 from maskrcnn_benchmark.utils.untrusted import parse_json
 
@@ -31,15 +34,16 @@ def write_model(path: str | Path, weights: Mapping[str, Tensor], content: Mappin
     """
     names = {key: value for key, value in content["meta"].items() if not isinstance(value, Tensor)}
     tables = {META_PREFIX + key: value for key, value in content["meta"].items() if isinstance(value, Tensor)}
+    # Copies: the form keeps no two tensors of one storage.
+    tensors = {name: value.detach().cpu().clone().contiguous() for name, value in {**weights, **tables}.items()}
     metadata = {
         "format": "pt",
         "config": content["config"],
         "version": str(content.get("version", "")),
         "detector": json.dumps(detector),
         "meta": json.dumps(names),
+        "checksum": _checksum(tensors),
     }
-    # Copies: the form keeps no two tensors of one storage.
-    tensors = {name: value.detach().cpu().clone().contiguous() for name, value in {**weights, **tables}.items()}
     wanted = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
     with atomic_path(path, wanted=wanted) as temporary:
         save_file(tensors, temporary, metadata=metadata)
@@ -51,10 +55,12 @@ def described(path: str | Path, tensors: dict[str, Tensor]) -> dict[str, Any]:
     What a .safetensors file holds: the content of a checkpoint where its metadata describes a model, else the tensors.
 
     Raises:
-        UserError: metadata that is no JSON where it should be.
+        UserError: metadata that is no JSON where it should be, or tensors that are not what their checksum says.
     """
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata() or {}
+    if "checksum" in metadata and metadata["checksum"] != _checksum(tensors):
+        raise UserError(f"{path} is damaged (its tensors are not what their checksum says); fetch or write it again")
     if "config" not in metadata or "meta" not in metadata:
         return tensors
     names = parse_json(metadata["meta"], dict, f"{path}, metadata meta", "write the file again with tools/export.py")
@@ -66,3 +72,13 @@ def described(path: str | Path, tensors: dict[str, Tensor]) -> dict[str, Any]:
         "detector": metadata.get("detector") != "false",
         "meta": names | {name.removeprefix(META_PREFIX): table for name, table in tables.items()},
     }
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> str:
+    """CRC-32 of the names and bytes of all tensors, in order of names."""
+    checksum = 0
+    for name in sorted(tensors):
+        checksum = zlib.crc32(
+            tensors[name].reshape(-1).view(torch.uint8).numpy().data, zlib.crc32(name.encode(), checksum)
+        )
+    return f"{checksum:08x}"

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from maskrcnn_benchmark.utils.console import stderr
+from maskrcnn_benchmark.utils.console import printable, stderr
 from maskrcnn_benchmark.utils.distributed import is_main_process
 
 T = TypeVar("T")
@@ -20,7 +20,7 @@ def progress(iterable: Iterable[T] | None = None, total: int | None = None, desc
     """
     terminal = {"mininterval": 0.1, "dynamic_ncols": True, "file": stderr}
     place = terminal if stderr.isatty() else {"mininterval": 10.0, "file": _Lines(), "ncols": 79}
-    return tqdm(iterable, total=total, desc=desc, unit=unit, disable=not is_main_process(), **place)
+    return tqdm(iterable, total=total, desc=printable(desc), unit=unit, disable=not is_main_process(), **place)
 
 
 class _Lines:

@@ -6,7 +6,6 @@ at once.
 """
 
 import json
-import math
 import reprlib
 import sys
 from collections.abc import Callable, Sequence
@@ -34,12 +33,8 @@ class Kind:
 
 
 def is_number(value: Any) -> bool:
-    """A finite number; true and false are none."""
-    return (
-        isinstance(value, (int, float))
-        and not isinstance(value, bool)
-        and (isinstance(value, int) or math.isfinite(value))
-    )
+    """A finite number, and no whole one beyond any float; true and false are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def is_whole(value: Any) -> bool:
@@ -187,7 +182,5 @@ def number_table(rows: Sequence[Any], width: int | None, *, whole: bool, where: 
 
 def _is_row(row: Any, width: int | None, whole: bool) -> bool:
     if width is None:
-        return (
-            is_number(row) and abs(row) <= (_LARGEST if whole else sys.float_info.max) and (not whole or is_whole(row))
-        )
+        return is_whole(row) and abs(row) <= _LARGEST if whole else is_number(row)
     return isinstance(row, (list, tuple)) and len(row) == width and all(_is_row(value, None, whole) for value in row)

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.model_files import described
-from maskrcnn_benchmark.utils.weight_names import plain_names
+from maskrcnn_benchmark.utils.weight_names import OWN_PREFIXES, plain_names
 
 # Where checkpoints keep the weights among other things.
 WRAPPERS = ("model", "state_dict", "model_state_dict")
@@ -129,12 +129,18 @@ def named_tensors(content: Any, source: str) -> dict[str, torch.Tensor]:
     """
     found = _tensors(content)
     if isinstance(content, dict):
-        inside = [key for key in content if isinstance(content[key], dict) and _holds_tensors(content[key])]
-        wrapper = next((key for key in WRAPPERS if key in inside), None)
-        if wrapper is None and not found and len(inside) > 1:
-            raise UserError(f"{source} holds weights under {', '.join(map(str, inside))}: keep one of them, as 'model'")
-        if wrapper is not None or (not found and inside):
-            return named_tensors(content[wrapper or inside[0]], source)
+        try:
+            inside = [key for key in content if isinstance(content[key], dict) and _holds_tensors(content[key])]
+        except RecursionError as error:
+            raise UserError(f"{source} is nested too deeply to hold weights") from error
+        known = [key for key in WRAPPERS if key in inside]
+        places = known or ([] if found else inside)
+        if len(places) > 1:
+            raise UserError(f"{source} holds weights under {', '.join(map(str, places))}: keep one of them, as 'model'")
+        if known and any(name.startswith(OWN_PREFIXES) for name in found):
+            raise UserError(f"{source} holds weights under '{known[0]}' and beside it: put them together, as 'model'")
+        if places:
+            return named_tensors(content[places[0]], source)
     if not isinstance(content, dict):
         raise UserError(f"{source} holds a {type(content).__name__}, not named weights")
     if not found:

@@ -82,7 +82,8 @@ def load_weights(
         raise UserError(
             f"{name}: none of its {len(given)} entries fits the model; there are {there}; the model has {wanted}"
         )
-    require_finite({origin: given[origin] for origin in values.values()}, name)
+    # In the model's precision, which may not reach as far as the file's.
+    require_finite({origin: given[origin].to(targets[target].dtype) for target, origin in values.items()}, name)
     with torch.no_grad():
         for target, origin in values.items():
             targets[target].copy_(given[origin])
@@ -98,17 +99,27 @@ def load_weights(
 
 def require_finite(tensors: Mapping[str, Tensor], source: str) -> None:
     """
-    UserError that names the first tensor with a number that is not finite, and counts the others; `source` is where
-    they come from.
+    UserError that names the first tensor with a number that is not finite, and counts the others, or one that is
+    sparse, quantised, complex or without values; `source` is where they come from.
     """
-    bad = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not torch.isfinite(tensor).all()]
+    for name, tensor in tensors.items():
+        if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_complex() or tensor.is_meta:
+            raise UserError(
+                f"{source}: {name} is a tensor of {tensor.dtype}, {tensor.layout}, on {tensor.device}; expected plain"
+                " real numbers: save it dense, on the CPU"
+            )
+    bad = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not _finite(tensor).all()]
     if bad:
-        numbers = int((~torch.isfinite(tensors[bad[0]])).sum())
+        numbers = int((~_finite(tensors[bad[0]])).sum())
         raise UserError(
             f"{source}: {bad[0]} holds {numbers} numbers that are not"
             f" finite{f', and so do {len(bad) - 1} more' if bad[1:] else ''}: take a checkpoint from before the"
             " training went wrong"
         )
+
+
+def _finite(tensor: Tensor) -> Tensor:
+    return torch.isfinite(tensor if tensor.element_size() > 1 else tensor.float())  # 8 bits have no isfinite
 
 
 def _assign(given: Mapping[str, Tensor], targets: Mapping[str, Tensor], report: LoadReport) -> dict[str, str]:
@@ -132,21 +143,30 @@ def _leave_out_misshapen(
     """
     refused, left_out = [], []
     for target, origin in list(values.items()):
-        have, want = tuple(given[origin].shape), tuple(targets[target].shape)
-        if have == want:
+        have, want = _form(given[origin]), _form(targets[target])
+        # Floats of any width become those of the model; what else a file has in their place is no weight.
+        if have == want or (have[0] == want[0] and not targets[target].is_floating_point()):
             continue
         del values[target]
         if _is_named(target, ignore) or _is_named(origin, ignore):
             left_out.append(origin)
         else:
-            refused.append(f"{target} is {have} in the file, {want} in the model")
+            one, other = next(pair for pair in zip(have, want, strict=True) if pair[0] != pair[1])
+            refused.append(f"{target} is {one} in the file, {other} in the model")
     if refused:
         shown = some(refused, quoted=False, between="; ")
         raise UserError(
-            f"{name}: {len(refused)} entries have another shape: {shown}. Set the config to the file's sizes, or leave"
-            " them out: MODEL.IGNORE_WEIGHTS \"('name', 'section.*')\""
+            f"{name}: {len(refused)} entries have another shape or type: {shown}. Set the config to the file's sizes,"
+            " or leave them out: MODEL.IGNORE_WEIGHTS \"('name', 'section.*')\""
         )
     return left_out
+
+
+def _form(tensor: Tensor) -> tuple[tuple[int, ...], str]:
+    """Shape, and what kind of values a tensor holds."""
+    plain = tensor.layout == torch.strided and not tensor.is_meta
+    kind = "floats" if tensor.is_floating_point() else str(tensor.dtype).removeprefix("torch.")
+    return tuple(tensor.shape), kind if plain else f"{kind}, {'nowhere' if tensor.is_meta else tensor.layout}"
 
 
 def _is_named(name: str, patterns: Collection[str]) -> bool:

@@ -46,6 +46,13 @@ def draw_boxes(image: np.ndarray, graph: SceneGraph, *, only_related: bool = Fal
     return canvas
 
 
+def draw_labels(image: np.ndarray, graph: SceneGraph) -> np.ndarray:
+    """As draw_boxes, but the labels alone: for pictures that have the boxes on top."""
+    canvas = image.copy()
+    _put_labels(canvas, graph, list(range(len(graph.objects))), scores=False)
+    return canvas
+
+
 def draw_graph(
     image: np.ndarray, graph: SceneGraph, *, max_relations: int = 12, only_related: bool = True
 ) -> np.ndarray:
@@ -102,12 +109,18 @@ def _with_boxes(
     canvas = image.copy()
     related = {end for relation in graph.relations for end in (relation.subject, relation.object)}
     rows = [row for row in range(len(graph.objects)) if row in related or not only_related]
-    names, boxes = object_names(graph), scaled_boxes(image, graph)
-    frame = (image.shape[1], image.shape[0])
+    boxes = scaled_boxes(image, graph)
     for row in rows:
         x1, y1, x2, y2 = np.round(boxes[row]).astype(int).tolist()
         cv2.rectangle(canvas, (x1, y1), (x2, y2), (0, 0, 0), 3)
         cv2.rectangle(canvas, (x1, y1), (x2, y2), color_of(row), 2)
+    return canvas, _put_labels(canvas, graph, rows, scores)
+
+
+def _put_labels(canvas: np.ndarray, graph: SceneGraph, rows: list[int], scores: bool) -> list[Rectangle]:
+    """Writes the labels of these objects on the canvas, at corners of their boxes that are free; their rectangles."""
+    names, boxes = object_names(graph), scaled_boxes(canvas, graph)
+    frame = (canvas.shape[1], canvas.shape[0])
     taken: list[Rectangle] = []
     for row in sorted(rows, key=lambda row: boxes[row][1]):
         text = f"{names[row]} {graph.objects[row].score:.2f}" if scores and graph.objects[row].score < 1 else names[row]
@@ -125,7 +138,7 @@ def _with_boxes(
         rectangle = place(size, corners, taken, frame)
         put_label(canvas, text, rectangle[0], rectangle[1], LABEL_SCALE, color_of(row))
         taken.append(rectangle)
-    return canvas, taken
+    return taken
 
 
 def _between(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import networkx as nx
 
+from maskrcnn_benchmark.utils.console import printable
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.files import write_text
 from maskrcnn_benchmark.visualization.draw import object_names
@@ -23,17 +24,16 @@ def to_networkx(graph: SceneGraph) -> nx.MultiDiGraph:
     Returns:
         Nodes are the rows of graph.objects with `label`, `name` (numbered where a class repeats), `score`, `x1`, `y1`,
         `x2`, `y2`; edges have `predicate` and `score`, and `term_<name>` where prediction was asked for terms; the
-        graph itself has `width` and `height`. All values are plain, as GraphML wants.
+        graph itself has `width` and `height`. All values are plain, and texts printable, as GraphML wants.
     """
     result = nx.MultiDiGraph(width=graph.size[0], height=graph.size[1])
     for row, (item, name) in enumerate(zip(graph.objects, object_names(graph), strict=True)):
         corners = dict(zip(("x1", "y1", "x2", "y2"), map(float, item.box), strict=True))
-        result.add_node(row, label=item.label, name=name, score=float(item.score), **corners)
+        result.add_node(row, label=printable(item.label), name=printable(name), score=float(item.score), **corners)
     for relation in graph.relations:
         terms = {f"term_{name}": float(value) for name, value in (relation.terms or {}).items()}
-        result.add_edge(
-            relation.subject, relation.object, predicate=relation.predicate, score=float(relation.score), **terms
-        )
+        told = {"predicate": printable(relation.predicate), "score": float(relation.score), **terms}
+        result.add_edge(relation.subject, relation.object, **told)
     return result
 
 
@@ -69,4 +69,4 @@ def write_graph(path: str | Path, graph: SceneGraph) -> None:
 
 
 def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + printable(text).replace("\\", "\\\\").replace('"', '\\"') + '"'

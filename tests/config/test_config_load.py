@@ -205,7 +205,7 @@ def test_a_base_that_leads_back_is_an_error(write):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("SOLVER: [", "no valid YAML"),
+        ("SOLVER: [", "not valid YAML"),
         ("- 1\n- 2", "holds sections and keys"),
         ("SOLVER:\n  MAX_ITER: many\n", "wants a whole number"),
         ("SOLVER:\n  MAX_ITER:\n    NOW: 1\n", "is a key, not a section"),

@@ -58,6 +58,9 @@ def test_a_range_without_bounds_takes_any_number():
     assert Range(low=-float("inf")).fault(-3) is None and Range().fault(-3) == "at least 0"
 
 
+BOMB = "SOLVER:\n  STEPS:\n  - &a0 [1]\n" + "".join(f"  - &a{i + 1} [{', '.join([f'*a{i}'] * 10)}]\n" for i in range(9))
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -72,9 +75,18 @@ def test_a_range_without_bounds_takes_any_number():
         ),
         ("SOLVER.MAX_ITER: 3\nSOLVER: {MAX_ITER: 4}\n", "SOLVER.MAX_ITER stands there twice"),
         ("a: " + "[" * 1500, "nested too deeply"),
+        ("SOLVER: {<<: {MAX_ITER: 3}, <<: {GAMMA: 0.5}}\n", "<< stands there twice, in lines 1 and 1"),
+        ("SOLVER:\n  <<:\n  - {MAX_ITER: 3}\n  - {MAX_ITER: 4}\n", "MAX_ITER stands there twice, in lines 3 and 4"),
+        ("SOLVER: &s {SCHEDULE: *s}\n", "line 1: *s stands inside of what it names"),
+        (BOMB, "aliases (*name) stand for more than 100000 values"),
+        ("SOLVER: {MAX_ITER: 0100}\n", "line 1: 0100 is 64 in YAML"),
+        ("SOLVER: {MAX_ITER: 1:30}\n", "line 1: 1:30 is 90 in YAML"),
+        ("# SOLVER: {MAX_ITER: 3}\n", "holds sections and keys, this one nothing"),
+        ("_BASE_: {a: b}\n", "_BASE_ must be the name of a file or a list of them"),
+        (f"SOLVER: {{MAX_ITER: {10**400}}}\n", "SOLVER.MAX_ITER wants a whole number"),
     ],
 )
-def test_a_key_that_stands_twice_in_a_file_is_an_error(text, said, tmp_path):
+def test_a_file_that_says_otherwise_than_it_was_meant_is_an_error(text, said, tmp_path):
     path = tmp_path / "twice.yaml"
     path.write_text(text)
     with pytest.raises(UserError) as error:
@@ -86,3 +98,20 @@ def test_a_merge_of_yaml_may_override_what_it_brings(tmp_path):
     path = tmp_path / "merge.yaml"
     path.write_text("SOLVER: {<<: {MAX_ITER: 3, GAMMA: 0.5}, MAX_ITER: 4}\n")
     assert load_config(path).SOLVER.MAX_ITER == 4
+    # The mapping that TEST merges has overridden what it merged itself.
+    inner = "MODEL: {RPN: {<<: &x {<<: {NMS_THRESH: 0.5}, NMS_THRESH: 0.6}}}\n"
+    path.write_text(inner + "_BASE_: []\n")
+    assert load_config(path).MODEL.RPN.NMS_THRESH == 0.6
+
+
+@pytest.mark.parametrize("value", ["5", "null", "2020-01-01", "{a: b}"])
+def test_a_list_of_names_takes_nothing_else(value, tmp_path):
+    (tmp_path / "c.yaml").write_text(f"DATASETS: {{TRAIN: [{value}]}}\n")
+    with pytest.raises(UserError, match="DATASETS.TRAIN is .* takes a list of names"):
+        load_config(tmp_path / "c.yaml")
+
+
+@pytest.mark.parametrize("value", ["9" * 400, "-" * 100000 + "1"])
+def test_a_number_beyond_all_bounds_is_a_value_of_the_wrong_type(value):
+    with pytest.raises(UserError, match="SOLVER.MAX_ITER wants a whole number"):
+        load_config(None, ["SOLVER.MAX_ITER", value])

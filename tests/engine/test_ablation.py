@@ -11,6 +11,7 @@ from maskrcnn_benchmark.engine.ablation import work
 from maskrcnn_benchmark.engine.ablation.compare import compare
 from maskrcnn_benchmark.engine.ablation.plan import Scale, schedule
 from maskrcnn_benchmark.evaluation.bootstrap import paired_bootstrap
+from maskrcnn_benchmark.utils.errors import UserError
 
 from .test_feature_cache import ROOT
 
@@ -72,6 +73,15 @@ def test_the_benchmark_runs_whole_and_only_once(tmp_path, monkeypatch):
     assert any("union_feature_extractor" in name for name in shared) and not any(
         ".relation.predictor." in name for name in shared
     )
+
+
+def test_a_folder_of_another_run_is_never_emptied(tmp_path):
+    (tmp_path / "detector").mkdir()
+    (tmp_path / "detector/model_final.pth").write_text("of days of training")
+    workshop = work.Workshop(TINY, tmp_path, configs=ROOT / "configs/demo", device="cpu")
+    with pytest.raises(UserError, match="detector holds something that is no run of this benchmark"):
+        workshop.run("detector", "detector.yaml", [])
+    assert (tmp_path / "detector/model_final.pth").read_text()
 
 
 def test_a_schedule_falls_twice_within_its_iterations():

@@ -217,6 +217,13 @@ def test_a_model_without_detector_says_what_it_needs(trained):
         (np.zeros((55, 70, 3), np.uint8), {"boxes": BOXES}, "box 1 is .*70 wide and 55 high"),
         (np.zeros((70, 70, 3), np.uint8), {"boxes": [[1, 2, 3]]}, "rows of four numbers"),
         ([np.zeros((70, 70, 3), np.uint8)], {"boxes": [BOXES, BOXES]}, "1 images came with 2 entries"),
+        (np.zeros((70, 70, 3), np.uint8), {"boxes": [["1", "2", "30", "40"]]}, "rows of four numbers .*found <U"),
+        (np.zeros((70, 70, 3), np.uint8), {"boxes": [[1, 2, 30, 10**400]]}, "rows of four numbers"),
+        (np.zeros((70, 70, 3), np.uint8), {"boxes": BOXES, "labels": [1, None, 2]}, "label None is neither"),
+        (np.zeros((70, 70, 3), np.uint8), {"boxes": BOXES, "labels": "cat"}, "a list with one per box, found str"),
+        (np.zeros((70, 70, 3), np.uint8), {"min_score": float("nan")}, "min_score must be from 0 to 1, found nan"),
+        (np.zeros((70, 70, 3), np.uint8), {"max_relations": -1}, "max_relations must be at least 0"),
+        (Image.new("La", (70, 70)), {}, "mode La that cannot be read as RGB"),
     ],
 )
 def test_what_cannot_be_used_is_one_line(penet, image, given, said):
@@ -231,6 +238,8 @@ def test_files_that_are_no_checkpoint_are_one_line(trained, tmp_path):
     torch.save({"model": content["model"]}, tmp_path / "bare.pth")
     torch.save(content | {"config": "MODEL: 3"}, tmp_path / "config.pth")
     torch.save(content | {"meta": {"objects": 3}}, tmp_path / "meta.pth")
+    torch.save(content | {"meta": content["meta"] | {"objects": [1, 2, 3, 4, 5]}}, tmp_path / "numbers.pth")
+    torch.save(content | {"meta": content["meta"] | {"predicates": ["a", "b", "b", "c"]}}, tmp_path / "twice.pth")
     torch.save(content | {"model": {}}, tmp_path / "empty.pth")
     cases = {
         "none.pth": "is not there",
@@ -238,7 +247,8 @@ def test_files_that_are_no_checkpoint_are_one_line(trained, tmp_path):
         "bare.pth": "lacks config and meta",
         "config.pth": "entry config",
     }
-    for name, said in (cases | {"meta.pth": "entry meta", "empty.pth": "empty.pth"}).items():
+    cases |= {"meta.pth": "entry meta", "numbers.pth": "objects is no list of names", "empty.pth": "empty.pth"}
+    for name, said in (cases | {"twice.pth": "predicates has a name twice"}).items():
         with pytest.raises(UserError, match=said):
             SceneGraphModel.from_checkpoint(tmp_path / name)
 

@@ -15,7 +15,10 @@ from torch import nn
 from maskrcnn_benchmark.config import load_config
 from maskrcnn_benchmark.engine.commands import run_training
 from maskrcnn_benchmark.engine.processes import average_gradients, broadcast_model, mean_values
+from maskrcnn_benchmark.utils.checkpoint import Checkpointer
 from maskrcnn_benchmark.utils.distributed import close, setup_distributed
+
+from .test_trainer import make_trainer
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -82,6 +85,52 @@ def torchrun(world, processes, *words, tool="relation_train_net"):
     command += [str(ROOT / f"tools/{tool}.py"), "--config-file", "relation.yaml", *words]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(command, cwd=world, env=environment, capture_output=True, text=True, timeout=300)
+
+
+class Lost(Exception):
+    pass
+
+
+def runs_of_one_rank(rank, processes, ports, folder):
+    """A run that nothing stops; one whose second process fails in iteration 4; and how that goes on."""
+    for name, port, fails in zip(("straight", "stopped", "stopped"), ports, (False, True, False), strict=True):
+        enter_group(rank, processes, port)
+        trainer, _ = make_trainer(folder / name, checkpoint_period=2, validation_period=0)
+        trainer.state.sampler.share = (rank, processes)
+        torch.manual_seed(100 + rank)  # the dropouts of the processes differ
+        if trainer.checkpoints.last() is not None:
+            saved = trainer.checkpoints.load(trainer.checkpoints.last())
+            assert saved["iteration"] == 3 and len(saved["random"]) == processes
+            trainer.state.load(saved, keep_settings=False)
+            trainer.state.sampler.position = saved["sampler"]["position"]
+        if fails:
+            step = trainer.step
+
+            def failing(batches, iteration, step=step):
+                if rank == 1 and iteration == 4:
+                    next(batches)
+                    torch.rand(5)
+                    raise Lost
+                return step(batches, iteration)
+
+            trainer.step = failing
+            with pytest.raises(Lost if rank == 1 else RuntimeError):
+                trainer.run()
+        else:
+            trainer.run()
+        close()
+
+
+def test_a_process_that_fails_takes_no_draw_of_the_others_with_it(tmp_path):
+    """The run goes on after the iteration that all had finished, and ends with the bits of one undisturbed."""
+    ports = [free_port() for _ in range(3)]
+    mp.start_processes(runs_of_one_rank, args=(2, ports, tmp_path), nprocs=2, start_method="spawn")
+    straight, stopped = (Checkpointer(tmp_path / name).load(tmp_path / name / "model_final.pth") for name in
+                         ("straight", "stopped"))  # fmt: skip
+    assert straight["sampler"] == stopped["sampler"]
+    assert all(torch.equal(value, stopped["model"][name]) for name, value in straight["model"].items())
+    for one, other in zip(straight["random"], stopped["random"], strict=True):
+        assert torch.equal(one["torch"], other["torch"])
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ from .toys import ToyModel
 PLATEAU = {"factor": 0.5, "patience": 1, "threshold": 0.0, "cooldown": 0, "max_decays": 3}
 
 
-def make_state():
+def make_state(dtype="float32"):
     model = ToyModel()
     optimizer = torch.optim.SGD(
         [{"params": list(model.parameters()), "names": [name for name, _ in model.named_parameters()]}],
@@ -30,7 +30,7 @@ def make_state():
     rates = WarmupReduceLROnPlateau(optimizer, warmup_factor=0.5, warmup_iters=2, warmup_method="linear", **PLATEAU)
     sampler = TrainingBatchSampler(np.zeros(7, dtype=int), 2, seed=0)
     return TrainingState(
-        model, optimizer, rates, make_scaler(torch.device("cpu"), "float32"), sampler, Best("mR@100"), {"version": "0"}
+        model, optimizer, rates, make_scaler(torch.device("cpu"), dtype), sampler, Best("mR@100"), {"version": "0"}
     )
 
 
@@ -44,7 +44,7 @@ def saved(tmp_path_factory):
         for _ in range(2):
             state.sampler.advance()
         state.finish(iteration)
-    state.best.improves(0.5, 2)
+    state.best = Best("mR@100", 0.5, 2)
     state.save(Checkpointer(folder), "model_0000002")
     return Checkpointer(folder).load(folder / "model_0000002.pth")
 
@@ -59,6 +59,14 @@ def put(state, where, value):
 def test_a_whole_state_passes(saved):
     check_saved(saved, "x.pth")
     make_state().load(saved, keep_settings=False)
+
+
+def test_float16_goes_on_where_a_run_without_a_scaler_stopped(saved):
+    """A CPU that lacks float16 computes in bfloat16, without a scaler; a GPU has one."""
+    state = make_state(dtype="float16")
+    state.load(saved, keep_settings=False)
+    assert (state.iteration, state.scaler.get_scale()) == (2, make_scaler(torch.device("cpu"), "float16").get_scale())
+    make_state().load(saved | {"scaler": state.scaler.state_dict()}, keep_settings=False)
 
 
 @pytest.mark.parametrize(
@@ -81,16 +89,26 @@ def test_a_whole_state_passes(saved):
         (["optimizer", "param_groups", 0, "params"], [0], "optimizer.param_groups[0].params"),
         (["optimizer", "param_groups", 0, "initial_lr"], float("nan"), "optimizer.param_groups[0].initial_lr"),
         (["optimizer", "param_groups", 0, "momentum"], -1, "optimizer.param_groups[0].momentum"),
+        (["optimizer", "param_groups", 0, "momentum"], 5, "optimizer.param_groups[0].momentum"),
+        (["optimizer", "param_groups", 0, "initial_lr"], 1e300, "optimizer.param_groups[0].initial_lr"),
+        (["optimizer", "state"], {"x": {}}, "optimizer.state"),
+        (["optimizer", "state", 0, "momentum_buffer"], torch.eye(4).to_sparse(), "optimizer.state.0.momentum_buffer"),
         (["schedule", "type"], None, "schedule.type"),
         (["schedule", "factor"], {"a": 1}, "schedule.factor"),
+        (["schedule", "factor"], -1.0, "schedule.factor"),
+        (["schedule", "warmup_method"], "cubic", "schedule.warmup_method"),
+        (["validated"], 3, "validated"),
+        (["best", "value"], 7.0, "best.value"),
         (["schedule"], 3, "schedule"),
         (["schedule", "best"], "x", "schedule.best"),
         (["schedule", "patience"], None, "schedule.patience"),
         (["best", "value"], "0.5", "best.value"),
         (["best", "more"], 1, "best"),
         (["sampler", "batch"], -2, "sampler.batch"),
+        (["sampler", "batch"], 10**12, "sampler.batch"),
         (["sampler", "waiting"], [[0, 99]], "sampler.waiting"),
         (["sampler", "waiting"], [[0]], "sampler.waiting"),
+        (["sampler", "waiting"], [[0, 1], [0, 1]], "sampler.waiting"),
         (["random"], {}, "random"),
     ],
 )
@@ -106,8 +124,10 @@ def test_a_changed_entry_is_named(where, value, named, saved):
     ("where", "value", "said"),
     [
         (["optimizer", "state", 0, "momentum_buffer"], torch.zeros(3), "momentum of first.weight"),
+        (["optimizer", "state", 0, "momentum_buffer"], torch.zeros(16, 48, dtype=int), "holds torch.int64"),
         (["random", 0, "torch"], torch.zeros(3), "entry random"),
         (["random", 0, "python"], [3, [], None], "entry random"),
+        (["random", 0, "numpy", 2], 10**9, "entry random"),
         (["schedule", "factor"], None, "entry schedule"),
         (["model", "second.bias"], torch.zeros(3), "another shape"),
     ],

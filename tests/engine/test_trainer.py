@@ -85,6 +85,13 @@ def test_checkpoints_validations_and_lines_come_when_they_are_due(tmp_path):
     assert list((tmp_path / "tensorboard").iterdir())
 
 
+def test_a_line_that_is_no_metrics_is_left_out(tmp_path, caplog):
+    good = '{"iteration": 1}'
+    (tmp_path / "metrics.jsonl").write_text("\n".join([good, '{"iteration": ' + "9" * 5000 + "}", "[]", '{"itera']))
+    MetricLog(tmp_path, device=CPU, period=1, start=1, max_iter=2).close()
+    assert (tmp_path / "metrics.jsonl").read_text() == good + "\n" and caplog.text.count("is no metrics") == 3
+
+
 def test_the_last_iteration_is_validated_whatever_the_period(tmp_path):
     trainer, asked = make_trainer(tmp_path, max_iter=5, validation_period=100)
     trainer.run()

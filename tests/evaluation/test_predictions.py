@@ -1,6 +1,8 @@
 """Prediction files: what is written comes back, anybody's plain npz is read, and what is wrong is named."""
 
 import json
+import warnings
+import zipfile
 
 import numpy as np
 import pytest
@@ -82,6 +84,38 @@ def test_a_folder_of_parts_is_one_file(tmp_path):
         for image, (want, _) in zip(read, images, strict=True)
     )
     assert not PredictionFile(tmp_path).has_groundtruth
+
+
+def test_a_folder_whose_parts_contradict_each_other_is_refused(tmp_path):
+    names = ["__background__", *"abcd"]
+    write(tmp_path / "0.npz", some_images(2), predicates=names)
+    write(tmp_path / "1.npz", some_images(2), first=200, predicates=[names[0], *reversed(names[1:])])
+    with pytest.raises(UserError, match=r"1\.npz: its 'predicates' is not that of the files before it"):
+        PredictionFile(tmp_path)
+    write(tmp_path / "1.npz", some_images(2), first=200)  # says nothing of predicates
+    assert len(list(PredictionFile(tmp_path))) == 6
+
+
+def test_no_group_of_images_and_no_second_array_of_a_name_is_lost(tmp_path):
+    write(tmp_path / "whole.npz", some_images(70))
+    with zipfile.ZipFile(tmp_path / "whole.npz") as file:
+        members = [(name, file.read(name)) for name in file.namelist()]
+    kept = [member for member in members if member[0] != "00001/n_pred_boxes.npy"]
+    for name, content in (("lacking", kept), ("twice", [*members, members[0]])):
+        with zipfile.ZipFile(tmp_path / f"{name}.npz", "w") as file, warnings.catch_warnings(action="ignore"):
+            for member in content:
+                file.writestr(*member)
+    with pytest.raises(UserError, match="lacking.npz: no array 00001/n_pred_boxes"):
+        PredictionFile(tmp_path / "lacking.npz")
+    with pytest.raises(UserError, match="twice.npz: array header is there twice"):
+        PredictionFile(tmp_path / "twice.npz")
+
+
+def test_the_first_image_may_have_no_pair(tmp_path):
+    bare = an_image(image_id=7, pairs=[], predicate_scores=[])
+    (tmp_path / "p.json").write_text(json.dumps({"mode": "sgdet", "images": [bare, an_image()]}))
+    file = PredictionFile(tmp_path / "p.json")
+    assert file.num_predicates == 5 and [len(image.prediction["pairs"]) for image in file] == [0, 1]
 
 
 def test_a_plain_savez_and_a_json_are_read_alike(tmp_path):
@@ -220,6 +254,7 @@ def test_a_bad_image_of_a_json_file_is_named(tmp_path, change, words):
         ({"objects": "man"}, "'objects' must be a list of names"),
         ({"mode": 3}, "'mode' must be text"),
         ({"train_counts": [1, "2"]}, "'train_counts', row 1, must be a whole number"),
+        ({"train_counts": [1, 2]}, "'train_counts' has 2 entries, there are 5 predicates"),
         ({"zeroshot_triplets": [[1, 2]]}, "'zeroshot_triplets', row 0, must be a list of 3"),
         ({"images": [[1, 2]]}, "image 0 .from 0. must be an object, found"),
     ],

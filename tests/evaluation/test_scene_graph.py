@@ -318,6 +318,8 @@ def test_split_hash_names_the_ground_truth_whatever_its_order():
         ({"predicate_scores": np.zeros((1, 4), np.float32)}, r"must be \(n, 5\), got \(1, 4\)"),
         ({"predicate_scores": np.full((1, 5), np.nan, np.float32)}, "finite"),
         ({"predicate_scores": np.full((1, 5), -1, np.float32)}, "not logits"),
+        ({"predicate_scores": np.array([[0, 2.5, -1, -1, -1]], np.float32)}, "not logits"),
+        ({"labels": np.array([-1, 2])}, "prediction labels run from -1 to 2"),
         ({"pairs": np.zeros((2, 2), int)}, "pairs 2, predicate_scores 1"),
         ({"scores": np.ones(3, np.float32)}, "scores 3"),
         ({"labels": np.array([1, 1.5], np.float32)}, "whole numbers"),
@@ -348,6 +350,40 @@ def test_settings_that_cannot_be_are_refused():
         SceneGraphEvaluator("predcls", 5, predicate_names=["a", "b", "c", "d"])
     with pytest.raises(UserError, match="1 to 100"):
         SceneGraphEvaluator("predcls", 5).tally().counts("rank", 101)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"zeroshot_triplets": [[1, 2, 5]]}, "zeroshot_triplets names predicates 5 to 5, they must lie in 1 to 4"),
+        ({"zeroshot_triplets": [[1, -2, 1]]}, "zeroshot_triplets' labels run from -2 to 1"),
+        ({"zeroshot_triplets": [[1, 2.5, 1]]}, "zeroshot_triplets must hold whole numbers, found 2.5"),
+        ({"zeroshot_triplets": [[1, 2]]}, r"zeroshot_triplets must be \(n, 3\)"),
+        ({"train_counts": [0, 1, 2, 3, -4]}, "train_counts must not be negative, got -4"),
+        ({"train_counts": [0, 1, 2, 3, math.nan]}, "train_counts must hold whole numbers, found nan"),
+    ],
+)
+def test_knowledge_of_training_that_cannot_be_is_refused(settings, words):
+    with pytest.raises(UserError, match=words):
+        SceneGraphEvaluator("predcls", 5, **settings)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"lengths": torch.tensor([3])}, "2 relations are counted, the images have 3"),
+        ({"relations": torch.zeros(2, 7)}, r"must be \(n, 8\)"),
+        ({"relations": torch.full((2, 8), 9)}, "names predicates 9 to 9"),
+        ({"relations": torch.tensor([[1, 0, -1, 0, 0, 0, 0, 0]] * 2)}, "out of range"),
+        ({"image_ids": [1, 2]}, "counts of 1 images, but ids of 2"),
+    ],
+)
+def test_a_state_whose_parts_do_not_fit_is_refused(change, words):
+    scene = truth(apart(3), [1, 2, 3], [[0, 1, 1], [0, 2, 2]])
+    evaluator = SceneGraphEvaluator("predcls", 5)
+    evaluator.update(predict(scene, {(0, 1): {1: 0.9}}), scene)
+    with pytest.raises(UserError, match=words):
+        SceneGraphEvaluator("predcls", 5).load_state_dict(evaluator.state_dict() | change)
 
 
 def test_the_background_column_is_not_read():

@@ -10,7 +10,7 @@ import pytest
 from maskrcnn_benchmark.data.datasets.vg_layout import write_vg_layout
 from maskrcnn_benchmark.evaluation.predictions import PredictionWriter
 from maskrcnn_benchmark.utils.errors import UserError, run_tool
-from tests.evaluation.scenes import random_image
+from tests.evaluation.scenes import apart, predict, random_image, truth
 from tools import evaluate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,6 +79,14 @@ def test_published_predictions_without_a_header(shared, capsys):
     want = json.loads((folder / "sgcls_metrics_sgb.json").read_text())
     table = {line.split()[1]: line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("│")}
     assert table["R"][3] == f"{100 * want['R']['20']:.2f}" and table["zR"][7] == f"{100 * want['zR']['100']:.2f}"
+
+
+def test_figures_are_never_written_over_the_predictions(example):
+    path, _ = example
+    text = path.read_text()
+    with pytest.raises(UserError, match="holds the predictions themselves"):
+        evaluate.main([str(path), "--output", str(path)])
+    assert path.read_text() == text
 
 
 def test_what_cannot_be_evaluated_is_one_line(tmp_path, capsys):
@@ -179,6 +187,9 @@ def _a_part_is_refused_unless_asked_for(folder, images, dataset, capsys):
 
 
 def _other_names_are_refused(folder, images, dataset):
+    write_vg_layout(folder / "other", images, ["x", "y", "z"], ["a", "c", "b", "d"])
+    with pytest.raises(UserError, match="data set toy_test: its predicates are not those of data set other_train"):
+        evaluate.main([str(folder / "p.npz"), *dataset, "--train-dataset", "other_train"])
     names = ["__background__", "a", "b", "c", "d"]
     for given, message in (
         ([*names[:2], "c", "b", "d"], "number 2 is 'c' in the file, 'b' in the data set"),
@@ -199,6 +210,57 @@ def test_boxes_in_parts_of_the_image_are_told(tmp_path, caplog):
     assert re.search(
         r"p.npz: \d+ of \d+ boxes .* lie between 0 and 1, first in image 7: pixels are expected", caplog.text
     )
+
+
+SCENE = truth(apart(2, 30), [1, 2], [[0, 1, 3]])
+
+
+def document(path, mode="sgdet", **change):
+    """A file of one image, number 7, whose relation is found; `change` is of its prediction."""
+    prediction = predict(SCENE, {(0, 1): {3: 0.5}}) | change
+    image = {key: np.asarray(value).tolist() for key, value in prediction.items()}
+    truth_ = {key: value.tolist() for key, value in SCENE.items()}
+    names = {"predicates": ["__background__", *"abcd"], "objects": ["__background__", *"xyz"]}
+    path.write_text(json.dumps({"mode": mode, **names, "images": [image | {"image_id": 7, "groundtruth": truth_}]}))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("mode", "change", "told"),
+    [
+        ("sgdet", {"boxes": [[0, 0, 29, 29], [129, 29, 100, 0]]}, "1 of 4 boxes .* end before they begin"),
+        ("sgdet", {"labels": [0, 1]}, "1 of 4 objects .* have label 0"),
+        ("predcls", {"boxes": SCENE["boxes"][::-1]}, "2 of 2 boxes .* are not where the ground truth's of their row"),
+        (
+            "sgcls",
+            {"pairs": [[0, 1]] * 2, "predicate_scores": [[0, 0, 0, 1, 0]] * 2},
+            "1 of 2 pairs .* stand again in their image",
+        ),
+    ],
+)
+def test_what_is_hardly_meant_is_told(tmp_path, caplog, mode, change, told):
+    assert evaluate.main([document(tmp_path / "p.json", mode, **change)]) == 0
+    assert re.search(rf"p.json: {told}.*, first in image 7: ", caplog.text)
+
+
+@pytest.mark.parametrize("mode", ["sgcls", "sgdet"])
+def test_labels_that_no_object_has_are_refused(tmp_path, mode):
+    with pytest.raises(UserError, match=r"p.json: image 7: prediction labels run from 1 to 4, there are 4 classes"):
+        evaluate.main([document(tmp_path / "p.json", mode, labels=[1, 4])])
+
+
+def test_files_of_different_modes_or_names_are_not_compared(tmp_path):
+    one, other = document(tmp_path / "one.json"), document(tmp_path / "other.json", "sgcls")
+    with pytest.raises(UserError, match="figures of sgdet and of sgcls are not to be compared"):
+        evaluate.main([one, "--compare", other])
+    Path(other).write_text(Path(one).read_text().replace('"a", "b"', '"b", "a"'))
+    with pytest.raises(UserError, match="one.json: its predicates are not those of .*other.json.* number 1 is 'a'"):
+        evaluate.main([one, "--compare", other])
+
+
+def test_a_number_of_draws_below_1_is_refused(tmp_path):
+    with pytest.raises(UserError, match="number of draws must be at least 1, got -5"):
+        evaluate.main([document(tmp_path / "p.json"), "--bootstrap", "-5"])
 
 
 def _triplets(image):

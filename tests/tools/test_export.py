@@ -21,6 +21,9 @@ def test_a_program_says_how_near_it_is(call, trained, tmp_path):
 
 
 def test_what_is_wrong_is_one_line(call, trained, tmp_path):
+    checkpoint = (trained / "alone.pth").read_bytes()
+    status, said = call("export", trained / "alone.pth", trained / "alone.pth", "--format", "onnx")
+    assert status == 2 and "is the checkpoint itself" in said and (trained / "alone.pth").read_bytes() == checkpoint
     for words, error in [
         ([tmp_path / "model.pth"], "say what to write by its suffix"),
         ([tmp_path / "model.safetensors", "--part", "predcls"], "belong to graphs"),

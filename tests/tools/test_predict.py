@@ -1,6 +1,7 @@
 """tools/predict.py on all kinds of sources, and the published switch for one's own images."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -54,6 +55,29 @@ def test_pictures_become_files_and_what_is_none_is_named(trained, call):
     assert json.loads(Path("out/clip_000003.json").read_text())["image"] == "clip.avi#3"
     assert cv2.imread("out/1.jpg").shape == cv2.imread("in/1.jpg").shape
     assert nx.read_graphml("out/1.graphml").number_of_edges() == len(graph.relations)
+
+
+def test_a_file_name_that_is_no_text_is_escaped(trained, call):
+    Path("odd").mkdir()
+    odd = os.fsdecode(b"caf\xe9.jpg")
+    shutil.copy("in/1.jpg", Path("odd", odd))
+    words = ["odd", "--checkpoint", trained / "penet.pth", "--output", "out", "--formats", "json", "dot", "graphml"]
+    status, said = call("predict", *words)
+    assert status == 0 and "1 of 1 pictures predicted" in said
+    assert json.loads((Path("out", odd).with_suffix(".json")).read_text())["image"] == f"odd/{odd}"
+
+
+def test_given_boxes_join_one_picture_each(trained, call):
+    Path("more").mkdir()
+    shutil.copy("in/1.jpg", "more")
+    boxes = {"boxes": [[1, 2, 30, 40], [20, 20, 50, 50]]}
+    words = ["--checkpoint", trained / "penet.pth", "--output", "out", "--formats", "json", "--boxes", "boxes.json"]
+    Path("boxes.json").write_text(json.dumps({"1.jpg": boxes, "gone.jpg": boxes}))
+    status, said = call("predict", "in/1.jpg", "more", *words)
+    assert status == 2 and "2 of the pictures are called '1.jpg': name them by their paths" in said
+    Path("boxes.json").write_text(json.dumps({"1.jpg": boxes, "more/1.jpg": boxes, "gone.jpg": boxes}))
+    status, said = call("predict", "in/1.jpg", "more", *words)
+    assert status == 0 and "1 entries are of no picture that was named: 'gone.jpg'" in said and "2 of 2" in said
 
 
 def test_relations_are_chosen_by_name_score_and_number(trained, call):
@@ -132,6 +156,8 @@ def test_boxes_and_labels_can_be_given(trained, call):
         (["in", "--output", "in"], "error: --output in is the folder of "),
         (["in", "--checkpoint", "in/notes.txt"], "error: in/notes.txt is damaged or no PyTorch file"),
         (["in", "--terms"], "not made of terms"),
+        (["in", "--min-score", "nan"], "--min-score: expected a number from 0 to 1, found 'nan'"),
+        (["in", "--batch", "0"], "--batch: expected a whole number of at least 1, found '0'"),
     ],
 )
 def test_a_failure_is_one_line(trained, call, words, why):

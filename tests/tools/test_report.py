@@ -16,6 +16,7 @@ from maskrcnn_benchmark.evaluation import SceneGraphEvaluator
 from maskrcnn_benchmark.evaluation.bootstrap import bootstrap
 from maskrcnn_benchmark.evaluation.files import EVALUATION_FILE, SCORES_FILE
 from maskrcnn_benchmark.evaluation.predictions import PredictionWriter
+from maskrcnn_benchmark.utils.console import printable
 from maskrcnn_benchmark.utils.errors import UserError, run_tool
 from maskrcnn_benchmark.visualization.report import write_report
 from maskrcnn_benchmark.visualization.report.charts import loss_chart
@@ -104,7 +105,7 @@ def run(tmp_path):
     return finished_run(tmp_path / "run", evaluated()[0])
 
 
-def with_images(folder, data_dir, saved):
+def with_images(folder, data_dir, saved, *, with_ground_truth=True):
     """Predictions with their terms in the folder, and the data set toy_test that they are of."""
     images = [
         {"image_id": i, "width": 64, "height": 48, "split": "test", **truth} for i, (_, truth) in enumerate(saved)
@@ -117,7 +118,7 @@ def with_images(folder, data_dir, saved):
     with PredictionWriter(file, mode="predcls", predicates=NAMES, objects=OBJECTS, terms=TERMS) as writer:
         for i, (prediction, truth) in enumerate(saved):
             rows = np.arange(3.0) + np.arange(len(prediction["pairs"]))[:, None] / 100
-            writer.add(i, prediction | {"terms": rows}, truth)
+            writer.add(i, prediction | {"terms": rows}, truth if with_ground_truth else None)
 
 
 def test_the_page_holds_the_figures_and_needs_nothing_else(run):
@@ -205,6 +206,24 @@ def test_best_and_worst_images_are_those_of_the_highest_and_lowest_recall(run, t
         assert all(edge["terms"].keys() == set(TERMS) for edge in one["edges"] if edge["kind"] != "miss")
 
 
+def test_ground_truth_that_predictions_lack_is_the_data_set_s_of_the_same_names(run, tmp_path, monkeypatch, caplog):
+    folder, metrics = run
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    _, saved = evaluated()
+    with_images(folder, tmp_path, saved)
+    shown = examples(folder, "toy_test", metrics, 4)
+    shutil.rmtree(tmp_path / "toy")
+    with_images(folder, tmp_path, saved, with_ground_truth=False)
+    assert examples(folder, "toy_test", metrics, 4) == shown
+    renamed = tmp_path / "toy/VG-SGG-dicts-with-attri.json"
+    renamed.write_text(renamed.read_text().replace(f'"{OBJECTS[1]}"', '"another"'))
+    assert examples(folder, "toy_test", metrics, 4) == []
+    assert "its objects are not those of data set toy_test" in caplog.text
+    shutil.rmtree(tmp_path / "toy")
+    assert examples(folder, "toy_test", metrics, 4) == []
+    assert "no ground truth but what the predictions hold" in caplog.text
+
+
 def test_images_without_files_are_shown_by_their_boxes(run, tmp_path, monkeypatch):
     folder, _ = run
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
@@ -256,6 +275,11 @@ def test_parts_alone_are_a_report(tmp_path):
         ("metrics.json", '{"mode": "predcls", "intervals": {"R@50": 3}}', "interval of R@50: expected an object"),
         ("metrics.json", '{"mode": "sgdet", "open_images": {"R": {}}}', "open_images: has no 'mAP_rel'"),
         ("config.yml", "a: [", "config.yml: is not valid YAML"),
+        ("config.yml", "MODEL: &m {SELF: *m}", r"config.yml: line 1: \*m stands inside"),
+        ("metrics.json", '{"mode": "predcls", "images": "ten"}', "'images' must be a whole number from 0, found 'ten'"),
+        ("metrics.json", '{"mode": "predcls", "R": {"50": 5}}', "R must be numbers or null by K, from 0 to 1"),
+        ("metrics.json", '{"mode": "predcls", "freq": {"lead": [1]}}', "freq 'lead' must be an object"),
+        ("metrics.json", '{"mode": "predcls", "per_predicate": {"on": null}}', "recall of on must be numbers"),
     ],
 )
 def test_what_cannot_be_reported_is_named(tmp_path, name, content, words):
@@ -269,6 +293,10 @@ def test_what_cannot_be_reported_is_named(tmp_path, name, content, words):
     ("file", "key", "value", "words"),
     [
         (SCORES_FILE, None, None, "scores.pth is damaged"),
+        (EVALUATION_FILE, "terms", [1], "evaluation.json.*'terms' must be a list of names"),
+        ("metrics.json", "images", 3, "scores.pth: is of another evaluation .images [0-9]+, 3 in metrics.json"),
+        ("metrics.json", "confusion", [[0] * 5, [0, -1, 1, 0, 0], *[[0] * 5] * 3], "'confusion' must hold counts"),
+        ("metrics.json", "choices", {"groups": {"head": [["on"]]}}, "choices 'groups' must be lists"),
         (EVALUATION_FILE, "seconds", "long", "evaluation.json.*'seconds' must be a finite number"),
         ("metrics.json", "confusion", [[1, 2]], "metrics.json: confusion, row 0, must"),
         ("metrics.json", "confusion", [[0] * 5] * 4, "'confusion' has 4 rows, its predicates and the background are 5"),
@@ -280,6 +308,24 @@ def test_a_damaged_file_of_an_evaluation_is_named(run, file, key, value, words):
     path.write_text("x" if key is None else json.dumps(json.loads(path.read_text()) | {key: value}))
     with pytest.raises(UserError, match=words):
         write_report(run[0])
+
+
+def test_lines_that_are_no_figures_are_left_out(tmp_path, caplog):
+    lines = ['{"iteration": 1, "loss": 0.5}', '{"iteration": 2, "loss": "low"}', "[" * 9999, '{"iteration": Infinity}']
+    lines += ['{"iteration": 3, "loss": null, "seconds": null}']
+    (tmp_path / "metrics.jsonl").write_bytes("\n".join(lines).encode() + b"\n\xff\n")
+    assert "iteration 3" in write_report(tmp_path).read_text()
+    assert caplog.text.count("left out a line") == 4
+
+
+@pytest.mark.parametrize("name", ["\x1b[31mred", "a\x00b", "half \ud800"])
+def test_names_that_would_steer_a_terminal_are_written_out(run, name):
+    path = run[0] / "inference/toy_test/metrics.json"
+    metrics = json.loads(path.read_text())
+    metrics["per_predicate"][name] = metrics["per_predicate"].pop(next(iter(metrics["per_predicate"])))
+    path.write_text(json.dumps(metrics))
+    page = write_report(run[0]).read_text()
+    assert name not in page and printable(name) in page
 
 
 def test_the_tool(run, tmp_path, capsys):

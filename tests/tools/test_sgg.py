@@ -49,7 +49,8 @@ def test_every_tool_is_a_thin_script_on_the_main_of_a_command():
     mains = {pkgutil.resolve_name(f"maskrcnn_benchmark.commands.{place}") for place, _ in sgg.COMMANDS.values()}
     for tool in TOOLS:
         text = (ROOT / f"tools/{tool}.py").read_text(encoding="utf-8")
-        module, name = re.search(r"^from (maskrcnn_benchmark\.commands\.\w+) import (\w+)$", text, re.M).groups()
+        imported = re.search(r"^from (maskrcnn_benchmark\.commands\.\w+) import (\w+)(?: as main)?$", text, re.M)
+        module, name = imported.groups()
         assert pkgutil.resolve_name(f"{module}:{name}") in mains, tool
         assert len(text.splitlines()) < 20
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from maskrcnn_benchmark.utils.errors import UserError, run_tool, some
 
@@ -30,6 +31,12 @@ def test_what_a_user_can_mend_is_one_line_without_traceback(capsys, error):
     said = capsys.readouterr().err
     assert said.startswith("error: ")
     assert said.count("\n") == 1
+
+
+def test_a_lack_of_memory_is_one_line_that_says_what_to_lower(capsys):
+    assert run_tool(lambda: torch.empty(2**60)) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: out of memory: lower SOLVER.IMS_PER_BATCH") and said.count("\n") == 1
 
 
 def test_an_interrupt_says_what_stays(capsys):

@@ -52,10 +52,11 @@ def test_what_a_killed_process_left_is_removed_at_the_next_start_and_nothing_els
     killed = subprocess.run([sys.executable, "-c", code, tmp_path / "model.pth"])
     assert killed.returncode == -9 and len(list(tmp_path.iterdir())) == 1
     (tmp_path / ".hidden.txt").write_text("somebody's")
-    old, new = (
-        tmp_path / ".model.0123abcd.pth",
-        tmp_path / ".model.89abcdef.pth",
-    )  # of a machine or a version that cannot be asked
+    # Of a machine that cannot be asked.
+    old, new = (tmp_path / f".model.tmp-00000{digit}-17-0123abcd.pth" for digit in "ab")
+    dated = tmp_path / ".notes.20240131"
+    dated.write_text("somebody's, and old")
+    os.utime(dated, (0, 0))
     for path, hours in ((old, 25), (new, 1)):
         path.write_text("half")
         os.utime(path, (path.stat().st_mtime - 3600 * hours,) * 2)
@@ -63,7 +64,19 @@ def test_what_a_killed_process_left_is_removed_at_the_next_start_and_nothing_els
     with atomic_path(tmp_path / "a.txt") as temporary:
         temporary.write_text("being written")
         assert sweep(tmp_path) == []
-        assert {path.name for path in tmp_path.iterdir()} == {".hidden.txt", new.name, temporary.name}
+        assert {path.name for path in tmp_path.iterdir()} == {".hidden.txt", dated.name, new.name, temporary.name}
+
+
+@pytest.mark.parametrize("letter", ["n", "é", "名"])
+def test_a_name_as_long_as_names_can_be_is_written(tmp_path, letter):
+    longest = letter * (250 // len(letter.encode())) + ".json"
+    write_json(tmp_path / longest, 1)
+    assert [path.name for path in tmp_path.iterdir()] == [longest]
+
+
+def test_a_file_name_that_is_no_utf8_can_be_written_down(tmp_path):
+    write_json(tmp_path / "a.json", {"file": os.fsdecode(b"p\xff.npz")})
+    assert json.loads((tmp_path / "a.json").read_bytes()) == {"file": "p\udcff.npz"}
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from torch import nn
 
 from maskrcnn_benchmark.utils.checkpoint import read_weights
 from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.model_files import write_model
 from maskrcnn_benchmark.utils.weight_files import read_file
 
 
@@ -153,3 +154,13 @@ def test_bytes_changed_anywhere_are_an_error_or_change_no_number_that_has_a_chec
             found.keys() == {"a.weight", "b"} and torch.equal(found["a.weight"], content["model"]["a.weight"])
         )
     assert errors > 20
+
+
+def test_a_flipped_bit_in_an_exported_model_is_told(tmp_path):
+    content = {"config": "", "meta": {"objects": ["cup"], "fg_matrix": torch.ones(3)}}
+    path = write_model(tmp_path / "m.safetensors", {"backbone.a": torch.ones(4)}, content, detector=False)
+    assert read_file(path)["model"]["backbone.a"].tolist() == [1, 1, 1, 1]
+    raw = bytearray(path.read_bytes())
+    raw[-2] ^= 1
+    path.write_bytes(raw)
+    assert "damaged (its tensors are not what their checksum says)" in error(path)

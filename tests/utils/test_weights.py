@@ -91,6 +91,42 @@ def test_numbers_that_are_not_finite_are_an_error_that_names_the_entry():
     load_weights(model, weights)
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda value: value.to(torch.int8), "is int8 in the file, floats in the model"),
+        (lambda value: value * (1 + 1j), "is complex64 in the file"),
+        (lambda value: value.to_sparse(), "torch.sparse_coo in the file"),
+        (lambda value: value.to("meta"), "nowhere in the file"),
+        (lambda value: value.double() * 1e300, "numbers that are not finite"),
+        (lambda value: (value * np.nan).to(torch.float8_e4m3fn), "numbers that are not finite"),
+    ],
+)
+def test_what_is_no_float_of_the_model_is_refused(change, words):
+    model = NamedModule({"backbone.a.weight": (2, 3)})
+    with pytest.raises(UserError, match=words):
+        load_weights(model, {"backbone.a.weight": change(torch.ones(2, 3))})
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"model": {"backbone.a": torch.ones(1)}, "state_dict": {"backbone.a": torch.zeros(1)}}, "under model, state_"),
+        ({"model": {"backbone.a": torch.ones(1)}, "rpn.a": torch.zeros(1)}, "under 'model' and beside it"),
+    ],
+)
+def test_two_sets_of_weights_are_refused(content, words):
+    with pytest.raises(UserError, match=f"weights holds weights {words}"):
+        load_weights(NamedModule({"backbone.a": (1,), "rpn.a": (1,)}), content)
+
+
+def test_a_file_that_holds_itself_is_refused():
+    content: dict = {}
+    content["inside"] = content
+    with pytest.raises(UserError, match="nested too deeply"):
+        load_weights(NamedModule({"backbone.a": (1,)}), content)
+
+
 def test_values_take_the_model_s_precision_and_arrays_are_tensors_too():
     model = NamedModule({"a": (2,), "b": (2,)})
     load_weights(model, {"a": torch.tensor([0.5, 1.5], dtype=torch.float16), "b": np.array([2.5, 3.5])})

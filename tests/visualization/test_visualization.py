@@ -7,6 +7,7 @@ import networkx as nx
 import numpy as np
 import pytest
 
+from maskrcnn_benchmark.utils.console import printable
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.visualization import (
     agreement,
@@ -41,6 +42,13 @@ def scene() -> SceneGraph:
 
 def canvas(width: int = 160, height: int = 150) -> np.ndarray:
     return np.full((height, width, 3), 90, np.uint8)
+
+
+@pytest.mark.parametrize("name", ["a\x01b", "half \ud800", "a\u202eb"])
+def test_exports_write_out_what_no_file_of_theirs_can_hold(name):
+    graph = SceneGraph((9, 9), [SceneObject((0.0, 0.0, 5.0, 5.0), name)], [SceneRelation(0, 0, name, 0.5)])
+    values = [entry.text for entry in ElementTree.fromstring(to_graphml(graph)).iter() if entry.text]
+    assert values.count(printable(name)) == 3 and name not in to_dot(graph)
 
 
 @pytest.mark.parametrize("draw", [draw_boxes, draw_graph])

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from maskrcnn_benchmark.config.node import read_yaml
+from maskrcnn_benchmark.config.yaml_text import read_yaml
 from maskrcnn_benchmark.data.custom.plain import Given, box_from_sides
 from maskrcnn_benchmark.data.datasets.source import SPLITS
 from maskrcnn_benchmark.data.image_files import image_size

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from typing import Any
 import torch
 
 from maskrcnn_benchmark.engine.ablation.page import write_page
-from maskrcnn_benchmark.engine.ablation.plan import Model, Scale
+from maskrcnn_benchmark.engine.ablation.plan import PENET, Model, Scale
 from maskrcnn_benchmark.engine.ablation.work import HEAD_BATCH, Result, Workshop
+from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger, setup_logging
 from maskrcnn_benchmark.utils.progress import progress
 
@@ -54,7 +56,7 @@ def compare(
     noisy: list[dict[str, Any]] = []
     trainings: list[Run] = [(Workshop.compare, model, seed) for seed in scale.seeds for model in models]
     if scale.sgdet_iterations:
-        trainings += [(Workshop.compare_sgdet, model, scale.seeds[0]) for model in workshop.sgdet_models(models)]
+        trainings += [(Workshop.compare_sgdet, model, scale.seeds[0]) for model in (PENET, models[-1])]
     tests: list[Run] = (
         [(Workshop.test_with_noise, models[-1], scale.seeds[0])] if scale.noise_seeds else []
     )  # of what was trained then
@@ -88,6 +90,11 @@ def _in_processes(workshop: Workshop, plan: Sequence[Run], jobs: int) -> Iterato
         try:
             for run in progress(waiting, desc="models", unit="run"):
                 yield run.result()
+        except BrokenProcessPool as error:
+            raise UserError(
+                "a process of the benchmark ended, as where memory runs out: fewer --jobs, or start again; what is"
+                " finished stays"
+            ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

@@ -6,7 +6,6 @@ their features. Each model then starts from random weights of its own and is tra
 What is finished is not done again.
 """
 
-import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -19,10 +18,10 @@ import torch
 from maskrcnn_benchmark.config import Config, load_config
 from maskrcnn_benchmark.config.paths_catalog import data_dir
 from maskrcnn_benchmark.data.build import load_dataset_meta
+from maskrcnn_benchmark.data.datasets.source import SPLITS
 from maskrcnn_benchmark.data.scenes.write import write_scenes
 from maskrcnn_benchmark.engine.ablation.plan import (
     HEAD,
-    PENET,
     PENET_KEYS,
     Keys,
     Model,
@@ -36,8 +35,10 @@ from maskrcnn_benchmark.evaluation.files import SCORES_FILE, read_scores
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.concepts import (
     extract_conceptual_prototypes,
 )
+from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.files import atomic_path, write_json
 from maskrcnn_benchmark.utils.log import get_logger, setup_logging
+from maskrcnn_benchmark.utils.untrusted import read_json
 from maskrcnn_benchmark.utils.weight_files import read_weights
 
 logger = get_logger(__name__)
@@ -58,9 +59,10 @@ class Result:
     evaluator: SceneGraphEvaluator
 
 
+@dataclass(frozen=True)
 class Workshop:
     """
-    Args:
+    Attributes:
         scale: how much is done.
         output: folder of all runs.
         configs: folder of the demo's config files.
@@ -68,14 +70,11 @@ class Workshop:
         overrides: keys and values for every run.
     """
 
-    def __init__(self, scale: Scale, output: Path, *, configs: Path, device: str, overrides: Sequence[str] = ()):
-        self.scale, self.output, self.configs, self.device, self.overrides = (
-            scale,
-            output,
-            configs,
-            device,
-            list(overrides),
-        )
+    scale: Scale
+    output: Path
+    configs: Path
+    device: str
+    overrides: Sequence[str] = ()
 
     # -- what all models share ----------------------------------------------------------------------------------------
 
@@ -88,12 +87,8 @@ class Workshop:
         if scale.detector_iterations:
             keys = schedule(scale.detector_iterations, batch=8, rate=0.0025, warmup=100)
             self.run("detector", "detector.yaml", keys, test=False)
-            backbone = [
-                "MODEL.FREEZE_DETECTOR",
-                "True",
-                "MODEL.PRETRAINED_DETECTOR_CKPT",
-                str(self.output / "detector/model_final.pth"),
-            ]
+            backbone = ["MODEL.FREEZE_DETECTOR", "True"]
+            backbone += ["MODEL.PRETRAINED_DETECTOR_CKPT", str(self.output / "detector/model_final.pth")]
         keys = schedule(scale.extractor_iterations, batch=8, rate=0.0025, warmup=100)
         self.run("extractors", "predcls.yaml", [*keys, *backbone, *PENET_KEYS], test=False)
         self._write_shared_weights()
@@ -141,52 +136,29 @@ class Workshop:
 
     def compare_sgdet(self, model: Model, seed: int) -> Path:
         """The same in SGDet."""
-        keys = [
-            *self._head_keys(self.scale.sgdet_iterations),
-            *model.keys,
-            "SEED",
-            str(seed),
-            "MODEL.ROI_HEADS.DETECTIONS_PER_IMG",
-            "20",
-        ]
+        keys = [*self._head_keys(self.scale.sgdet_iterations), *model.keys, "SEED", str(seed)]
+        keys += ["MODEL.ROI_HEADS.DETECTIONS_PER_IMG", "20"]
         return self.run(f"{model.folder}/sgdet-{seed}", "sgdet.yaml", keys)
-
-    def sgdet_models(self, models: Sequence[Model]) -> list[Model]:
-        """PE-Net and SPLN whole."""
-        return [PENET, models[-1]]
 
     def test_with_noise(self, model: Model, seed: int) -> Path:
         """
         Tests a trained SPLN that draws from its VAEs at test, too, as released: once with each of the scale's
         noise_seeds.
         """
-        weights, folder = (
-            self.output / f"{model.folder}/{seed}/model_final.pth",
-            self.output / f"{model.folder}/{seed}-noise",
-        )
+        runs = self.output / model.folder
+        weights, folder = runs / f"{seed}/model_final.pth", runs / f"{seed}-noise"
         for noise in self.scale.noise_seeds:
             metrics = self._metrics(folder / str(noise))
             if metrics.exists() and metrics.stat().st_mtime_ns >= weights.stat().st_mtime_ns:
                 continue
-            keys = [
-                *self._head_keys(1),
-                *model.keys,
-                "MODEL.WEIGHT",
-                str(weights),
-                HEAD + "VAE_NOISE_AT_TEST",
-                "True",
-                "SEED",
-                str(noise),
-            ]
-            run_test(self.config("predcls.yaml", [*keys, "OUTPUT_DIR", str(folder / str(noise))]), weight_named=True)
+            keys = [*self._head_keys(1), *model.keys, "MODEL.WEIGHT", str(weights), "SEED", str(noise)]
+            keys += [HEAD + "VAE_NOISE_AT_TEST", "True", "OUTPUT_DIR", str(folder / str(noise))]
+            run_test(self.config("predcls.yaml", keys), weight_named=True)
         return folder
 
     def noisy_metrics(self, folder: Path) -> list[dict[str, Any]]:
         """metrics.json's dict of each test with noise."""
-        return [
-            json.loads(self._metrics(folder / str(noise)).read_text(encoding="utf-8"))
-            for noise in self.scale.noise_seeds
-        ]
+        return [read_json(self._metrics(folder / str(noise)), dict) for noise in self.scale.noise_seeds]
 
     def _metrics(self, folder: Path) -> Path:
         return folder / "inference" / f"{self.scale.data}_test" / "metrics.json"
@@ -194,8 +166,7 @@ class Workshop:
     def result(self, folder: Path) -> Result:
         """What a finished run left."""
         file = self._metrics(folder)
-        metrics = json.loads(file.read_text(encoding="utf-8"))
-        return Result(metrics, read_scores(file.with_name(SCORES_FILE)))
+        return Result(read_json(file, dict), read_scores(file.with_name(SCORES_FILE)))
 
     # -- one run ------------------------------------------------------------------------------------------------------
 
@@ -204,22 +175,11 @@ class Workshop:
         The config of a run: the demo's file, the benchmark's data set, no validation, then these keys and the
         overrides.
         """
-        data = [
-            word
-            for split in ("train", "val", "test")
-            for word in (f"DATASETS.{split.upper()}", f"('{self.scale.data}_{split}',)")
-        ]
-        quiet = [
-            "SOLVER.TO_VAL",
-            "False",
-            "SOLVER.CHECKPOINT_PERIOD",
-            "200",
-            "SOLVER.LOG_PERIOD",
-            "50",
-            "MODEL.DEVICE",
-            self.device,
-        ]
-        return load_config(self.configs / file, [*data, *quiet, *keys, *self.overrides])
+        words = ["SOLVER.TO_VAL", "False", "SOLVER.CHECKPOINT_PERIOD", "200", "SOLVER.LOG_PERIOD", "50"]
+        words += ["MODEL.DEVICE", self.device]
+        for split in SPLITS:
+            words += [f"DATASETS.{split.upper()}", f"('{self.scale.data}_{split}',)"]
+        return load_config(self.configs / file, [*words, *keys, *self.overrides])
 
     def run(self, name: str, file: str, keys: Sequence[str], *, test: bool = True, product: Path | None = None) -> Path:
         """
@@ -238,7 +198,9 @@ class Workshop:
             "weights": [_stamp(path) for path in (cfg.MODEL.WEIGHT, cfg.MODEL.PRETRAINED_DETECTOR_CKPT)],
         }
         record = folder / "made_from.json"
-        known = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
+        known = read_json(record, dict, f"remove {folder}, to make it anew") if record.exists() else {}
+        if not known and folder.is_dir() and any(folder.iterdir()):
+            raise UserError(f"{folder} holds something that is no run of this benchmark: name another --output")
         if known.get("what") != made_from:
             shutil.rmtree(folder, ignore_errors=True)
         elif known["finished"] and (product is None or product.exists()):

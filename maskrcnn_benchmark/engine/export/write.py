@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
 from maskrcnn_benchmark.config import Task
+from maskrcnn_benchmark.engine.export import RELATION_HEAD
 from maskrcnn_benchmark.engine.export.graphs import GRAPH_OUTPUTS, HEAD_OUTPUTS, HeadGraph, ImageGraph
 from maskrcnn_benchmark.engine.export.inputs import graph_inputs, head_inputs
 from maskrcnn_benchmark.engine.prediction import SceneGraphModel
@@ -28,8 +29,6 @@ from maskrcnn_benchmark.utils.log import get_logger
 
 logger = get_logger(__name__)
 
-RELATION_HEAD = "relation_head"
-PARTS = {"predcls": Task.PREDCLS, "sgcls": Task.SGCLS, "sgdet": Task.SGDET}
 OPSET = 18
 # Outputs agree within this, absolute and relative to their size.
 TOLERANCE = 1e-3
@@ -51,7 +50,7 @@ class Export:
         """
         Args:
             model: a relation model.
-            part: "relation_head", "predcls", "sgcls" or "sgdet".
+            part: one of PARTS.
             image: (3, h, w) uint8 RGB that the trace is compared with the model on; None: noise.
         Raises:
             UserError: a part that this checkpoint does not have, a predictor that cannot be followed, or outputs that
@@ -72,7 +71,7 @@ class Export:
             self.graph = HeadGraph(network.roi_heads.relation.predictor, tuple(examples[0]))
             self.outputs = HEAD_OUTPUTS
         else:
-            task = PARTS[part]
+            task = Task(part)
             model.task_for(boxes=task.uses_gt_boxes, labels=task.uses_gt_labels)
             self.graph = ImageGraph(network, task)
             examples = graph_inputs(model, task, 3, None), graph_inputs(model, task, 5, image)

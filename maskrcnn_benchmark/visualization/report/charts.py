@@ -13,6 +13,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from maskrcnn_benchmark.evaluation.figures import freq_figures
+from maskrcnn_benchmark.utils.console import printable
 
 # The page gives these their colours of the light and the dark theme.
 INK, FAINT = "#26262b", "#9a9aa2"
@@ -61,7 +62,7 @@ def loss_chart(lines: Sequence[Mapping[str, Any]]) -> str | None:
             color, width, dashes = (
                 (INK, 1.8, "-") if name == "loss" else (LINES[place], 0.9, DASHES[turn % len(DASHES)])
             )
-            _line(axes, points, name, color, width, dashes=dashes)
+            _line(axes, points, printable(name), color, width, dashes=dashes)
         axes.set_xlabel("iteration")
         axes.set_ylabel("loss")
         _legend(axes)
@@ -92,7 +93,7 @@ def confusion_chart(metrics: Mapping[str, Any]) -> str | None:
     without such a pair.
     """
     counts = np.array(metrics.get("confusion") or [[0]], dtype=float)[1:, 1:]
-    names = list(metrics["per_predicate"])
+    names = [printable(name) for name in metrics["per_predicate"]]
     present = np.flatnonzero(counts.sum(axis=1))
     if not len(present):
         return None

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,11 @@ from maskrcnn_benchmark.evaluation import SceneGraphEvaluator, matching
 from maskrcnn_benchmark.evaluation.inputs import GroundTruth, Prediction
 from maskrcnn_benchmark.evaluation.predictions import PredictionFile, SavedImage
 from maskrcnn_benchmark.evaluation.ranking import RankedPairs, rank_pairs, top
-from maskrcnn_benchmark.evaluation.saved import DatasetGroundTruth
+from maskrcnn_benchmark.evaluation.saved import DatasetGroundTruth, check_vocabulary
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger
 from maskrcnn_benchmark.utils.progress import progress
-from maskrcnn_benchmark.visualization.draw import object_names
+from maskrcnn_benchmark.visualization.draw import draw_labels, object_names
 from maskrcnn_benchmark.visualization.report.layout import lay_out
 from maskrcnn_benchmark.visualization.scene_graph import SceneGraph, SceneObject
 from maskrcnn_benchmark.visualization.text import color_of
@@ -47,8 +48,8 @@ def examples(folder: Path, dataset: str, metrics: Mapping[str, Any], limit: int)
         return []
     try:
         file = PredictionFile(saved)
-        if not (file.has_groundtruth and file.predicates and file.objects):
-            logger.warning(f"no images: {saved} lacks ground truth or names")
+        if not (file.predicates and file.objects):
+            logger.warning(f"no images: {saved} lacks the names of predicates or objects")
             return []
         return _examples(file, dataset, metrics, limit)
     except UserError as error:
@@ -62,18 +63,25 @@ def _examples(file: PredictionFile, dataset: str, metrics: Mapping[str, Any], li
     evaluator = SceneGraphEvaluator(
         metrics["mode"], file.num_predicates, iou_threshold=iou_threshold, rel_nms=bool(rel_nms)
     )
-    for image in progress(file, total=len(file.image_ids), desc="best and worst images", unit="image"):
+    groundtruths = _groundtruths(dataset)
+    if not file.has_groundtruth:
+        if groundtruths is None:
+            return []
+        check_vocabulary(file, groundtruths)
+
+    def annotated(image: SavedImage) -> SavedImage:
+        has_its_own = image.groundtruth is not None
+        return image if has_its_own else replace(image, groundtruth=groundtruths[image.image_id])
+
+    for image in map(annotated, progress(file, total=len(file.image_ids), desc="best and worst images", unit="image")):
         evaluator.update(image.prediction, image.groundtruth, image_id=image.image_id)
     kind_of = _extremes(evaluator, limit)
-    groundtruths = _groundtruths(dataset)
     told = {}
-    for image in file:
+    for image in map(annotated, file):
         if image.image_id in kind_of:
-            told[image.image_id] = {
-                "kind": kind_of[image.image_id],
-                **_picture(image, groundtruths),
-                **_relations(image, file, metrics["mode"], iou_threshold, rel_nms),
-            }
+            graph = _relations(image, file, metrics["mode"], iou_threshold, rel_nms)
+            picture = _picture(image, graph["nodes"], groundtruths)
+            told[image.image_id] = {"kind": kind_of[image.image_id], **picture, **graph}
     return [told[image_id] for image_id in kind_of]
 
 
@@ -97,12 +105,15 @@ def _groundtruths(dataset: str) -> DatasetGroundTruth | None:
     try:
         return DatasetGroundTruth(dataset)
     except UserError as error:
-        logger.warning(f"images without their pictures: {error}")
+        logger.warning(f"no pictures, and no ground truth but what the predictions hold: {error}")
         return None
 
 
-def _picture(image: SavedImage, groundtruths: DatasetGroundTruth | None) -> dict[str, Any]:
-    """The image's name, size in pixels, and its picture as a data URL, None where its file cannot be read."""
+def _picture(image: SavedImage, nodes: list[dict[str, Any]], groundtruths: DatasetGroundTruth | None) -> dict[str, Any]:
+    """
+    The image's name, size in pixels, and its picture with the nodes' names as a data URL, None where its file cannot
+    be read.
+    """
     boxes = np.concatenate([image.prediction["boxes"], image.groundtruth["boxes"]])
     width, height = (boxes[:, 2:].max(axis=0, initial=1) + 1).tolist()
     told = {"name": f"image {image.image_id}", "source": None, "width": width, "height": height}
@@ -117,8 +128,9 @@ def _picture(image: SavedImage, groundtruths: DatasetGroundTruth | None) -> dict
     height, width = pixels.shape[:2]
     scale = min(1.0, SIDE / max(width, height))
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    shown = cv2.cvtColor(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2BGR)
-    encoded = cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
+    named = SceneGraph((width, height), [SceneObject(node["box"], node["name"]) for node in nodes])
+    shown = draw_labels(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), named)
+    encoded = cv2.imencode(".jpg", cv2.cvtColor(shown, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
     return told | {
         "source": f"data:image/jpeg;base64,{base64.b64encode(encoded).decode()}", "width": width, "height": height
     }  # fmt: skip

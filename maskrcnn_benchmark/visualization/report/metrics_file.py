@@ -14,6 +14,7 @@ from maskrcnn_benchmark.utils.untrusted import (
     Kind,
     fields,
     is_number,
+    is_whole,
     number_table,
     read_json,
     shown,
@@ -21,6 +22,8 @@ from maskrcnn_benchmark.utils.untrusted import (
 
 CURE = "evaluate again"
 _NULLABLE_TEXT = Kind("text or null", lambda value: value is None or isinstance(value, str))
+_COUNT = Kind("a whole number from 0", lambda value: is_whole(value) and value >= 0)
+_NAMES = Kind("a list of names", lambda value: isinstance(value, list) and all(isinstance(name, str) for name in value))
 # Parts of metrics.json that are objects, where they are there.
 _OBJECTS = ("phrdet", "freq", "choices", "open_images", "per_predicate", "intervals")
 
@@ -33,22 +36,26 @@ def read_metrics(path: Path) -> dict[str, Any]:
         UserError: no JSON object with a mode, or a part that the report reads of another form.
     """
     metrics = read_json(path, dict, CURE)
-    fields(metrics, str(path), mode=TEXT)
+    fields({"images": 0} | metrics, str(path), mode=TEXT, images=_COUNT)
     for key in _OBJECTS:
         if not isinstance(metrics.get(key) or {}, dict):
             raise UserError(f"{path}: '{key}' must be an object, found {shown(metrics[key])}; {CURE}")
     freq, choices = metrics.get("freq") or {}, metrics.get("choices") or {}
+    if not isinstance(freq.get("lead") or {}, dict):
+        raise UserError(f"{path}: freq 'lead' must be an object, found {shown(freq['lead'])}; {CURE}")
     by_k = {figure.label: figure.read(metrics) for figure in FIGURES}
     by_k |= {f"FREQ {figure.name}": freq.get(figure.name) for figure in freq_figures()}
-    by_k |= {f"recall of {name}": recall for name, recall in (metrics.get("per_predicate") or {}).items()}
+    by_k |= {f"recall of {name}": recall or 0 for name, recall in (metrics.get("per_predicate") or {}).items()}
     for name, value in by_k.items():
-        if not (value is None or (isinstance(value, dict) and all(map(_is_figure, value.values())))):
-            raise UserError(f"{path}: {name} must be numbers or null by K, found {shown(value)}; {CURE}")
+        if not (value is None or (isinstance(value, dict) and all(map(_is_share, value.values())))):
+            raise UserError(f"{path}: {name} must be numbers or null by K, from 0 to 1, found {shown(value)}; {CURE}")
     for figure in (*DETECTION_FIGURES, *OPEN_IMAGES_FIGURES):
         value = figure.read(metrics)
         several = value.values() if isinstance(value, dict) and figure.section else [value]
-        if not all(map(_is_figure, several)):
-            raise UserError(f"{path}: {figure.label} must be a number or null, found {shown(value)}; {CURE}")
+        if not all(map(_is_share, several)):
+            raise UserError(
+                f"{path}: {figure.label} must be a number or null, from 0 to 1, found {shown(value)}; {CURE}"
+            )
     for name, interval in {**(metrics.get("intervals") or {}), **(freq.get("lead") or {})}.items():
         fields(interval, f"{path}: interval of {name}", low=NUMBER, high=NUMBER)
     if metrics.get("open_images"):
@@ -57,13 +64,19 @@ def read_metrics(path: Path) -> dict[str, Any]:
     return metrics
 
 
-def _is_figure(value: Any) -> bool:
+def is_figure(value: Any) -> bool:
+    """A number, or null where nothing was to be found."""
     return value is None or is_number(value)
+
+
+def _is_share(value: Any) -> bool:
+    """A figure between 0 and 1, or null."""
+    return value is None or (is_number(value) and 0 <= value <= 1)
 
 
 def _check_predicates(metrics: Mapping[str, Any], choices: Mapping[str, Any], path: Path) -> None:
     groups = choices.get("groups") or {}
-    if not isinstance(groups, dict) or not all(isinstance(names, list) for names in groups.values()):
+    if not isinstance(groups, dict) or not all(map(_NAMES.holds, groups.values())):
         raise UserError(f"{path}: choices 'groups' must be lists of predicates by name, found {shown(groups)}; {CURE}")
     if "per_predicate" not in metrics:
         return
@@ -75,13 +88,15 @@ def _check_predicates(metrics: Mapping[str, Any], choices: Mapping[str, Any], pa
     if metrics.get("confusion"):
         size = len(metrics["per_predicate"]) + 1
         rows = fields(metrics, str(path), confusion=LIST)[0]
-        number_table(rows, size, whole=True, where=lambda row: f"{path}: confusion, row {row},")
+        counts = number_table(rows, size, whole=True, where=lambda row: f"{path}: confusion, row {row},")
         if len(rows) != size:
             raise UserError(f"{path}: 'confusion' has {len(rows)} rows, its predicates and the background are {size}")
+        if counts.min() < 0:
+            raise UserError(f"{path}: 'confusion' must hold counts, found {counts.min()}; {CURE}")
 
 
 def read_facts(path: Path) -> dict[str, Any]:
     """What an evaluation noted of itself: "date", "weights" (or None), "seconds", "terms". UserError as above."""
     facts = read_json(path, dict, CURE)
-    kinds = {"date": TEXT, "weights": _NULLABLE_TEXT, "seconds": NUMBER, "terms": LIST}
+    kinds = {"date": TEXT, "weights": _NULLABLE_TEXT, "seconds": NUMBER, "terms": _NAMES}
     return dict(zip(kinds, fields(facts, str(path), **kinds), strict=True))

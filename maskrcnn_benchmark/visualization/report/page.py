@@ -20,6 +20,7 @@ from maskrcnn_benchmark.evaluation.figures import (
 )
 from maskrcnn_benchmark.evaluation.scene_graph import SceneGraphEvaluator
 from maskrcnn_benchmark.evaluation.table import figure_rows, open_images_rows
+from maskrcnn_benchmark.utils.console import printable
 from maskrcnn_benchmark.utils.files import write_text
 from maskrcnn_benchmark.utils.log import get_logger
 from maskrcnn_benchmark.visualization.report import charts
@@ -70,6 +71,7 @@ def write_report(
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
+        finalize=lambda value: printable(value) if type(value) is str else value,
     )
     names = _names(runs)
     page = environment.get_template("page.html.j2").render(

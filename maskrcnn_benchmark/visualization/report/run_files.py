@@ -1,19 +1,18 @@
 """What training and evaluation leave in OUTPUT_DIR, read for the report."""
 
-import json
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from maskrcnn_benchmark.config.node import leaves
+from maskrcnn_benchmark.config.yaml_text import read_yaml
 from maskrcnn_benchmark.evaluation.files import EVALUATION_FILE, SCORES_FILE, read_scores
 from maskrcnn_benchmark.evaluation.scene_graph import SceneGraphEvaluator
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger
-from maskrcnn_benchmark.visualization.report.metrics_file import read_facts, read_metrics
+from maskrcnn_benchmark.utils.untrusted import is_whole, parse_json
+from maskrcnn_benchmark.visualization.report.metrics_file import is_figure, read_facts, read_metrics
 
 logger = get_logger(__name__)
 
@@ -51,7 +50,7 @@ class RunFiles:
             evaluations = {"test": read_metrics(folder / "metrics.json")}
         run = cls(
             folder,
-            _yaml(folder / "config.yml"),
+            read_yaml(folder / "config.yml") if (folder / "config.yml").exists() else {},
             _lines(folder / "metrics.jsonl"),
             _lines(folder / "validation.jsonl"),
             evaluations,
@@ -64,9 +63,20 @@ class RunFiles:
         return run
 
     def scores(self, dataset: str) -> SceneGraphEvaluator | None:
-        """The counts behind an evaluation; None where it left none."""
+        """The counts behind an evaluation; None where it left none. UserError if they are another's."""
         path = self._beside(dataset, SCORES_FILE)
-        return read_scores(path) if path.exists() else None
+        if not path.exists():
+            return None
+        scores, metrics = read_scores(path), self.evaluations[dataset]
+        counted = {"mode": scores.mode, "images": len(scores.image_ids)}
+        differ = [
+            f"{key} {value}, {metrics[key]} in metrics.json"
+            for key, value in counted.items()
+            if metrics.get(key, value) != value
+        ]
+        if differ:
+            raise UserError(f"{path}: is of another evaluation ({'; '.join(differ)}); evaluate again")
+        return scores
 
     def evaluation_facts(self, dataset: str) -> dict[str, Any]:
         """What an evaluation noted of itself: "date", "weights", "seconds", "terms"; empty where it noted nothing."""
@@ -100,15 +110,6 @@ class RunFiles:
         return node
 
 
-def _yaml(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: is not valid YAML ({error})") from error
-
-
 def _lines(path: Path) -> list[dict[str, Any]]:
     """
     The lines of a .jsonl file in order of iteration; one that a kill left half written is left out, with a warning.
@@ -116,10 +117,12 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     lines = []
-    for text in path.read_text(encoding="utf-8").splitlines():
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            line = json.loads(text)
+            line = parse_json(text, dict, "a line")
+            if not is_whole(line.get("iteration")) or not all(map(is_figure, line.values())):
+                raise UserError("not figures of an iteration")
             lines.append(line | {"iteration": int(line["iteration"])})
-        except (ValueError, KeyError, TypeError):
+        except UserError:
             logger.warning(f"{path}: left out a line that is no figures of an iteration: {text[:60]!r}")
     return sorted(lines, key=lambda line: line["iteration"])

@@ -2,7 +2,7 @@
 DATALOADER.FEATURE_CACHE: the features of a relation model's frozen extractors, made once per image; after that no image
 is read.
 
-Kept are the features of all entities and of all ordered pairs. Boxes are the annotated ones in PredCls and SGCls, the
+Kept are the features of all entities and of all ordered pairs. Boxes are the ground truth's in PredCls and SGCls, the
 frozen detector's in SGDet. Images are neither mirrored nor recoloured, and each is computed by itself, without the
 padding that a batch may bring.
 """
@@ -247,7 +247,7 @@ def _half(values: Tensor, name: str) -> np.ndarray:
 
 
 def _fields_of_its_own(entities: BoxList, target: BoxList, model: nn.Module) -> list[str]:
-    """Fields that the box head gave the entities; what annotated boxes bring comes from the targets each time."""
+    """Fields that the box head gave the entities; what ground-truth boxes have comes from the targets each time."""
     given = set(target.fields()) if model.task.uses_gt_boxes else set()
     return [name for name in entities.fields() if name not in IMAGE_FIELDS | given]
 

@@ -36,7 +36,7 @@ def metric_value(metrics: Mapping[str, Any], name: str) -> float | None:
 
 
 def headline(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """The figures of an evaluation that one number stands for each, under their names in configs."""
+    """The figures of an evaluation that are one number each, under their names in configs."""
     values = {name: metric_value(metrics, name) for name in _names()}
     return {name: value for name, value in values.items() if value is not None}
 

@@ -31,7 +31,7 @@ class Picture:
     Attributes:
         name: the file's path; of a frame the source's with `#<number from 0>`.
         stem: of the files that are to be written.
-        image: path of the file, (h, w, 3) uint8 RGB of a frame, or the error that stands for a source that gives
+        image: path of the file, (h, w, 3) uint8 RGB of a frame, or the error of a source that gives
             nothing.
     """
 
@@ -77,7 +77,7 @@ def find_sources(words: Sequence[str]) -> list[Path | int]:
 
 
 def count_pictures(sources: Iterable[Path | int], frames: Frames) -> int | None:
-    """How many pictures there will be; None where nobody knows."""
+    """How many pictures there will be; None where that is not known."""
     total = 0
     for source in sources:
         if not _is_film(source):

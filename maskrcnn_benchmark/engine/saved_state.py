@@ -1,4 +1,4 @@
-"""Whether a checkpoint holds what a run needs to go on: every entry is looked at before anything is built from it."""
+"""Whether a checkpoint holds what a run needs to go on: every entry is checked before anything is built from it."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -13,7 +13,7 @@ NEEDED = ("model", "optimizer", "schedule", "scaler", "sampler", "best", "random
 
 def check_saved(state: Mapping[str, Any], source: str) -> None:
     """
-    Looks at a checkpoint that a run is to go on from.
+    Checks a checkpoint that a run is to go on from.
 
     Args:
         state: what the file holds. source: what it is called in messages.

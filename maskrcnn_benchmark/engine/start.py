@@ -149,8 +149,8 @@ def _is_backbone(weight: str, model: nn.Module) -> bool:
 
 def _used(cfg: Config, model: nn.Module) -> set[str]:
     """
-    Names of the parameters that the task uses: with given boxes the RPN does not run, with given labels the box head
-    does not either.
+    Names of the parameters that the task uses: with ground-truth boxes the RPN does not run, with their labels neither
+    does the box head.
     """
     unused: list[str] = []
     if cfg.MODEL.RELATION_ON:

@@ -136,7 +136,7 @@ class TrainingStep:
         with autocast(self.device, self.dtype):
             losses = self.model(batch.images, batch.targets)
         total = torch.stack([loss.float() for loss in losses.values()]).sum()
-        if total.requires_grad:  # a batch without anything to learn from is legal
+        if total.requires_grad:  # a batch without a loss to minimise is legal
             self.scaler.scale(total / self.accumulate).backward()
         return {name: loss.detach().float() for name, loss in losses.items()}
 

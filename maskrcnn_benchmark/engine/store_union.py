@@ -21,12 +21,12 @@ logger = get_logger(__name__)
 
 def store_visual_prototypes(cfg: Config, model: nn.Module, meta: DatasetMeta) -> None:
     """
-    Writes ROI_RELATION_HEAD.VIS_PRO_PATH from the training images, with annotated boxes and without mirroring.
+    Writes ROI_RELATION_HEAD.VIS_PRO_PATH from the training images, with ground-truth boxes and without mirroring.
 
     Args:
         model: as built from cfg, on its device.
     Raises:
-        UserError: no VIS_PRO_PATH, a task without given boxes, or no weights to make features with.
+        UserError: no VIS_PRO_PATH, a task without ground-truth boxes, or no weights to make features with.
     """
     head, task = cfg.MODEL.ROI_RELATION_HEAD, Task.from_cfg(cfg)
     if not head.VIS_PRO_PATH:

@@ -210,7 +210,7 @@ class Trainer:
 
     def _keep_finished(self, started: int) -> None:
         """
-        Saves the last finished iteration after a failure, unless it is saved already; what fails now is only told.
+        Saves the last finished iteration after a failure, unless it is saved already; what fails now is only logged.
         """
         iteration = self.state.iteration
         if iteration == max(started, self._saved) or not is_main_process():

@@ -14,7 +14,7 @@ RELATIONS = 12
 class ValidationPictures:
     """
     Called with each image of an evaluation, keeps pictures of the first ones: boxes, and beside them the best
-    relations, with a tick where one is annotated.
+    relations, with a tick where one is in the ground truth.
 
     Attributes:
         pictures: image id -> (h, w, 3) uint8 RGB.

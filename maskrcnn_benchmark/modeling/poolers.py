@@ -44,26 +44,22 @@ class Pooler(nn.Module):
         scales: Sequence[float],
         sampling_ratio: int,
         *,
-        all_levels: bool = False,
-        in_channels: int | None = None,
+        reduced: int | None = None,
     ):
         """
         Args:
             resolution: height and width of what comes out.
             scales: 1/stride of each level used, finest first; levels beyond them are ignored.
             sampling_ratio: samples per bin and side; 0: as many as the bin is cells wide.
-            all_levels: pools every box from every level and reduces the channels, side by side, to `in_channels` again
-                (3×3 convolution, ReLU); with a single level there is nothing to reduce.
-            in_channels: width of the levels, needed with all_levels.
+            reduced: width C of the levels; every box is pooled from every level, and the channels, side by side, are
+                reduced to C again (3×3 convolution, ReLU). None, or a single level: from the level of its size.
         """
         super().__init__()
         self.resolution, self.scales, self.sampling_ratio = resolution, tuple(scales), sampling_ratio
-        self.all_levels = all_levels and len(scales) > 1
+        self.all_levels = reduced is not None and len(scales) > 1
         self.finest, self.coarsest = (round(-math.log2(scale)) for scale in (self.scales[0], self.scales[-1]))
         if self.all_levels:
-            if in_channels is None:
-                raise ValueError("Pooler: all_levels needs in_channels, the width of the levels")
-            reduce = nn.Conv2d(in_channels * len(self.scales), in_channels, 3, padding=1)
+            reduce = nn.Conv2d(reduced * len(self.scales), reduced, 3, padding=1)
             nn.init.kaiming_normal_(reduce.weight, mode="fan_out", nonlinearity="relu")
             nn.init.zeros_(reduce.bias)
             self.reduce_channel = nn.Sequential(reduce, nn.ReLU(inplace=True))

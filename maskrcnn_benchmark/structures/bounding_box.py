@@ -110,16 +110,17 @@ class BoxList:
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "BoxList":
         """The same on another device: boxes and every tensor among the fields."""
-        return self._moved(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+        return self.mapped(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> "BoxList":
         """The same in page-locked memory, from which copies to a GPU run beside other work."""
-        return self._moved(Tensor.pin_memory)
+        return self.mapped(Tensor.pin_memory)
 
-    def _moved(self, move: Callable[[Tensor], Tensor]) -> "BoxList":
-        moved = self._with_boxes(move(self.bbox))
-        moved._fields = {name: move(v) if isinstance(v, Tensor) else v for name, v in self._fields.items()}
-        return moved
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> "BoxList":
+        """The same with each tensor put through a function: the boxes, then the tensors among the fields in order."""
+        other = self._with_boxes(change(self.bbox))
+        other._fields = {name: change(v) if isinstance(v, Tensor) else v for name, v in self._fields.items()}
+        return other
 
     # -- geometry -----------------------------------------------------------------------------------------------------
 
@@ -148,15 +149,16 @@ class BoxList:
 
     def hflip(self) -> "BoxList":
         """Boxes of the image mirrored left to right: x1 = W - 1 - old x2, x2 = W - 1 - old x1."""
-        x1, y1, x2, y2 = self.convert("xyxy").bbox.unbind(1)
-        last = self.size[0] - 1
-        return self._with_boxes(torch.stack([last - x2, y1, last - x1, y2], dim=1), mode="xyxy").convert(self.mode)
+        return self._mirrored(0)
 
     def vflip(self) -> "BoxList":
         """Boxes of the image mirrored top to bottom: y1 = H - 1 - old y2, y2 = H - 1 - old y1."""
-        x1, y1, x2, y2 = self.convert("xyxy").bbox.unbind(1)
-        last = self.size[1] - 1
-        return self._with_boxes(torch.stack([x1, last - y2, x2, last - y1], dim=1), mode="xyxy").convert(self.mode)
+        return self._mirrored(1)
+
+    def _mirrored(self, axis: int) -> "BoxList":
+        corners = self.convert("xyxy").bbox.clone()
+        corners[:, axis::2] = self.size[axis] - 1 - corners[:, axis::2].flip(1)
+        return self._with_boxes(corners, mode="xyxy").convert(self.mode)
 
     def clip_to_image(self, remove_empty: bool = False) -> "BoxList":
         """

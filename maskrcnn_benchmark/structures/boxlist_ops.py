@@ -62,15 +62,10 @@ def on_cpu(lists: Sequence[BoxList], fields: Sequence[str] | None = None) -> lis
     Args:
         fields: those to take along, where a list has them; None: all.
     """
-    names = [
-        [name for name in (boxes.fields() if fields is None else fields) if boxes.has_field(name)] for boxes in lists
+    chosen = [
+        boxes.copy_with_fields(name for name in (boxes.fields() if fields is None else fields) if boxes.has_field(name))
+        for boxes in lists
     ]
-    tensors = [[boxes.bbox, *(boxes.get_field(name) for name in own)] for boxes, own in zip(lists, names, strict=True)]
-    host = iter(to_host([value for own in tensors for value in own if isinstance(value, Tensor)]))
-    moved = []
-    for boxes, own, values in zip(lists, names, tensors, strict=True):
-        values = [next(host) if isinstance(value, Tensor) else value for value in values]
-        moved.append(BoxList(values[0], boxes.size, boxes.mode))
-        for name, value in zip(own, values[1:], strict=True):
-            moved[-1].add_field(name, value)
-    return moved
+    values = [value for boxes in chosen for value in (boxes.bbox, *map(boxes.get_field, boxes.fields()))]
+    host = iter(to_host([value for value in values if isinstance(value, Tensor)]))
+    return [boxes.mapped(lambda _: next(host)) for boxes in chosen]

@@ -1,7 +1,7 @@
 """
 What a relation predictor gets and gives: one flat batch over all images.
 
-Dims: B images, N objects, P pairs, O object classes, K predicates (0 is background), F features.
+Dims: B images, N entities, P pairs, O object classes, K predicates (0 is background), F features.
 """
 
 from dataclasses import dataclass, field

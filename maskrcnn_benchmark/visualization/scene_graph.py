@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -13,9 +13,14 @@ from torch import Tensor
 from maskrcnn_benchmark.data.image_files import read_image
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.untrusted import NUMBER, TEXT, WHOLE, Kind, fields, is_number, is_whole
 from maskrcnn_benchmark.visualization.draw import draw_graph
 from maskrcnn_benchmark.visualization.graph import to_json, to_networkx
 
+BOX = Kind(
+    "four finite numbers", lambda v: isinstance(v, (list, tuple)) and len(v) == 4 and all(map(is_number, v)), tuple
+)
+TERMS = Kind("numbers by name", lambda v: v is None or (isinstance(v, dict) and all(map(is_number, v.values()))))
 # Of the JSON form; a reader refuses another number. docs/predict.md describes it.
 SCHEMA_VERSION = 1
 
@@ -178,15 +183,31 @@ class SceneGraph:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> SceneGraph:
-        """The inverse of to_dict. UserError for a form of another version."""
-        version = values.get("schema_version")
+        """
+        The inverse of to_dict; fields that it does not know are left out.
+
+        Raises:
+            UserError: a form of another version, a field that is missing or of another kind, a relation of objects that
+                are not there.
+        """
+        version = values.get("schema_version") if isinstance(values, dict) else None
         if version != SCHEMA_VERSION:
             raise UserError(
                 f"scene graph: schema_version {SCHEMA_VERSION} is read here, found {version}: predict it again"
             )
-        objects = [SceneObject(tuple(item["box"]), item["label"], item.get("score", 1.0)) for item in values["objects"]]
-        relations = [SceneRelation(**item) for item in values["relations"]]
-        return cls((values["width"], values["height"]), objects, relations, values.get("image"))
+        width, height, objects, relations = fields(
+            values, "scene graph", width=WHOLE, height=WHOLE, objects=list, relations=list
+        )
+        row = Kind(f"a row of the {len(objects)} objects", lambda v: is_whole(v) and 0 <= v < len(objects), int)
+        ends = {"subject": row, "object": row, "predicate": TEXT, "score": NUMBER, "terms": TERMS}
+
+        def read(what: str, entries: list, make: Callable[..., Any], **kinds: Kind) -> list:
+            optional = {"score": 1.0, "terms": None}
+            entries = [optional | entry if isinstance(entry, dict) else entry for entry in entries]
+            return [make(*fields(entry, f"scene graph, {what}[{i}]", **kinds)) for i, entry in enumerate(entries)]
+
+        things = read("objects", objects, SceneObject, box=BOX, label=TEXT, score=NUMBER)
+        return cls((width, height), things, read("relations", relations, SceneRelation, **ends), values.get("image"))
 
     def to_json(self) -> str:
         """As text: to_dict, which from_dict reads."""

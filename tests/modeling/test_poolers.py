@@ -48,7 +48,7 @@ def test_level_changes_at_powers_of_two_of_224_with_the_plus_one_convention():
 
 
 def test_all_levels_are_pooled_side_by_side_and_reduced():
-    features, pooler = pyramid(), Pooler(7, SCALES, 2, all_levels=True, in_channels=3)
+    features, pooler = pyramid(), Pooler(7, SCALES, 2, reduced=3)
     pooled = pooler(features, BOXES)
     box = BOXES[1][0]
     stacked = torch.cat([pooled_plainly(features, 1, box, level) for level in range(4)], dim=1)
@@ -60,14 +60,14 @@ def test_all_levels_are_pooled_side_by_side_and_reduced():
 
 
 def test_a_single_level_needs_no_reduction():
-    pooler = Pooler(7, SCALES[:1], 2, all_levels=True, in_channels=3)
+    pooler = Pooler(7, SCALES[:1], 2, reduced=3)
     assert not list(pooler.parameters()) and pooler(pyramid(), BOXES).shape == (4, 3, 7, 7)
 
 
-@pytest.mark.parametrize("all_levels", [False, True])
-def test_no_box_is_legal(all_levels):
+@pytest.mark.parametrize("reduced", [None, 3])
+def test_no_box_is_legal(reduced):
     empty = [torch.zeros(0, 4), torch.zeros(0, 4)]
-    assert Pooler(7, SCALES, 2, all_levels=all_levels, in_channels=3)(pyramid(), empty).shape == (0, 3, 7, 7)
+    assert Pooler(7, SCALES, 2, reduced=reduced)(pyramid(), empty).shape == (0, 3, 7, 7)
 
 
 def test_too_few_levels_are_an_error_with_both_counts():

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from maskrcnn_benchmark.structures.bounding_box import BoxList
+from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.visualization.scene_graph import SceneGraph
 
 OBJECTS, PREDICATES = ["__background__", "man", "horse"], ["__background__", "riding", "near"]
@@ -35,6 +36,33 @@ def test_a_scene_graph_names_a_result_and_ranks_by_the_product_of_scores():
 def test_a_scene_graph_survives_json():
     graph = SceneGraph.from_result(result(), OBJECTS, PREDICATES)
     assert SceneGraph.from_dict(json.loads(json.dumps(graph.to_dict()))) == graph
+
+
+@pytest.mark.parametrize(
+    "changes, said",
+    [
+        ({"schema_version": 2}, "schema_version 1 is read here, found 2"),
+        ({"width": None}, "'width' must be a whole number, found null"),
+        ({"objects": [{"label": "man"}]}, r"objects\[0\].*has no 'box'"),
+        ({"objects": [{"box": [0, 0, float("nan"), 1], "label": "man"}]}, "'box' must be four finite numbers"),
+        ({"relations": [{"subject": 0, "object": -1, "predicate": "on"}]}, "'object' must be a row of the 2 objects"),
+        ({"relations": [{"subject": 2, "object": 0, "predicate": "on"}]}, "'subject' must be a row of the 2 objects"),
+        ({"relations": [{"subject": 0, "object": 1, "predicate": "on", "terms": {"base": "x"}}]}, "numbers by name"),
+        ({"relations": [7]}, r"relations\[0\]: expected an object"),
+    ],
+)
+def test_a_form_that_is_no_scene_graph_is_named(changes, said):
+    values = SceneGraph.from_result(result(), OBJECTS, PREDICATES).to_dict()
+    with pytest.raises(UserError, match=said):
+        SceneGraph.from_dict(values | changes)
+
+
+def test_a_reader_leaves_out_fields_that_it_does_not_know():
+    graph = SceneGraph.from_result(result(), OBJECTS, PREDICATES)
+    values = graph.to_dict()
+    for entry in (values, values["objects"][0], values["relations"][0]):
+        entry["later"] = 1
+    assert SceneGraph.from_dict(values) == graph
 
 
 def test_a_detector_result_and_an_empty_one_are_graphs_without_relations():

@@ -119,7 +119,7 @@ def _prefixed(*words: object) -> tuple[str, ...]:
 
 def schedule(iterations: int, *, batch: int, rate: float, warmup: int) -> Keys:
     """
-    Keys of a training: `rate` an image (SOLVER.BASE_LR), a tenth of it from two thirds on, a hundredth from nine tenths
+    Keys of a training: SOLVER.BASE_LR `rate`, per image, a tenth of it from two thirds on, a hundredth from nine tenths
     on.
     """
     steps = f"({max(iterations * 2 // 3, 1)}, {max(iterations * 9 // 10, 1)})"

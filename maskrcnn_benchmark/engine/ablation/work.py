@@ -131,12 +131,12 @@ class Workshop:
     # -- what is compared ---------------------------------------------------------------------------------------------
 
     def compare(self, model: Model, seed: int) -> Path:
-        """Trains and tests a model with given boxes and labels; returns the run's folder."""
+        """Trains and tests a model in PredCls; returns the run's folder."""
         keys = [*self._head_keys(self.scale.head_iterations), *model.keys, "SEED", str(seed)]
         return self.run(f"{model.folder}/{seed}", "predcls.yaml", keys)
 
     def compare_sgdet(self, model: Model, seed: int) -> Path:
-        """The same with nothing given."""
+        """The same in SGDet."""
         keys = [*self._head_keys(self.scale.sgdet_iterations), *model.keys, "SEED", str(seed)]
         keys += ["MODEL.ROI_HEADS.DETECTIONS_PER_IMG", "20"]
         return self.run(f"{model.folder}/sgdet-{seed}", "sgdet.yaml", keys)

@@ -120,7 +120,7 @@ class ImageGraph(nn.Module):
     def _entities(
         self, maps: Sequence[Tensor], size: Tensor, boxes: Tensor | None, labels: Tensor | None
     ) -> tuple[dict[str, Tensor], Tensor | None]:
-        """What the PairBatch is told of the entities, and their scores where the relation head does not decide them."""
+        """The PairBatch's fields on the entities, and their scores where the relation head does not decide them."""
         if self.task is Task.PREDCLS:
             return {"boxes": boxes, "object_labels": labels}, None
         box_head, per_class = self.model.roi_heads.box, {}

@@ -61,7 +61,9 @@ class GeneralizedRCNN(nn.Module):
         """Which modules learn slower than the rest, and how many times, by name."""
         if self.task is None:
             return {}
-        return {f"roi_heads.relation.{name}": ratio for name, ratio in self.roi_heads.relation.slow_modules.items()}
+        copies = ("box_feature_extractor", "union_feature_extractor.feature_extractor")
+        ratio = self.roi_heads.relation.predictor.extractor_slowdown
+        return {f"roi_heads.relation.{name}": ratio for name in copies} if ratio != 1 else {}
 
     def set_iteration(self, iteration: int) -> None:
         """
@@ -86,13 +88,8 @@ class GeneralizedRCNN(nn.Module):
             ValueError: targets are missing, too few or too many, or in another frame.
         """
         if targets is None and (self.training or self.needs_targets):
-            what = (
-                "training"
-                if self.training
-                else f"{str(self.task)} with given boxes"
-                if self.proposals is None
-                else "DATASETS.PROPOSALS"
-            )
+            why = f"{self.task!s} with ground-truth boxes" if self.proposals is None else "DATASETS.PROPOSALS"
+            what = "training" if self.training else why
             raise ValueError(f"{what} needs targets: call model(images, targets)")
         if self.task is not None:
             results, losses = self.roi_heads.relation(self.regions(images, targets), targets)

@@ -44,8 +44,7 @@ def pooler_from_config(cfg, in_channels: int, all_levels: bool) -> Pooler:
         node.POOLER_RESOLUTION,
         node.POOLER_SCALES,
         node.POOLER_SAMPLING_RATIO,
-        all_levels=all_levels,
-        in_channels=in_channels,
+        reduced=in_channels if all_levels else None,
     )
 
 

@@ -46,13 +46,12 @@ class RelationPostProcessor:
             terms also
             pred_rel_terms: by name (p,) the term of the predicate in pred_rel_labels, in the same order.
         """
+        counts = [len(p) for p in pairs]
         entities = entity_logits.float().softmax(dim=1).split([len(p) for p in proposals])
-        predicates = relation_logits.float().softmax(dim=1).split([len(p) for p in pairs])
-        by_image: list[dict[str, Tensor]] = [{} for _ in pairs]
-        for name, values in (terms or {}).items():
-            for own, part in zip(by_image, values.float().split([len(p) for p in pairs]), strict=True):
-                own[name] = part
-        return [self._one_image(*parts) for parts in zip(entities, predicates, pairs, proposals, by_image, strict=True)]
+        predicates = relation_logits.float().softmax(dim=1).split(counts)
+        parts = {name: values.float().split(counts) for name, values in (terms or {}).items()}
+        per_image = [{name: part[i] for name, part in parts.items()} for i in range(len(pairs))]
+        return [self._one_image(*own) for own in zip(entities, predicates, pairs, proposals, per_image, strict=True)]
 
     def _one_image(
         self, entities: Tensor, predicates: Tensor, pairs: Tensor, proposals: BoxList, terms: Mapping[str, Tensor]

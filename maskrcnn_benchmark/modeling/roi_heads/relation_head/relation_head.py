@@ -90,13 +90,6 @@ class ROIRelationHead(nn.Module):
             part.eval()
         return self
 
-    @property
-    def slow_modules(self) -> dict[str, float]:
-        """Which modules of the head learn slower than the rest, and how many times: what the predictor asks for."""
-        copies = ("box_feature_extractor", "union_feature_extractor.feature_extractor")
-        ratio = self.predictor.extractor_slowdown
-        return dict.fromkeys(copies, ratio) if ratio != 1 else {}
-
     @contextmanager
     def showing_terms(self, shown: bool = True) -> Iterator[None]:
         """Meanwhile results have `pred_rel_terms`, the terms of each relation's score, if the predictor has them."""

@@ -79,6 +79,8 @@ def test_what_is_written_is_read_and_says_where_it_comes_from(tmp_path):
         ({"prototypes": ROWS[1:], "predicates": list(NAMES[1:])}, "no row for '__background__'"),
         (dict.fromkeys(NAMES[:3], ROWS[0]), "no row for 'under'"),
         (dict(enumerate(ROWS[1:], start=1)), "no row for '__background__'"),
+        (dict(enumerate([*ROWS, ROWS[0]])), "expected 4 rows by index, the background's first, found 5"),
+        ({**dict(enumerate(ROWS)), "on": ROWS[0]}, "no row for '__background__'"),
         ({**dict.fromkeys(NAMES[:3], ROWS[0]), "under": torch.rand(3)}, r"different widths: \[3, 4\]"),
         (dict.fromkeys(NAMES, "text"), "the row of '__background__' is no vector but str"),
         ({"prototypes": ROWS, "predicates": 7}, "its predicates must be a list of names, found 7"),

@@ -112,15 +112,18 @@ def _check_names(source: PrototypeSource, names: Any, predicates: Sequence[str])
 
 def _stack_named_rows(source: PrototypeSource, rows: dict, predicates: Sequence[str]) -> Tensor:
     """A dict from name or index to vector, as a matrix in the data set's order."""
+    by_index = not any(name in rows for name in predicates)
     found, missing = [], []
     for index, name in enumerate(predicates):
-        keys = [key for key in (name, index, str(index)) if key in rows]
+        keys = [key for key in ((index, str(index)) if by_index else (name,)) if key in rows]
         if keys:
             found.append(_vector(source, keys[0], rows[keys[0]]))
         else:
             missing.append(name)
     if missing:
         raise source.error(f"has no row for {some(missing)}; its entries are {some([str(k) for k in rows])}")
+    if by_index and len(rows) != len(predicates):  # the indices of another data set begin alike
+        raise source.error(f"expected {len(predicates)} rows by index, the background's first, found {len(rows)}")
     widths = sorted({len(row) for row in found})
     if len(widths) > 1:
         raise source.error(f"its rows have different widths: {widths}")

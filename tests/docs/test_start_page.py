@@ -22,6 +22,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_the_first_steps_lead_to_a_graph(folder):
     script = ["set -eu"]
     for block in blocks(PAGE):

@@ -18,16 +18,6 @@ from .tiny import (
 from .toys import ToyModel
 
 
-@pytest.fixture(autouse=True)
-def one_thread(monkeypatch):
-    """Layers this small only lose time to threads; processes started by a test have one, too."""
-    threads = torch.get_num_threads()
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture
 def toy_model():
     torch.manual_seed(3)

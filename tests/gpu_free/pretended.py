@@ -30,7 +30,6 @@ def run_marked(shared: Path, *words: str, gpus: int = 1) -> str:
         "PYTHON": sys.executable,
         "PYTHONPATH": str(ROOT),
         "PRETEND_GPUS": str(gpus),
-        "OMP_NUM_THREADS": "1",
     }
     command = [
         "bash",

@@ -37,7 +37,6 @@ def folder(tmp_path_factory):
     """Kernels find the package where the tests find it, and no data set of the machine's own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(ROOT))
-        patch.setenv("OMP_NUM_THREADS", "1")
         patch.delenv("DATA_DIR", raising=False)
         yield tmp_path_factory.mktemp("notebook")
 

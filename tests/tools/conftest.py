@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from engine.conftest import one_thread, trained, world  # noqa: F401 (fixtures of the engine's tests)
+from engine.conftest import trained, world  # noqa: F401 (fixtures of the engine's tests)
 
 from maskrcnn_benchmark.utils.errors import run_tool
 

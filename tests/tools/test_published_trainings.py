@@ -216,6 +216,7 @@ def test_a_published_training_runs_in_the_three_modes_and_its_test_finds_the_sam
         assert json.loads(metrics_of(model, task).read_text()) == metrics
 
 
+@pytest.mark.slow
 def test_the_scripts_run_what_they_print(prototypes, here):
     """Once for real, each in a process of its own; without prototype files the test is none the poorer."""
     prototypes("spln-clip")

@@ -23,10 +23,11 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 @pytest.mark.golden
+@pytest.mark.slow
 @pytest.mark.parametrize("predictor", ["imp", "motif", "transformer", "vctree", "causal"])
 def test_published_logits_losses_gradients_and_effects(shared, predictor):
     check = shared / "check"
-    environment = os.environ | {"PREDICTORS": predictor, "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PREDICTORS": predictor}
     result = subprocess.run(
         [sys.executable, "-c", RUN, str(check / "predictors.py")],
         env=environment | {"PYTHONPATH": f"{os.getcwd()}{os.pathsep}{check}"},

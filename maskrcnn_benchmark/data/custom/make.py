@@ -113,7 +113,7 @@ def check_folder_name(folder: str | Path) -> None:
     """
     UserError unless DATASETS.TRAIN can name the data set in this folder, by the folder's name with _train behind it.
     """
-    name = Path(folder).resolve().name
+    name = str(folder) if "\0" in str(folder) else Path(folder).resolve().name
     if not re.fullmatch(r"\w[\w.-]*", name) or name.rpartition("_")[2] in SPLITS:
         raise UserError(
             f"folder {folder}: its name is the data set's, so it must be of letters, digits, '_', '-' and '.', and not"

@@ -5,8 +5,6 @@ import math
 from maskrcnn_benchmark.data.scenes.canvas import Pen, ring, shade
 from maskrcnn_benchmark.data.scenes.scene import Thing
 
-BAG_HEIGHT = {"handbag": 0.6, "case": 0.62, "backpack": 0.5}
-
 
 def hat(pen: Pen, thing: Thing) -> None:
     """A hat, its brim at y = 0: kind "brim", "cap" or "top"."""
@@ -116,9 +114,6 @@ def umbrella(pen: Pen, thing: Thing) -> None:
         ]
         pen.polygon([*rim, *arc], cloth if segment % 2 else other)
     pen.line([(0, base + rise), (0, base + rise + 0.08)], (80, 60, 45), 0.04)
-
-
-KITE_CENTRE = (0.0, 0.55)
 
 
 def kite(pen: Pen, thing: Thing) -> None:

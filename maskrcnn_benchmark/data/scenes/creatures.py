@@ -114,7 +114,7 @@ def horse(pen: Pen, thing: Thing) -> None:
 
 
 HORSE_BACK = (-0.05, 1.08)
-HORSE_MOUTH = {"": (1.24, 1.26), "grazing": (1.18, 0.06)}
+HORSE_MOUTH = (1.24, 1.26)
 
 
 def dog(pen: Pen, thing: Thing) -> None:
@@ -161,8 +161,8 @@ def dog(pen: Pen, thing: Thing) -> None:
     pen.oval(x + 0.06, y + 0.05, 0.026, 0.026, (15, 15, 15))
 
 
-DOG_MOUTH = {"standing": (0.74, 0.58), "sitting": (0.5, 0.66), "lying": (0.74, 0.24)}
-DOG_NECK = {"standing": (0.34, 0.5), "sitting": (0.14, 0.6), "lying": (0.34, 0.2)}
+DOG_MOUTH = {"standing": (0.74, 0.58), "sitting": (0.5, 0.66)}
+DOG_NECK = (0.34, 0.5)  # standing
 
 
 def bird(pen: Pen, thing: Thing) -> None:

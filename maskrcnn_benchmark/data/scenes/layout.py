@@ -46,9 +46,8 @@ def sample_scene(rng: np.random.Generator) -> tuple[Scene, Setting]:
         group = GROUPS[rng.choice(len(GROUPS), p=weights / weights.sum())]
         spot = _place(rng, scene, setting, group, placed, scale)
         scene.strokes = []
-        group.build(scene, rng, spot)
+        group.build(spot)
         groups.append((spot.y, scene.strokes))
-        scene.group += 1
     scene.strokes = [stroke for _, strokes in sorted(groups, key=lambda entry: entry[0]) for stroke in strokes]
     return scene, setting
 
@@ -90,4 +89,4 @@ def _place(
             best, best_cost = (x, half, near, unit), cost
     x, half, near, unit = best
     placed.append((x - half, x + half, near))
-    return Spot(x, first + near * (last - first), unit, int(rng.choice((-1, 1))))
+    return Spot(scene, rng, x, first + near * (last - first), unit, int(rng.choice((-1, 1))))

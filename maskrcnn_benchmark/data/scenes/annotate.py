@@ -15,15 +15,9 @@ MIN_VISIBLE, MIN_AREA, MIN_SIDE = 0.25, 24, 5
 
 # Share of the true relations that gets annotated.
 KEPT = {
-    "part of": 0.58,
-    "has": 0.6,
-    "near": 0.28,
-    "left of": 0.36,
-    "behind": 0.5,
-    "in front of": 0.5,
-    "above": 0.6,
+    "part of": 0.58, "has": 0.6, "near": 0.28, "left of": 0.36, "behind": 0.5, "in front of": 0.5, "above": 0.6,
     "under": 0.7,
-}
+}  # fmt: skip
 KEPT_OTHER = 0.88
 KEPT_WORN = 0.3  # "hat on person", beside "person wearing hat"
 ATTACHED = ("wheel", "window", "hat", "cup")  # not worth a word about where they are

@@ -61,10 +61,7 @@ class Thing:
 
 @dataclass
 class Cord:
-    """
-    A thin line that belongs to no object (leash, string), between two pixel positions, hanging by a share of its
-    length.
-    """
+    """A thin line of no object (leash, string) between two pixel positions, hanging by a share of its length."""
 
     start: Point
     end: Point

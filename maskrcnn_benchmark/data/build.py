@@ -95,10 +95,7 @@ def load_dataset_meta(cfg: Any) -> DatasetMeta:
 
 
 def require_names(cfg: Any, name: str) -> None:
-    """
-    UserError if a data set to evaluate on has other names than the training data. Where both have theirs from one file,
-    none is read.
-    """
+    """UserError if a data set to evaluate on, its names in a file of its own, has others than the training data."""
     entry = dataset_entry(name)
     if entry.names_file != dataset_entry(training_name(cfg)).names_file:
         source = read_source(entry, statistics_only=True, say_findings=False)

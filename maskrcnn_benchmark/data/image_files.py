@@ -75,10 +75,7 @@ def image_size(path: str | Path) -> tuple[int, int]:
 
 
 def _read(path: str | Path, read: Callable[[BinaryIO], T]) -> T:
-    """
-    What `read` makes of an image file. ImageFileError where there is none to read, for a device or pipe, which could be
-    read without end, and for too large a file.
-    """
+    """What `read` makes of an image file. ImageFileError if it is missing, too large, a device or a pipe."""
     try:
         found = os.stat(path)
         if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):

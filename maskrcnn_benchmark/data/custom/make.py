@@ -110,9 +110,7 @@ def make_dataset(
 
 
 def check_folder_name(folder: str | Path) -> None:
-    """
-    UserError unless DATASETS.TRAIN can name the data set in this folder, by the folder's name with _train behind it.
-    """
+    """UserError unless a data set in this folder can be named in DATASETS.TRAIN: the folder's name with _train."""
     name = str(folder) if "\0" in str(folder) else Path(folder).resolve().name
     if not re.fullmatch(r"\w[\w.-]*", name) or name.rpartition("_")[2] in SPLITS:
         raise UserError(

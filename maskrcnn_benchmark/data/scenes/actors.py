@@ -1,6 +1,4 @@
-"""
-Adds people with what they wear, hold or carry, and animals, to a scene, together with the relations this makes true.
-"""
+"""Adds people with what they wear, hold or carry, animals and vehicles to a scene, and their relations."""
 
 import math
 from dataclasses import dataclass

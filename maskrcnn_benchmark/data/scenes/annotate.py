@@ -1,7 +1,4 @@
-"""
-What annotators make of a scene: the geometry they notice, what they leave out, and the coarse word they put for a fine
-one.
-"""
+"""What annotators make of a scene: the geometry they notice, what they leave out, and coarse words for fine ones."""
 
 from dataclasses import dataclass
 
@@ -35,10 +32,7 @@ class Annotation:
 
 
 def annotate(scene: Scene, picture: Picture, rng: np.random.Generator) -> Annotation:
-    """
-    Draws an annotation. Objects that hardly show get neither box nor relation; an ordered pair has at most one true
-    predicate.
-    """
+    """Draws an annotation: objects that hardly show have no box; an ordered pair has at most one true predicate."""
     sides = picture.boxes[:, 2:] - picture.boxes[:, :2]
     shown = (picture.visible >= MIN_VISIBLE) & (picture.area >= MIN_AREA) & (sides >= MIN_SIDE).all(1)
     things = [int(index) for index in np.flatnonzero(shown)]

@@ -84,9 +84,7 @@ UMBRELLA_GRIP = 0.28
 
 
 def umbrella(pen: Pen, thing: Thing) -> None:
-    """
-    An umbrella: kind "open" (canopy from 0.9 to 1.4 over a pole from y = 0), "parasol" (twice as large) or "closed".
-    """
+    """An umbrella: kind "open" (canopy 0.9 to 1.4 above y = 0), "parasol" (twice as large) or "closed"."""
     cloth, other = thing.shade(0), thing.shade(1)
     if thing.kind == "closed":
         pen.line([(0.06, 0.02), (0, 0), (0, 0.3)], (70, 50, 40), 0.05)

@@ -83,10 +83,7 @@ class Pen:
     """Draws in metres: x to where the object faces, y up from its point of contact."""
 
     def __init__(self, canvas: Canvas, x: float, y: float, unit: float, flip: int = 1, angle: float = 0.0):
-        """
-        x, y: the contact point in pixels; unit: pixels a metre; flip: 1 faces right, -1 left; angle: radians, turns
-        upwards.
-        """
+        """x, y: contact point in pixels; unit: pixels a metre; flip: 1 faces right, -1 left; angle: radians upwards."""
         self.canvas, self.unit, self.flip = canvas, unit, flip
         self.origin = np.array((x, y))
         self.turn = (math.cos(angle), math.sin(angle))

@@ -12,10 +12,7 @@ HAIRS = ((45, 35, 30), (95, 60, 35), (200, 160, 80), (150, 145, 140))
 
 
 def person(pen: Pen, thing: Thing, stage: str = "whole") -> None:
-    """
-    A person in the pose of thing.body: far limbs, torso, head, near limbs. Stage "body" leaves out the near arm, "arm"
-    draws only it.
-    """
+    """A person in the pose of thing.body. Stage "body" leaves out the near arm, "arm" draws only it."""
     body, rng = thing.body, thing.rng()
     skin, hair = SKINS[rng.integers(len(SKINS))], HAIRS[rng.integers(len(HAIRS))]
     shirt, trousers = thing.shade(0), thing.shade(1)

@@ -290,10 +290,7 @@ def sky(spot: Spot) -> None:
 
 @dataclass(frozen=True)
 class Group:
-    """
-    A kind of group: how to build it, how often, half its width in metres, and how near it stands (0 horizon, 1 front
-    edge).
-    """
+    """How to build a group, how often, half its width in metres, how near it stands (0 horizon, 1 front edge)."""
 
     build: Callable[[Spot], None]
     weight: float

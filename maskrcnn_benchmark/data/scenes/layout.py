@@ -11,10 +11,7 @@ from maskrcnn_benchmark.data.scenes.scene import Scene
 
 @dataclass(frozen=True)
 class Setting:
-    """
-    Everything of a picture that is no object: the ground's kind, the horizon (pixels), light direction, brightness,
-    tint, blur.
-    """
+    """What of a picture is no object: ground, horizon (pixels), direction of light, brightness, tint, grain, blur."""
 
     ground: str
     horizon: int

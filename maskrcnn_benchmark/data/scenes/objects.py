@@ -1,7 +1,4 @@
-"""
-Drawing of things that stand in the open: car, bicycle, furniture, tree, house, boat and their parts. Metres, y up,
-facing +x.
-"""
+"""Drawing of things that stand in the open: vehicles, furniture, tree, house. Metres, y up, facing +x."""
 
 import math
 

@@ -14,10 +14,7 @@ Relation = tuple[int, str, int]
 
 @dataclass
 class Thing:
-    """
-    One object. x, y: the point of contact in pixels; unit: pixels a metre; depth: its ground line in pixels, larger is
-    nearer.
-    """
+    """An object. x, y: contact point in pixels; unit: pixels a metre; depth: its ground line, larger is nearer."""
 
     name: str
     x: float

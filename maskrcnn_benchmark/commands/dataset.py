@@ -13,6 +13,7 @@ of {"file": "a.jpg", "objects": [{"box": [x1, y1, x2, y2], "label": "bird", "att
 """
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -107,7 +108,7 @@ def convert(args: argparse.Namespace) -> int:
     logger.info("%s: %s", args.folder, ", ".join(f"{count} {what}" for what, count in made.items()))
     logger.info(
         "next: %spython tools/make_dataset.py --config %s",
-        environment(args.folder), Path(args.folder).resolve().name,
+        environment(args.folder), os.path.basename(os.path.abspath(args.folder)),
     )  # fmt: skip
     return 0
 

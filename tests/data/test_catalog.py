@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from maskrcnn_benchmark.data import datasets
-from maskrcnn_benchmark.data.datasets.catalog import FORMATS, RESERVED_NAMES, dataset_entry, folder_entries
+from maskrcnn_benchmark.data.custom.make import check_folder_name, environment
+from maskrcnn_benchmark.data.datasets.catalog import (
+    FORMATS,
+    RESERVED_NAMES,
+    dataset_entry,
+    find_entries,
+    folder_entries,
+)
 from maskrcnn_benchmark.utils.errors import UserError
 
 
@@ -79,6 +86,16 @@ def test_a_folder_outside_of_data_dir_says_which_data_set_it_is(tmp_path, folder
     entries = folder_entries(tmp_path / "elsewhere" / folder)
     assert [entry.name for entry in entries.values()] == [f"{name}_{split}" for split in ("train", "val", "test")]
     assert all(path.is_relative_to(tmp_path / "elsewhere") for path in entries["train"].files.values())
+
+
+def test_a_linked_folder_is_the_data_set_of_the_link_s_name(data_dir, tmp_path):
+    (tmp_path / "disk/visual_genome").mkdir(parents=True)
+    (data_dir / "vg").symlink_to(tmp_path / "disk/visual_genome")
+    (data_dir / "mine").symlink_to(tmp_path / "disk/visual_genome")
+    vg, mine = find_entries(str(data_dir / "vg")), find_entries("mine")
+    assert (vg["train"].name, vg["train"].num_val) == ("VG_stanford_filtered_with_attribute_train", 5000)
+    assert mine["train"].name == "mine_train" and environment(data_dir / "mine") == ""
+    check_folder_name(data_dir / "mine")
 
 
 _LINES_FORMAT = """

@@ -227,6 +227,9 @@ def test_linked_folders_and_pictures_are_read_where_they_lead(photos, tmp_path):
     dataset = VGDataset("train", **vg_files(tmp_path / "linked"))
     dataset.require_image_files()
     assert [dataset[i][0].shape for i in range(2)] == [(3, 50, 60)] * 2
+    (tmp_path / "elsewhere.jpg").unlink()
+    with pytest.raises(UserError, match="a.jpg: no such file"):
+        dataset.require_image_files()
 
 
 def test_pictures_that_are_links_come_along(photos, tmp_path):

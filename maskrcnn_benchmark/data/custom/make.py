@@ -108,7 +108,7 @@ def make_dataset(
 
 def check_folder_name(folder: str | Path) -> None:
     """UserError unless a data set in this folder can be named in DATASETS.TRAIN: the folder's name with _train."""
-    name = str(folder) if "\0" in str(folder) else Path(folder).resolve().name
+    name = os.path.basename(os.path.abspath(folder))
     if not re.fullmatch(r"\w[\w.-]*", name) or name.rpartition("_")[2] in SPLITS:
         raise UserError(
             f"folder {folder}: its name is the data set's, so it must be of letters, digits, '_', '-' and '.', and not"
@@ -122,8 +122,8 @@ def check_folder_name(folder: str | Path) -> None:
 
 def environment(folder: str | Path) -> str:
     """What a command line must begin with to find the data set in this folder; empty where it lies in DATA_DIR."""
-    parent = Path(folder).resolve().parent
-    return "" if parent == data_dir().resolve() else f"DATA_DIR={shlex.quote(str(parent))} "
+    parent = Path(os.path.abspath(folder)).parent
+    return "" if parent.resolve() == data_dir().resolve() else f"DATA_DIR={shlex.quote(str(parent))} "
 
 
 def _drawn_before(folder: Path, settings: dict[str, Any]) -> dict[str, str]:

@@ -225,8 +225,14 @@ class SceneGraphDataset(Dataset):
         """(I,) bool; each folder is listed once."""
         paths = [self.image_path(index) for index in range(len(self))]
         folders = {path.parent for path in paths}
-        listed = {folder: set(os.listdir(folder)) if folder.is_dir() else set() for folder in folders}
+        listed = {folder: _names_in(folder) for folder in folders}
         return np.array([path.name in listed[path.parent] for path in paths], dtype=bool)
+
+
+def _names_in(folder: Path) -> set[str]:
+    """What a folder holds, without links that lead nowhere."""
+    entries = os.scandir(folder) if folder.is_dir() else ()
+    return {entry.name for entry in entries if not entry.is_symlink() or os.path.exists(entry.path)}
 
 
 def one_relation_per_pair(relations: Tensor, generator: np.random.Generator) -> Tensor:

@@ -1,6 +1,7 @@
 """Data sets by their names, as the formats of this folder's readers have them."""
 
 import importlib
+import os
 import pkgutil
 from pathlib import Path, PurePath
 
@@ -65,7 +66,7 @@ def names_file(name: str) -> Path | None:
 
 def folder_entries(folder: Path) -> dict[str, DatasetEntry]:
     """Split -> entry of the data set that lies in a folder, wherever that is. UserError as dataset_entry."""
-    folder = folder.resolve()
+    folder = Path(os.path.abspath(folder))  # a linked folder counts by the name of the link
     published = _OF_FOLDER.get(folder.name)
     stem, depth = (published.stem, len(PurePath(published.folder).parts)) if published else (folder.name, 1)
     return {split: dataset_entry(f"{stem}_{split}", folder.parents[depth - 1]) for split in SPLITS}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from maskrcnn_benchmark.engine.prediction import SceneGraphModel
 from maskrcnn_benchmark.layers import _extension
 from maskrcnn_benchmark.layers.boxes import _box_iou_reference, _pair_masks_reference
 from maskrcnn_benchmark.utils.errors import UserError
-from maskrcnn_benchmark.utils.files import atomic_path
+from maskrcnn_benchmark.utils.files import atomic_path, temporary_folder
 from maskrcnn_benchmark.utils.log import get_logger
 
 logger = get_logger(__name__)
@@ -149,8 +148,7 @@ class Export:
         )
         simplify(made.model)
         made.model.metadata_props.update({name: json.dumps(value) for name, value in self.description.items()})
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{path.stem}.", dir=path.parent) as folder:
+        with temporary_folder(path) as folder:
             made.save(Path(folder) / path.name)
             differences = self.check(OnnxGraph(Path(folder) / path.name, self.inputs), "the ONNX graph")
             for file in sorted(Path(folder).iterdir(), key=lambda file: file.name == path.name):  # the graph last

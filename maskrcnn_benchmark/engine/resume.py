@@ -149,10 +149,13 @@ class TrainingState:
     def _begin_update(self, *_: Any) -> None:
         self._updating = True
 
-    def finish(self, iteration: int) -> None:
+    def finish(self, iteration: int, *, asked_to_stop: bool = False) -> bool:
         """
         Notes that an iteration is done, and what of it the next one changes before it updates the weights: the draws of
         all processes, position, buffers. Every process has to call it.
+
+        Returns:
+            Whether any process was asked to stop: one message carries this and the draws.
         """
         self.iteration, self._updating = iteration, False
         own, position = random_state(), self.sampler.state_dict()
@@ -160,7 +163,9 @@ class TrainingState:
         for name, buffer in self.model.named_buffers():
             if name not in self._buffers or self._buffers[name][0] != buffer._version:
                 self._buffers[name] = buffer._version, buffer.detach().clone()
-        self._finished = all_gather_objects(own), position
+        draws, asked = zip(*all_gather_objects((own, asked_to_stop)), strict=True)
+        self._finished = list(draws), position
+        return any(asked)
 
     def save_finished(self, checkpoints: Checkpointer, name: str) -> None:
         """

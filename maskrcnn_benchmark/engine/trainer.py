@@ -185,13 +185,12 @@ class Trainer:
             lr = state.schedule.set_iteration(iteration)
             state.model.set_iteration(iteration)
             result = self.step(batches, iteration)
-            state.finish(iteration)
+            stopping = state.finish(iteration, asked_to_stop=self.stop.asked)
             self.log.tick()
             if _is_due(iteration, plan.gradient_norms_period):
                 logger.debug("gradient norms:\n" + gradient_norms(state.model))
             if self.log.is_due(iteration):
                 self.log.write(iteration, lr, result.values())
-            stopping = self.stop()
             if stopping or _is_due(iteration, plan.checkpoint_period):
                 self._save(_checkpoint_name(iteration))
             if stopping:
@@ -201,7 +200,7 @@ class Trainer:
         last = self.checkpoints.last()
         if state.iteration > started or last is None or last.name != FINAL:
             self._save(FINAL)
-        if self.stop():
+        if state.finish(state.iteration, asked_to_stop=self.stop.asked):
             raise KeyboardInterrupt
 
     def _save(self, name: str) -> None:

@@ -22,7 +22,7 @@ from maskrcnn_benchmark.engine.cli import read_config
 from maskrcnn_benchmark.utils.errors import UserError
 
 
-def main(argv: Sequence[str] | None = None, prog: str = "python tools/extract_conceptual_prototypes.py") -> int:
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     parser = config_parser(__doc__, prog)
     parser.add_argument(
         "--type", choices=("CLIP", "LLAMA", "SENTENCE"), required=True, help="kind of model, and so of prototypes"

@@ -112,7 +112,7 @@ def convert(args: argparse.Namespace) -> int:
     return 0
 
 
-def main(argv: Sequence[str] | None = None, prog: str = "python tools/make_dataset.py") -> int:
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     args = parse_args(argv, prog)
     setup_logging()
     if args.check:
@@ -120,7 +120,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python tools/make_datas
     return configure(args.config) if args.config else convert(args)
 
 
-def check_main(argv: Sequence[str] | None = None, prog: str = "sgg data check") -> int:
+def check_main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """--check as a command of its own."""
     description = (
         "Looks a data set over and writes a page that sums it up.\n\nExample: %(prog)s datasets/birds --thorough"
@@ -133,7 +133,7 @@ def check_main(argv: Sequence[str] | None = None, prog: str = "sgg data check") 
     return check(args)
 
 
-def config_main(argv: Sequence[str] | None = None, prog: str = "sgg data config") -> int:
+def config_main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """--config as a command of its own."""
     parser = Parser("Writes configs/<name>/ for a data set.\n\nExample: %(prog)s birds", prog)
     parser.add_argument("config", metavar="DIR|NAME", help=_CONFIG_HELP)

@@ -20,7 +20,7 @@ from maskrcnn_benchmark.utils.console import printable
 from maskrcnn_benchmark.utils.errors import UserError
 
 
-def main(argv: Sequence[str] | None = None, prog: str = "python tools/evaluate.py") -> int:
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     parser = Parser(__doc__, prog)
     parser.add_argument("file", help="predictions: .npz, folder of .npz, or .json")
     parser.add_argument(

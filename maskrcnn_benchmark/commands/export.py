@@ -17,7 +17,7 @@ SUFFIXES = {"onnx": ".onnx", "torch_export": ".pt2", "safetensors": ".safetensor
 logger = get_logger(__name__)
 
 
-def main(argv: Sequence[str] | None = None, prog: str = "python tools/export.py") -> int:
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     parser = Parser(__doc__, prog)
     parser.add_argument("checkpoint", help="a trained relation model, such as output/try/model_best.pth")
     parser.add_argument("target", type=Path, help="file to write: .onnx, .pt2 or .safetensors")

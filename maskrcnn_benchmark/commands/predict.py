@@ -18,7 +18,7 @@ from maskrcnn_benchmark.engine.cli import GRAPH_FILES
 from maskrcnn_benchmark.utils.errors import UserError
 
 
-def main(argv: Sequence[str] | None = None, prog: str = "python tools/predict.py") -> int:
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     parser = Parser(__doc__, prog)
     parser.add_argument(
         "pictures", nargs="+", metavar="IMAGE|FOLDER|GLOB|VIDEO|WEBCAM", help="what to look at; a webcam by its number"

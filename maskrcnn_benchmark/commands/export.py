@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
 
 def _write_weights(args) -> int:
     # After the words are read: this takes seconds to import.
-    from maskrcnn_benchmark.engine.export.weights import write_weights
+    from maskrcnn_benchmark.engine.export.write import write_weights
 
     if args.part or args.check:
         raise UserError("--part and --check belong to graphs; a .safetensors file holds all weights of the model")

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from maskrcnn_benchmark.engine.finite import require_finite
 from maskrcnn_benchmark.engine.saved_state import check_saved
+from maskrcnn_benchmark.engine.step import require_finite
 from maskrcnn_benchmark.utils.checkpoint import Checkpointer, load_weights
 from maskrcnn_benchmark.utils.distributed import all_gather_objects, rank
 from maskrcnn_benchmark.utils.errors import UserError

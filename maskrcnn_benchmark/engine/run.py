@@ -1,7 +1,11 @@
 """What surrounds the work of a tool: device, processes, seed, log, config file; taken down again whatever happens."""
 
+import fcntl
+import json
 import os
 import platform
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -13,7 +17,6 @@ import torchvision
 from maskrcnn_benchmark import __version__
 from maskrcnn_benchmark.config import Config
 from maskrcnn_benchmark.data.workers import worker_failure
-from maskrcnn_benchmark.engine.lock import only_training_in
 from maskrcnn_benchmark.engine.same_run import check_same_run, config_text
 from maskrcnn_benchmark.utils.checkpoint import Checkpointer
 from maskrcnn_benchmark.utils.distributed import close, is_main_process, peer_failure, setup_distributed, world_size
@@ -23,6 +26,7 @@ from maskrcnn_benchmark.utils.log import close_logging, get_logger, setup_loggin
 from maskrcnn_benchmark.utils.seeding import seed_everything
 
 logger = get_logger(__name__)
+LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,53 @@ def setup_run(cfg: Config, *, training: bool = False) -> Iterator[Run]:
         finally:
             close()
             close_logging()
+
+
+@contextmanager
+def only_training_in(folder: Path) -> Iterator[None]:
+    """
+    Holds folder/.lock for as long as the block runs, with a note in it of who does.
+
+    The system lets go of the lock when the process ends, however it ends: a file that a killed run left is no lock.
+    Child processes do not inherit it.
+
+    Raises:
+        UserError: another process holds it; says which one.
+    """
+    with open(folder / LOCK, "a+", encoding="utf-8") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError) as error:
+            raise UserError(
+                f"OUTPUT_DIR {folder} is in use by {_holder(folder / LOCK)}: wait for it, stop it, or choose another"
+                " OUTPUT_DIR"
+            ) from error
+        except OSError as error:
+            logger.warning(f"OUTPUT_DIR {folder}: the file system has no locks ({error}); start no second run in it")
+            yield
+            return
+        started = time.strftime("%Y-%m-%d %H:%M:%S")
+        note = {
+            "process": os.getpid(),
+            "host": platform.node(),
+            "started": started,
+            "command": " ".join(sys.argv)[:200],
+        }
+        file.truncate(0)
+        file.write(json.dumps(note) + "\n")
+        file.flush()
+        try:
+            yield
+        finally:
+            file.truncate(0)  # closing lets go of the lock
+
+
+def _holder(path: Path) -> str:
+    try:
+        note = json.loads(path.read_text(encoding="utf-8", errors="replace"))
+        return f"process {note['process']} on {note['host']} since {note['started']} ({note['command']})"
+    except (ValueError, KeyError, TypeError):
+        return "another process"
 
 
 def environment(device: torch.device) -> str:

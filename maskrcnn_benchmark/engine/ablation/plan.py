@@ -55,7 +55,6 @@ QUICK = Scale(
     extractor_iterations=200,
     head_iterations=600,
 )
-SCALES = {scale.name: scale for scale in (FULL, QUICK)}
 
 
 @dataclass(frozen=True)

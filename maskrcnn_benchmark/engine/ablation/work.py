@@ -21,15 +21,7 @@ from maskrcnn_benchmark.data.build import load_dataset_meta
 from maskrcnn_benchmark.data.datasets.catalog import dataset_entry
 from maskrcnn_benchmark.data.datasets.source import SPLITS
 from maskrcnn_benchmark.data.scenes.write import write_scenes
-from maskrcnn_benchmark.engine.ablation.plan import (
-    HEAD,
-    PENET_KEYS,
-    Keys,
-    Model,
-    Scale,
-    compared_models,
-    schedule,
-)
+from maskrcnn_benchmark.engine.ablation.plan import HEAD, PENET_KEYS, Keys, Model, Scale, compared_models, schedule
 from maskrcnn_benchmark.engine.commands import run_test, run_training
 from maskrcnn_benchmark.evaluation import SceneGraphEvaluator
 from maskrcnn_benchmark.evaluation.files import SCORES_FILE, read_scores
@@ -94,34 +86,28 @@ class Workshop:
         self.run("extractors", "predcls.yaml", [*keys, *backbone, *PENET_KEYS], test=False)
         self._write_shared_weights()
         visual, conceptual = self.output / "visual.pt", self.output / "conceptual.pt"
-        self._write_visual_prototypes(visual)
+        keys = [HEAD + "STORE_UNION", "True", HEAD + "VIS_PRO_PATH", str(visual), *self._head_keys(1)]
+        self.run("prototypes", "predcls.yaml", keys, test=False, product=visual)
         cfg = self.config("predcls.yaml", [])
         if not conceptual.exists():
             extract_conceptual_prototypes("SENTENCE", "packaged", load_dataset_meta(cfg), conceptual)
         concept_width = torch.load(conceptual, weights_only=True)["prototypes"].size(1)
-        return compared_models(
-            scale, visual, conceptual, width=cfg.MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM, concept_width=concept_width
-        )
+        widths = {"width": cfg.MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM, "concept_width": concept_width}
+        return compared_models(scale, visual, conceptual, **widths)
 
     def _write_shared_weights(self) -> None:
         """The extractors' run without its predictor: every model starts from a predictor of its own."""
         trained = self.output / "extractors/model_final.pth"
         if self.shared_weights.exists() and self.shared_weights.stat().st_mtime_ns >= trained.stat().st_mtime_ns:
             return
-        weights = read_weights(trained)
+        weights = {name: value for name, value in read_weights(trained).items() if not name.startswith(PREDICTOR)}
         with atomic_path(self.shared_weights) as temporary:
-            torch.save(
-                {"model": {name: value for name, value in weights.items() if not name.startswith(PREDICTOR)}}, temporary
-            )
+            torch.save({"model": weights}, temporary)
 
     @property
     def shared_weights(self) -> Path:
         """Backbone, detector and relation extractors that all models have in common."""
         return self.output / "shared.pth"
-
-    def _write_visual_prototypes(self, path: Path) -> None:
-        keys = [HEAD + "STORE_UNION", "True", HEAD + "VIS_PRO_PATH", str(path)]
-        self.run("prototypes", "predcls.yaml", [*keys, *self._head_keys(1)], test=False, product=path)
 
     def _head_keys(self, iterations: int) -> Keys:
         start = ["MODEL.WEIGHT", str(self.shared_weights), "MODEL.PRETRAINED_DETECTOR_CKPT", "", *FROZEN]

@@ -1,10 +1,5 @@
-"""
-The training loop of relation models and detectors.
+"""The training loop of relation models and detectors: `train` puts the parts together, `Trainer.run` is the loop."""
 
-`train` puts the parts together; `Trainer.run` is the loop, and all that happens in an iteration can be seen there.
-"""
-
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -82,12 +77,11 @@ def train(cfg: Config, model: nn.Module, run: Run, meta: DatasetMeta) -> nn.Modu
     """
     plan = Plan.from_config(cfg)
     saved = load_last(run.checkpoints)
-    if saved is not None:
-        check_iterations(saved["iteration"], plan.max_iter)
     if saved is None:
         loaded = load_start(cfg, model)
         detector = model.task is None or detector_is_among(loaded, model)
     else:
+        check_iterations(saved["iteration"], plan.max_iter)
         detector = saved.get("detector")
     broadcast_model(model)
     seed_everything(mix(cfg.SEED, rank()))
@@ -127,9 +121,15 @@ def train(cfg: Config, model: nn.Module, run: Run, meta: DatasetMeta) -> nn.Modu
         return next(iter(results.values()))
 
     run.note_config()
-    place = {"start": state.iteration, "validated": state.validated, "max_iter": solver.MAX_ITER}
-    writers = make_writers(cfg, run.output_dir, state.iteration) if is_main_process() else {}
-    log = MetricLog(run.output_dir, device=run.device, period=solver.LOG_PERIOD, writers=writers, **place)
+    log = MetricLog(
+        run.output_dir,
+        device=run.device,
+        period=solver.LOG_PERIOD,
+        start=state.iteration,
+        validated=state.validated,
+        max_iter=solver.MAX_ITER,
+        writers=make_writers(cfg, run.output_dir, state.iteration) if is_main_process() else {},
+    )
     with closing(log), stop_on_signals() as stop:
         Trainer(state, step, iter(loader), validate, plan, run.checkpoints, log, stop).run()
     return model
@@ -158,10 +158,8 @@ class Trainer:
 
     def run(self) -> None:
         """
-        Trains from state.iteration to MAX_ITER and writes model_final.pth. KeyboardInterrupt, after a checkpoint, when
-        asked to stop.
-
-        Whatever else ends it, the last finished iteration is saved first.
+        Trains from state.iteration to MAX_ITER and writes model_final.pth. Whatever ends it before that, the last
+        finished iteration is saved first; a request to stop ends it by KeyboardInterrupt.
         """
         started = self.state.iteration
         try:
@@ -172,7 +170,7 @@ class Trainer:
 
     def _run(self, started: int) -> None:
         state, plan = self.state, self.plan
-        batches = self._timed(self.batches)
+        batches = self.log.timed(self.batches)
         state.model.train()
         state.finish(started)
         if plan.validate_first and started == 0:
@@ -207,9 +205,7 @@ class Trainer:
         self._saved = self.state.iteration
 
     def _keep_finished(self, started: int) -> None:
-        """
-        Saves the last finished iteration after a failure, unless it is saved already; what fails now is only logged.
-        """
+        """Saves the last finished iteration after a failure, unless it is saved; what fails now is only logged."""
         iteration = self.state.iteration
         if iteration == max(started, self._saved) or not is_main_process():
             return
@@ -224,41 +220,27 @@ class Trainer:
         return _is_due(iteration, period) or (iteration == self.plan.max_iter and period > 0)
 
     def _validate(self, *, counts: bool = True) -> None:
-        with self.log.paused():
-            self._evaluate(counts)
-
-    def _evaluate(self, counts: bool) -> None:
-        """
-        Evaluates; unless it is only the figure before training, the result goes to the schedule and may make a new best
-        model.
-        """
+        """Evaluates; a result that counts goes to the schedule and may make a new best model."""
         state, plan = self.state, self.plan
-        require_finite(state.model, self.step.optimizer, f"after iteration {state.iteration}")
-        generators = random_state()
-        metrics = self.validate()
-        set_random_state(generators)
-        state.model.train()
-        self.log.write_validation(state.iteration, headline(metrics))
-        if not counts:
-            return
-        value, best = metric_value(metrics, plan.best_metric), state.best
-        if value is not None and (best.value is None or value > best.value):
-            logger.info(f"best {plan.best_metric} so far: {value:.4f} at iteration {state.iteration}")
-            if is_main_process():
-                self.checkpoints.save(BEST, state.weights() | {"metrics": headline(metrics)})
-            best = Best(plan.best_metric, value, state.iteration)
-        # Only now, when nothing can fail any more: a validation that failed is made up for as a whole.
-        state.best = best
-        state.schedule.add_result(metric_value(metrics, plan.schedule_metric))
-        state.validated = state.iteration
-
-    def _timed(self, batches: Iterator[Any]) -> Iterator[Any]:
-        """The same batches; what waiting for them takes goes to the log."""
-        while True:
-            start = time.perf_counter()
-            batch = next(batches)
-            self.log.waited(time.perf_counter() - start)
-            yield batch
+        with self.log.paused():
+            require_finite(state.model, self.step.optimizer, f"after iteration {state.iteration}")
+            generators = random_state()
+            metrics = self.validate()
+            set_random_state(generators)
+            state.model.train()
+            self.log.write_validation(state.iteration, headline(metrics))
+            if not counts:
+                return
+            value, best = metric_value(metrics, plan.best_metric), state.best
+            if value is not None and (best.value is None or value > best.value):
+                logger.info(f"best {plan.best_metric} so far: {value:.4f} at iteration {state.iteration}")
+                if is_main_process():
+                    self.checkpoints.save(BEST, state.weights() | {"metrics": headline(metrics)})
+                best = Best(plan.best_metric, value, state.iteration)
+            # Only now, when nothing can fail any more: a validation that failed is made up for as a whole.
+            state.best = best
+            state.schedule.add_result(metric_value(metrics, plan.schedule_metric))
+            state.validated = state.iteration
 
 
 def _is_due(iteration: int, period: int) -> bool:

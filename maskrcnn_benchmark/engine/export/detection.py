@@ -1,10 +1,10 @@
 """
-A detector's way from the maps of one image to its boxes, with shapes that a graph can keep: nothing is taken apart by
-counts that only the numbers tell, so that a box that falls away is one with a mark.
+A detector's way from the maps of one image to its boxes, the same as the detector's own for a batch of one image, with
+shapes that a graph can keep.
 
-What comes out is what the detector itself gives for a batch of one image. Its own selection (rpn/proposals.py,
-box_head/postprocess.py) takes the boxes of several images apart by how many each has, and compares such counts with its
-limits: Python numbers that torch.export cannot know. What does neither, decoding and a level's best, is shared.
+The detector's selection (rpn/proposals.py, box_head/postprocess.py) takes boxes apart by how many each image has and
+compares such counts with its limits: Python numbers that torch.export cannot know. Here a box that falls away is one
+with a mark; decoding and a level's best are shared.
 """
 
 from collections.abc import Sequence

@@ -46,14 +46,8 @@ class HeadGraph(nn.Module):
         """
         fields = dict(zip(self.inputs, tensors, strict=True))
         size = fields.pop("image_size")
-        output = self.predictor(
-            PairBatch(
-                image_sizes=size[None],
-                num_objects=[fields["boxes"].size(0)],
-                num_pairs=[fields["pair_index"].size(0)],
-                **fields,
-            )
-        )
+        counts = {"num_objects": [fields["boxes"].size(0)], "num_pairs": [fields["pair_index"].size(0)]}
+        output = self.predictor(PairBatch(image_sizes=size[None], **counts, **fields))
         return output.entity_logits, output.relation_logits
 
 

@@ -1,6 +1,6 @@
 """
-From a checkpoint to a file for other programs. A graph is written after it gave what the model gives on an image and a
-number of boxes that it was not traced with.
+From a checkpoint to a file for other programs. A graph is written after it gave what the model gives on inputs that it
+was not traced with.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ logger = get_logger(__name__)
 OPSET = 18
 # Outputs agree within this, absolute and relative to their size.
 TOLERANCE = 1e-3
-_PREDICTOR = "model.roi_heads.relation.predictor"
 Tensors = tuple[Tensor, ...]
 
 
@@ -65,7 +64,7 @@ class Export:
         if model.task is None:
             raise UserError(f"{model.name} is a detector: a relation model is what is exported")
         network = model.network
-        self.name, self.part = model.name, part
+        self.name, self.part, self._network = model.name, part, network
         self.description = describe_input(model, part)
         self.graph: HeadGraph | ImageGraph
         if part == RELATION_HEAD:
@@ -97,9 +96,7 @@ class Export:
                 )
         except Exception as error:  # noqa: BLE001 torch.export raises what its many parts raise
             logger.debug("torch.export failed", exc_info=True)
-            predictor = type(
-                self.graph.get_submodule("predictor" if self.part == RELATION_HEAD else _PREDICTOR)
-            ).__name__
+            predictor = type(self._network.roi_heads.relation.predictor).__name__
             why = next(iter(str(error).strip().splitlines()), type(error).__name__)
             raise UserError(
                 f"{self.name}: {self.part} with {predictor} cannot be exported as a graph, torch.export cannot follow"
@@ -128,9 +125,7 @@ class Export:
             return self.check(torch.export.load(temporary).module(), "the program")
 
     def write_onnx(self, path: Path) -> dict[str, float]:
-        """
-        Writes an ONNX file, beside it `<name>.data` where it is beyond two gigabytes; returns what `check` says of it.
-        """
+        """Writes an ONNX file, beyond two gigabytes with `<name>.data` beside it; returns what `check` says of it."""
         try:
             from maskrcnn_benchmark.engine.export.onnx_ops import simplify, translations
         except ImportError as error:
@@ -177,14 +172,13 @@ class OnnxGraph:
 
 def describe_input(model: SceneGraphModel, part: str) -> dict[str, Any]:
     """Names of the classes, and how an image becomes the graph's input."""
-    inputs, canvas = model.config.INPUT, model.config.DATALOADER.SIZE_DIVISIBILITY
     return {
         "part": part,
         "objects": list(model.objects),
         "predicates": list(model.predicates),
-        "min_size": inputs.MIN_SIZE_TEST,
-        "max_size": inputs.MAX_SIZE_TEST,
-        "size_divisibility": canvas,
+        "min_size": model.config.INPUT.MIN_SIZE_TEST,
+        "max_size": model.config.INPUT.MAX_SIZE_TEST,
+        "size_divisibility": model.config.DATALOADER.SIZE_DIVISIBILITY,
     }
 
 
@@ -244,10 +238,8 @@ def graph_inputs(model: SceneGraphModel, task: Task, num_entities: int, image: T
         sides = (inputs.MIN_SIZE_TEST, inputs.MIN_SIZE_TEST * 5 // 4)[:: 1 if num_entities % 2 else -1]
         image = torch.randint(0, 256, (3, *sides), generator=generator, dtype=torch.uint8)
     size = resized_shape(image.size(2), image.size(1), inputs.MIN_SIZE_TEST, inputs.MAX_SIZE_TEST)
-    made = {
-        "image": on_canvas(image, size, model.config.DATALOADER.SIZE_DIVISIBILITY),
-        "image_size": torch.tensor(size),
-    }
+    canvas = on_canvas(image, size, model.config.DATALOADER.SIZE_DIVISIBILITY)
+    made = {"image": canvas, "image_size": torch.tensor(size)}
     if task.uses_gt_boxes:
         made["boxes"] = _boxes(num_entities, size, generator)
     if task.uses_gt_labels:

@@ -42,13 +42,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Frames:
-    """
-    Which frames of a video are taken.
-
-    Attributes:
-        every: that many lie between two that are taken, the latter counted.
-        most: of one source; None: all. A webcam has no end.
-    """
+    """Which frames of a video are taken: each `every`-th, at `most` so many of a source; None: all."""
 
     every: int = 1
     most: int | None = None

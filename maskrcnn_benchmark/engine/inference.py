@@ -1,8 +1,7 @@
 """
 Evaluating a model on a data set, streaming: an image's predictions are reduced to what the metrics need and dropped.
 
-Under torchrun each process evaluates its share of the images, without padding; small states are gathered and merged,
-and every process returns the figures that one process alone would.
+Under torchrun each process takes its share of the images; every process returns the figures that one alone would.
 """
 
 import time
@@ -172,21 +171,17 @@ def evaluate_detection(
     evaluator, collector = DetectionEvaluator(meta.objects), ProposalCollector()
     save = cfg.TEST.SAVE_PROPOSALS and folder is not None
     for index, result, annotation in predictions(cfg, model, loader):
-        found = {
-            "boxes": result.bbox,
-            "labels": result.get_field("pred_labels"),
-            "scores": result.get_field("pred_scores"),
-        }
+        labels, scores = result.get_field("pred_labels"), result.get_field("pred_scores")
+        found = {"boxes": result.bbox, "labels": labels, "scores": scores}
         evaluator.update(found, {"boxes": annotation.bbox, "labels": annotation.get_field("labels")}, image_id=index)
         if save:
             collector.add(annotation.get_field("image_id"), result)
     if save:
         collector = merged(collector)
         if is_main_process():
-            collector.write(folder / "proposals.npz")
-            logger.info(
-                f"{len(collector.images)} images' detections, for DATASETS.PROPOSALS: {folder / 'proposals.npz'}"
-            )
+            file = folder / "proposals.npz"
+            collector.write(file)
+            logger.info(f"{len(collector.images)} images' detections, for DATASETS.PROPOSALS: {file}")
     return {"mode": "detection", **merged(evaluator).summary()}
 
 
@@ -207,10 +202,8 @@ def predictions(cfg: Config, model: nn.Module, loader: EvaluationLoader) -> Iter
             yield index, result.resize(truth.size), truth
         images += len(batch)
     if images:
-        logger.info(
-            f"{images} images in {time.perf_counter() - started:.1f} s, {(time.perf_counter() - started) / images:.3f}"
-            " s per image"
-        )
+        seconds = time.perf_counter() - started
+        logger.info(f"{images} images in {seconds:.1f} s, {seconds / images:.3f} s per image")
 
 
 def _detection_line(metrics: dict[str, Any]) -> str:
@@ -232,8 +225,8 @@ def _check_vocabulary(found: DatasetMeta, expected: DatasetMeta, name: str, *, r
         have, want = getattr(found, what), getattr(expected, what)
         if have != want:
             differ = [f"{i}: {a!r} for {b!r}" for i, (a, b) in enumerate(zip(have, want, strict=False)) if a != b]
+            places = " at " + "; ".join(differ[:3]) if differ else ""
             raise UserError(
-                f"data set {name} has {len(have)} {what}, the model {len(want)}, and they"
-                f" differ{' at ' + '; '.join(differ[:3]) if differ else ''}: evaluate on a data set with the training"
-                " data's dictionary"
+                f"data set {name} has {len(have)} {what}, the model {len(want)}, and they differ{places}: evaluate on a"
+                " data set with the training data's dictionary"
             )

@@ -47,10 +47,7 @@ class Run:
     config: str
 
     def note_config(self) -> None:
-        """
-        Writes OUTPUT_DIR/config.yml, by which a later start knows the run: once all that may refuse a training has
-        passed.
-        """
+        """Writes OUTPUT_DIR/config.yml, by which a later start knows the run: once nothing can refuse it any more."""
         if is_main_process():
             write_text(self.output_dir / "config.yml", self.config)
 
@@ -67,9 +64,10 @@ def setup_run(cfg: Config, *, training: bool = False) -> Iterator[Run]:
             worker or another process failed.
     """
     output_dir = Path(cfg.OUTPUT_DIR)
-    _require_writable(output_dir)
-    alone = only_training_in(output_dir) if training and is_main_process() else nullcontext()
-    with alone:
+    if output_dir.exists() and not output_dir.is_dir():
+        raise UserError(f"OUTPUT_DIR {output_dir} is a file; name a folder")
+    output_dir.mkdir(parents=True, exist_ok=True)
+    with only_training_in(output_dir) if training and is_main_process() else nullcontext():
         changes = check_same_run(cfg, output_dir) if training else []
         try:
             setup_logging(output_dir)
@@ -82,10 +80,9 @@ def setup_run(cfg: Config, *, training: bool = False) -> Iterator[Run]:
             yield Run(device, output_dir, Checkpointer(output_dir), config_text(cfg))
         except Exception as error:
             logger.debug("stopped by an error", exc_info=error)
-            failure = worker_failure(error) or peer_failure(error)
-            if failure is None:
-                raise
-            raise failure from error
+            if failure := worker_failure(error) or peer_failure(error):
+                raise failure from error
+            raise
         finally:
             close()
             close_logging()
@@ -94,10 +91,8 @@ def setup_run(cfg: Config, *, training: bool = False) -> Iterator[Run]:
 @contextmanager
 def only_training_in(folder: Path) -> Iterator[None]:
     """
-    Holds folder/.lock for as long as the block runs, with a note in it of who does.
-
-    The system lets go of the lock when the process ends, however it ends: a file that a killed run left is no lock.
-    Child processes do not inherit it.
+    Holds folder/.lock for as long as the block runs, with a note in it of who does. The system lets go of the lock when
+    the process ends, however it ends; child processes do not inherit it.
 
     Raises:
         UserError: another process holds it; says which one.
@@ -114,15 +109,9 @@ def only_training_in(folder: Path) -> Iterator[None]:
             logger.warning(f"OUTPUT_DIR {folder}: the file system has no locks ({error}); start no second run in it")
             yield
             return
-        started = time.strftime("%Y-%m-%d %H:%M:%S")
-        note = {
-            "process": os.getpid(),
-            "host": platform.node(),
-            "started": started,
-            "command": " ".join(sys.argv)[:200],
-        }
+        note = {"process": os.getpid(), "host": platform.node(), "started": time.strftime("%Y-%m-%d %H:%M:%S")}
         file.truncate(0)
-        file.write(json.dumps(note) + "\n")
+        file.write(json.dumps(note | {"command": " ".join(sys.argv)[:200]}) + "\n")
         file.flush()
         try:
             yield
@@ -146,9 +135,3 @@ def environment(device: torch.device) -> str:
     return (
         f"{versions}torchvision {torchvision.__version__}; {where}; {world_size()} process(es); {platform.platform()}"
     )
-
-
-def _require_writable(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"OUTPUT_DIR {folder} is a file; name a folder")
-    folder.mkdir(parents=True, exist_ok=True)

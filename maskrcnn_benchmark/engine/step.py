@@ -53,10 +53,8 @@ def momentum_of(optimizer: torch.optim.Optimizer) -> dict[Tensor, Tensor]:
 @torch.no_grad()
 def require_finite(model: nn.Module, optimizer: torch.optim.Optimizer, when: str, *, buffers: bool = True) -> None:
     """
-    UserError, with `when` and up to three names, where a weight, a momentum or, with `buffers`, a buffer is not finite.
-    Waits once for the device.
-
-    Such a run cannot go on: no update makes a number of what is none.
+    UserError, with `when` and up to three names, where a weight, a momentum or, with `buffers`, a buffer is not finite:
+    such a run cannot go on. Waits once for the device.
     """
     momentum = momentum_of(optimizer)
     tensors = dict(model.state_dict() if buffers else model.named_parameters())
@@ -92,13 +90,8 @@ class StepResult:
 
     def values(self) -> dict[str, float]:
         """Everything as numbers, losses averaged over processes; "loss" is their sum. Every process has to call it."""
-        losses = mean_values(self.losses)
-        return {
-            "loss": sum(losses.values()),
-            **losses,
-            **mean_values(self.logged),
-            "gradient_norm": float(self.gradient_norm),
-        }
+        losses, norm = mean_values(self.losses), float(self.gradient_norm)
+        return {"loss": sum(losses.values()), **losses, **mean_values(self.logged), "gradient_norm": norm}
 
 
 @dataclass
@@ -177,12 +170,10 @@ class TrainingStep:
         A float16 gradient beyond range is no fault while the loss is scaled up: the scaler leaves the update out and
         lowers its scale. Weights and momentum are looked at instead, for what such an update may have done to them.
         """
-        values = list(result.losses.values())
-        if self.scaler.get_scale() <= 1:
-            values.append(result.gradient_norm)
-        else:
-            values.append(nn.utils.get_total_norm([*self.parameters, *momentum_of(self.optimizer).values()]).detach())
-        bad = (~torch.isfinite(torch.stack(values))).any().float()
+        norm = result.gradient_norm
+        if self.scaler.get_scale() > 1:
+            norm = nn.utils.get_total_norm([*self.parameters, *momentum_of(self.optimizer).values()]).detach()
+        bad = (~torch.isfinite(torch.stack([*result.losses.values(), norm]))).any().float()
         return float(all_reduce_sum(bad)) == 0
 
     def _refuse(self, result: StepResult, iteration: int, image_ids: list[str]) -> None:

@@ -20,6 +20,7 @@ from torch import nn
 
 from maskrcnn_benchmark.engine.saved_state import check_saved
 from maskrcnn_benchmark.engine.step import require_finite
+from maskrcnn_benchmark.solver.schedules import setting_to_use
 from maskrcnn_benchmark.utils.checkpoint import Checkpointer, load_weights
 from maskrcnn_benchmark.utils.distributed import all_gather_objects, rank
 from maskrcnn_benchmark.utils.errors import UserError
@@ -276,15 +277,8 @@ class TrainingState:
         same_groups = [group["names"] for group in groups] == [group["names"] for group in saved["param_groups"]]
         for group, old in zip(groups, saved["param_groups"], strict=False):
             for key in ("initial_lr", "weight_decay", "momentum"):
-                if not same_groups or group[key] == old[key]:
-                    continue
-                used, other = (group[key], old[key]) if keep_settings else (old[key], group[key])
-                whose = "config" if keep_settings else "checkpoint"
-                logger.warning(
-                    f"the {whose}'s {key} {used:g} is used, not {other:g} (SOLVER.UPDATE_SCHEDULE_DURING_LOAD"
-                    f" {keep_settings})"
-                )
-                group[key] = used
+                if same_groups:
+                    group[key] = setting_to_use(key, group[key], old[key], keep=keep_settings)
         if not same_groups:
             logger.warning(
                 "learning rates and decays are grouped otherwise than in the checkpoint: the config's are used"

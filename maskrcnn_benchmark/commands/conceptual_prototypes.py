@@ -49,9 +49,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         )
     # After the checks: these take seconds to import.
     from maskrcnn_benchmark.data.build import load_dataset_meta
-    from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.concepts import (
-        extract_conceptual_prototypes,
-    )
+    from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.concepts import extract_conceptual_prototypes
     from maskrcnn_benchmark.utils.log import setup_logging
 
     setup_logging()

@@ -25,9 +25,7 @@ from maskrcnn_benchmark.engine.ablation.plan import HEAD, PENET_KEYS, Keys, Mode
 from maskrcnn_benchmark.engine.commands import run_test, run_training
 from maskrcnn_benchmark.evaluation import SceneGraphEvaluator
 from maskrcnn_benchmark.evaluation.files import SCORES_FILE, read_scores
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.concepts import (
-    extract_conceptual_prototypes,
-)
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.concepts import extract_conceptual_prototypes
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.files import atomic_path, write_json
 from maskrcnn_benchmark.utils.log import get_logger, setup_logging

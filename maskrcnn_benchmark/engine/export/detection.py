@@ -8,7 +8,6 @@ with a mark; decoding and a level's best are shared.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -16,16 +15,6 @@ from torch import Tensor, nn
 from maskrcnn_benchmark.layers import batched_nms
 from maskrcnn_benchmark.modeling.roi_heads.box_head.postprocess import BoxPostProcessor
 from maskrcnn_benchmark.structures.bounding_box import BoxList
-
-
-@dataclass(frozen=True)
-class Detections:
-    """boxes (n, 4), labels (n,), logits (n, O), boxes_per_class (n, O, 4)."""
-
-    boxes: Tensor
-    labels: Tensor
-    logits: Tensor
-    boxes_per_class: Tensor
 
 
 def one_image_proposals(rpn: nn.Module, maps: Sequence[Tensor], size: Tensor) -> tuple[Tensor, Tensor]:
@@ -56,13 +45,13 @@ def one_image_proposals(rpn: nn.Module, maps: Sequence[Tensor], size: Tensor) ->
 
 def one_image_detections(
     box_head: nn.Module, maps: Sequence[Tensor], proposals: Tensor, counts: Tensor, size: Tensor
-) -> Detections:
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """
     Args:
         box_head: a ROIBoxHead. maps, size: as in one_image_proposals.
         proposals: (k, 4). counts: (k,) bool, which of them are there at all.
     Returns:
-        What BoxPostProcessor keeps, in its order: a Detections.
+        What BoxPostProcessor keeps, in its order: boxes (n, 4), labels (n,), logits (n, O), boxes_per_class (n, O, 4).
     """
     logits, offsets = box_head.predictor(box_head.feature_extractor(maps, [in_canvas(proposals, maps)]))
     keeps, coder = box_head.post_processor, box_head.coder
@@ -71,7 +60,7 @@ def one_image_detections(
     if boxes.size(1) != logits.size(1):  # one regression for all classes
         boxes = boxes[:, -1:].expand(-1, logits.size(1), -1)
     row, label = _chosen(keeps, _survivors(keeps, scores, boxes, counts))
-    return Detections(boxes[row, label], label, logits[row], boxes[row])
+    return boxes[row, label], label, logits[row], boxes[row]
 
 
 def _survivors(keeps: BoxPostProcessor, scores: Tensor, boxes: Tensor, counts: Tensor) -> Tensor:

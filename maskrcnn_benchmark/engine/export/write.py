@@ -1,7 +1,4 @@
-"""
-From a checkpoint to a file for other programs. A graph is written after it gave what the model gives on inputs that it
-was not traced with.
-"""
+"""From a checkpoint to a file for other programs, written after it gave what the model gives on other inputs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""
-Scene graphs of a folder of one's own images in the two files that Scene-Graph-Benchmark's users know
-(TEST.CUSTUM_EVAL).
-"""
+"""TEST.CUSTUM_EVAL: scene graphs of a folder of images in the two files of Scene-Graph-Benchmark."""
 
 import json
 from pathlib import Path
@@ -31,8 +28,7 @@ INFO, PREDICTION = "custom_data_info.json", "custom_prediction.json"
 
 def run_custom(cfg: Config, weights: Path) -> None:
     """
-    Predicts the images in TEST.CUSTUM_PATH and writes custom_data_info.json and custom_prediction.json into
-    DETECTED_SGG_DIR.
+    Predicts the images in TEST.CUSTUM_PATH and writes INFO and PREDICTION into DETECTED_SGG_DIR.
 
     Args:
         weights: checkpoint of the model that cfg describes; one that does not say its names takes those of

@@ -1,7 +1,4 @@
-"""
-What a checkpoint says of itself, so that the model can be rebuilt from it alone: config, vocabulary, statistics,
-version.
-"""
+"""What a checkpoint says of itself, so that the model can be rebuilt from it alone."""
 
 import os
 from collections.abc import Iterator, Mapping

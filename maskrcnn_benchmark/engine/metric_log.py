@@ -33,11 +33,9 @@ UNTIMED, TIMED = 2, 20
 class MetricLog:
     """
     Writes one line an announced iteration: iteration, every loss, lr, gradient_norm, seconds (an iteration, mean since
-    the line before), data_seconds (of those, waiting for the loader), peak_memory_mib. What is not finite is null: JSON
-    has no word for it.
+    the line before), data_seconds (of those, waiting for the loader), peak_memory_mib. What is not finite is null.
 
-    Files are written by the main process alone. Lines of iterations after the one that a run goes on from are removed
-    first.
+    The main process alone writes. Lines of iterations after the one that a run goes on from are removed first.
     """
 
     def __init__(
@@ -170,12 +168,8 @@ class MetricLog:
 
 def loss_line(head: str, values: Mapping[str, float]) -> str:
     """
-    The total loss and as many of its parts as fit into a terminal's line, what is no number and what is largest first:
-    "... loss 3.21 = rel 1.2 + dis 0.7 + 4 more".
-
-    Args:
-        head: what the line begins with.
-        values: "loss", the sum of the others that have "loss" in their name, and figures that are none.
+    `head` and the total loss with as many of its parts as fit into a terminal's line, what is no number and what is
+    largest first: "... loss 3.21 = rel 1.2 + dis 0.7 + 4 more". Parts have "loss" in their name.
     """
     parts = {name: value for name, value in values.items() if "loss" in name and name != "loss"}
     order = sorted(parts, key=lambda name: -abs(parts[name]) if math.isfinite(parts[name]) else -math.inf)
@@ -197,10 +191,7 @@ def peak_memory(device: torch.device) -> int:
 
 
 def _cut(path: Path, last: int) -> None:
-    """
-    Removes lines of iterations after `last`, which are about to be done again, and a line that a kill left half
-    written.
-    """
+    """Removes lines of iterations after `last`, which are done again, and one that a kill left half written."""
     if not path.exists():
         return
     kept = []

@@ -1,7 +1,4 @@
-"""
-The pictures that a command line names: files, folders, globs, frames of videos and of webcams, each with a name for its
-results.
-"""
+"""The pictures that a command line names: files, folders, globs, frames of videos and webcams."""
 
 import glob
 from collections import Counter
@@ -130,10 +127,7 @@ def read_given_boxes(file: str | Path) -> dict[str, dict[str, list]]:
 
 
 def require_joined(given: Mapping[str, Any], sources: Iterable[Path | int], file: str | Path) -> None:
-    """
-    UserError where an entry of read_given_boxes is known by a file name that several of the sources have; a warning
-    counts entries of images that are not among them.
-    """
+    """UserError where an entry of read_given_boxes may be of several sources; a warning counts those of none."""
     images = {source for source in sources if not _is_film(source)}
     by_name = Counter(image.name for image in images if str(image) not in given)
     if twice := next((name for name in given if by_name[name] > 1), None):

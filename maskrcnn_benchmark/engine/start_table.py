@@ -9,10 +9,7 @@ from maskrcnn_benchmark.solver.optimizer import learning_rate_rule
 
 
 def start_table(cfg: Config, model: nn.Module, dataset: SceneGraphDataset, start: int) -> str:
-    """
-    Parameters by module, images of the training split, pairs, learning rate, and iterations after the first `start`:
-    lines of at most 80 columns as long as names are short.
-    """
+    """Parameters, images, pairs, rate and iterations after `start`: 80 columns wide as long as names are short."""
     solver = cfg.SOLVER
     validation = _every(solver.VAL_PERIOD if solver.TO_VAL else 0)
     images, relations = len(dataset), int(dataset.relation_counts().sum())

@@ -101,16 +101,8 @@ def train(cfg: Config, model: nn.Module, run: Run, meta: DatasetMeta) -> nn.Modu
     logger.info("training:\n" + start_table(cfg, model, loader.dataset, state.iteration))
     loader = with_feature_cache(cfg, model, loader, training_name(cfg))
     solver = cfg.SOLVER
-    step = TrainingStep(
-        model,
-        optimizer,
-        scaler,
-        run.device,
-        dtype=cfg.DTYPE,
-        clip=solver.GRAD_NORM_CLIP,
-        accumulate=solver.ACCUMULATE,
-        skip_nonfinite=solver.SKIP_NONFINITE,
-    )
+    limits = {"clip": solver.GRAD_NORM_CLIP, "skip_nonfinite": solver.SKIP_NONFINITE}
+    step = TrainingStep(model, optimizer, scaler, run.device, dtype=cfg.DTYPE, accumulate=solver.ACCUMULATE, **limits)
 
     def validate() -> dict[str, Any]:
         """The figures on the first data set of DATASETS.VAL decide; the others are written beside them."""
@@ -121,15 +113,9 @@ def train(cfg: Config, model: nn.Module, run: Run, meta: DatasetMeta) -> nn.Modu
         return next(iter(results.values()))
 
     run.note_config()
-    log = MetricLog(
-        run.output_dir,
-        device=run.device,
-        period=solver.LOG_PERIOD,
-        start=state.iteration,
-        validated=state.validated,
-        max_iter=solver.MAX_ITER,
-        writers=make_writers(cfg, run.output_dir, state.iteration) if is_main_process() else {},
-    )
+    place = {"start": state.iteration, "validated": state.validated, "max_iter": solver.MAX_ITER}
+    writers = make_writers(cfg, run.output_dir, state.iteration) if is_main_process() else {}
+    log = MetricLog(run.output_dir, device=run.device, period=solver.LOG_PERIOD, writers=writers, **place)
     with closing(log), stop_on_signals() as stop:
         Trainer(state, step, iter(loader), validate, plan, run.checkpoints, log, stop).run()
     return model
@@ -139,11 +125,8 @@ def train(cfg: Config, model: nn.Module, run: Run, meta: DatasetMeta) -> nn.Modu
 class Trainer:
     """
     Attributes:
-        state: model, optimizer, schedule and what else a checkpoint keeps.
-        step: one update from the next batches.
         batches: of the training loader, without end, starting after state.iteration.
-        validate: evaluates the model on the validation split and returns metrics.json's dict, the same in every
-            process.
+        validate: evaluates on the validation split and returns metrics.json's dict, the same in every process.
     """
 
     state: TrainingState

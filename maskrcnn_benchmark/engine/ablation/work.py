@@ -1,9 +1,8 @@
 """
-The trainings of the quality benchmark.
+The trainings of the quality benchmark. What is finished is not done again.
 
 A detector and, on it, a PE-Net are trained once; the PE-Net's extractors serve all models, frozen, through a cache of
 their features. Each model then starts from random weights of its own and is trained and evaluated without an image.
-What is finished is not done again.
 """
 
 import os
@@ -52,14 +51,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Workshop:
-    """
-    Attributes:
-        scale: how much is done.
-        output: folder of all runs.
-        configs: folder of the demo's config files.
-        device: MODEL.DEVICE.
-        overrides: keys and values for every run.
-    """
+    """What all runs share; output: their folder, configs: that of the demo's files, overrides: keys and values."""
 
     scale: Scale
     output: Path
@@ -126,10 +118,7 @@ class Workshop:
         return self.run(f"{model.folder}/sgdet-{seed}", "sgdet.yaml", keys)
 
     def test_with_noise(self, model: Model, seed: int) -> Path:
-        """
-        Tests a trained SPLN that draws from its VAEs at test, too, as released: once with each of the scale's
-        noise_seeds.
-        """
+        """Tests a trained SPLN that draws from its VAEs, as released: once with each of the scale's noise_seeds."""
         runs = self.output / model.folder
         weights, folder = runs / f"{seed}/model_final.pth", runs / f"{seed}-noise"
         for noise in self.scale.noise_seeds:
@@ -156,10 +145,7 @@ class Workshop:
     # -- one run ------------------------------------------------------------------------------------------------------
 
     def config(self, file: str, keys: Sequence[str]) -> Config:
-        """
-        The config of a run: the demo's file, the benchmark's data set, no validation, then these keys and the
-        overrides.
-        """
+        """The config of a run: the demo's file, the benchmark's data, no validation, these keys, the overrides."""
         words = ["SOLVER.TO_VAL", "False", "SOLVER.CHECKPOINT_PERIOD", "200", "SOLVER.LOG_PERIOD", "50"]
         words += ["MODEL.DEVICE", self.device]
         for split in SPLITS:
@@ -168,8 +154,7 @@ class Workshop:
 
     def run(self, name: str, file: str, keys: Sequence[str], *, test: bool = True, product: Path | None = None) -> Path:
         """
-        Trains and tests, unless that is done already, with the same config and from the same weights, prototypes and
-        annotations.
+        Trains and tests, unless that is done already with the same config, weights, prototypes and annotations.
 
         Args:
             name: folder of the run under `output`.

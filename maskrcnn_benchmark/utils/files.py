@@ -104,7 +104,7 @@ def sweep(folder: Path) -> list[str]:
         match = _TEMPORARY.fullmatch(entry.name)
         if match is None:
             continue
-        with suppress(FileNotFoundError):  # another process may sweep, or finish its file, meanwhile
+        with suppress(OSError):  # another process may sweep or finish it meanwhile, or it is not ours to remove
             left_alone = match["host"] == _HOST and not _is_running(int(match["process"]))
             if entry.is_symlink() or not (left_alone or time.time() - entry.stat().st_mtime > _ORPHANED):
                 continue

@@ -81,6 +81,21 @@ def test_a_folder_that_a_killed_process_left_is_removed_at_the_next_start(tmp_pa
     assert not list(tmp_path.iterdir())
 
 
+def test_what_a_sweep_may_not_remove_keeps_nobody_from_writing(tmp_path, monkeypatch):
+    left = tmp_path / f".model.tmp-{files._HOST}-{2**22}-0123abcd.pth"  # of no process: numbers end below
+    left.write_text("half")
+    unlink = os.unlink
+
+    def refuse(path, **options):
+        if os.fspath(path) == str(left):
+            raise PermissionError(1, "Operation not permitted", str(path))
+        unlink(path, **options)
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    write_text(tmp_path / "a.txt", "x")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [left.name, "a.txt"]
+
+
 @pytest.mark.parametrize("letter", ["n", "é", "名"])
 def test_a_name_as_long_as_names_can_be_is_written(tmp_path, letter):
     longest = letter * (250 // len(letter.encode())) + ".json"

@@ -129,7 +129,7 @@ class SceneGraphModel:
         pixels = [as_image(*one) for one in zip(image, names, strict=True)]
         given = None
         if boxes is not None:
-            several = zip(pixels, boxes, labels or [None] * len(boxes), names, strict=True)
+            several = zip(pixels, boxes, [None] * len(boxes) if labels is None else labels, names, strict=True)
             given = [as_boxes(own, classes, _size(one), self.objects, name) for one, own, classes, name in several]
         results = self.results(pixels, given, task, terms=terms, batch_size=batch_size)
         made = zip(results, pixels, image, strict=True)

@@ -80,13 +80,11 @@ class StepResult:
         losses: weighted losses by name, means over the accumulated batches, detached scalars of this process.
         logged: what the model reports beside its losses.
         gradient_norm: over all trained parameters, before clipping.
-        skipped: the weights stayed as they were.
     """
 
     losses: dict[str, Tensor]
     logged: dict[str, Tensor]
     gradient_norm: Tensor
-    skipped: bool = False
 
     def values(self) -> dict[str, float]:
         """Everything as numbers, losses averaged over processes; "loss" is their sum. Every process has to call it."""
@@ -144,7 +142,6 @@ class TrainingStep:
         norm = nn.utils.clip_grad_norm_(self.parameters, self.clip if self.clip > 0 else float("inf"))
         result = StepResult(losses, dict(self.model.logged), norm)
         if not self._is_finite(result):
-            result.skipped = True
             self._refuse(result, iteration, image_ids)
             return result
         self.skipped_in_a_row = 0

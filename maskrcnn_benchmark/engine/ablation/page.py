@@ -112,18 +112,20 @@ def _caption(scale: Scale) -> str:
     )
 
 
+def _interval(whole: Result, other: Result, name: str, k: int) -> str:
+    found = paired_bootstrap(whole.evaluator, other.evaluator, metric=name, k=k)
+    ahead, low, high = (100 * found[key] for key in ("difference", "low", "high"))
+    return f"{ahead:+.1f} ({low:+.1f} … {high:+.1f})"
+
+
 def _intervals(results: Results) -> str:
     """The last model, SPLN whole, against each other one, seed by seed."""
     *others, whole = results
-    rows = []
-    for model in others:
-        for seed, run in results[model].items():
-            cells = []
-            for name, k in COMPARED:
-                found = paired_bootstrap(results[whole][seed].evaluator, run.evaluator, metric=name, k=k)
-                ahead, low, high = (100 * found[key] for key in ("difference", "low", "high"))
-                cells.append(f"{ahead:+.1f} ({low:+.1f} … {high:+.1f})")
-            rows.append([model.name, str(seed), *cells])
+    rows = [
+        [model.name, str(seed), *(_interval(results[whole][seed], run, name, k) for name, k in COMPARED)]
+        for model in others
+        for seed, run in results[model].items()
+    ]
     return (
         f"How far {whole.name} is ahead of another model of the same seed, with the 95 % interval of a paired"
         " bootstrap over the test images (1,000 draws). An interval without 0 is more than chance of the images.\n\n"

@@ -77,7 +77,7 @@ def load_content(cfg: Config, model: nn.Module, content: Any, source: str, meta:
         meta: vocabulary that the model was built for.
     Raises:
         UserError: the file holds only a backbone, leaves parts of the model without weights, or says that it was
-            trained on other names.
+            trained on other names, or without the detector that the task needs.
     """
     weights = named_tensors(content, source)
     if holds_backbone_only(weights, model.state_dict()):
@@ -93,8 +93,15 @@ def load_content(cfg: Config, model: nn.Module, content: Any, source: str, meta:
                 f"{source} was trained on other object or predicate names than those of DATASETS.TRAIN"
                 f" {cfg.DATASETS.TRAIN[0]}"
             )
+    used = _used(cfg, model)
+    if content.get("detector") is False and any(name.startswith(DETECTOR_PARTS) for name in used):
+        raise UserError(
+            f"{source} holds no detector (its relation model was trained without one), and this task needs one: train"
+            " with MODEL.PRETRAINED_DETECTOR_CKPT, or set MODEL.ROI_RELATION_HEAD.USE_GT_BOX and USE_GT_OBJECT_LABEL"
+            " True"
+        )
     report = load_weights(model, weights, ignore=cfg.MODEL.IGNORE_WEIGHTS, name=source)
-    untested = (set(report.initial) | set(report.copied)) & _used(cfg, model) - optional(model).keys()
+    untested = (set(report.initial) | set(report.copied)) & used - optional(model).keys()
     if untested:
         raise UserError(
             f"{source} lacks weights of this model: {_modules(untested)}. Is it a file of the model that the config"

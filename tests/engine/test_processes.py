@@ -106,17 +106,33 @@ def runs_of_one_rank(rank, processes, ports, folder):
         close()
 
 
+def a_run_whose_last_process_is_asked_to_stop(rank, processes, port, folder):
+    enter_group(rank, processes, port)
+    trainer, _ = make_trainer(folder / "asked", validation_period=0)
+    trainer.stop.asked = rank == processes - 1
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run()
+    assert trainer.state.iteration == 1
+    close()
+
+
 def work_of_one_rank(rank, processes, ports, folder):
     gradients_of_one_rank(rank, processes, ports[0], folder)
-    runs_of_one_rank(rank, processes, ports[1:], folder)
+    runs_of_one_rank(rank, processes, ports[1:4], folder)
+    a_run_whose_last_process_is_asked_to_stop(rank, processes, ports[4], folder)
 
 
 @pytest.fixture(scope="module")
 def together(tmp_path_factory):
     """The folder of what two processes, started once for several tests, have written."""
-    folder, ports = tmp_path_factory.mktemp("together"), [free_port() for _ in range(4)]
+    folder, ports = tmp_path_factory.mktemp("together"), [free_port() for _ in range(5)]
     mp.start_processes(work_of_one_rank, args=(2, ports, folder), nprocs=2, start_method="spawn")
     return folder
+
+
+def test_a_request_to_stop_in_one_process_ends_all_after_the_iteration_with_a_checkpoint(together):
+    last = Checkpointer(together / "asked").last()
+    assert last.name == "model_0000001.pth" and len(Checkpointer(together).load(last)["random"]) == 2
 
 
 def test_gradients_are_averaged_and_untouched_parameters_stay_without(together):

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from maskrcnn_benchmark.config import Config, Task
-from maskrcnn_benchmark.data.build import make_data_loader, zeroshot_triplets
+from maskrcnn_benchmark.data.build import check_names, make_data_loader, zeroshot_triplets
 from maskrcnn_benchmark.data.datasets.base import SceneGraphDataset
 from maskrcnn_benchmark.data.datasets.catalog import dataset_entry
 from maskrcnn_benchmark.data.loader import EvaluationLoader
@@ -100,7 +100,7 @@ def evaluate(
     results = {}
     for name in names:
         loader = make_data_loader(cfg, split, task=model.task, name=name)
-        _check_vocabulary(loader.dataset.meta, meta, name, relations=cfg.MODEL.RELATION_ON)
+        check_names(cfg, loader.dataset.meta, meta, name)
         watch = partial(observe, loader.dataset) if observe is not None and name == names[0] else None
         loader = with_feature_cache(cfg, model, loader, name)
         logger.info(f"evaluating on {name}: {len(loader.dataset)} images")
@@ -242,16 +242,3 @@ def merged(own: Any) -> Any:
     for other in others:
         first.merge(other)
     return first
-
-
-def _check_vocabulary(found: DatasetMeta, expected: DatasetMeta, name: str, *, relations: bool) -> None:
-    """UserError if a data set's names are not those that the model was trained on, in the same order."""
-    for what in ("objects", "predicates") if relations else ("objects",):
-        have, want = getattr(found, what), getattr(expected, what)
-        if have != want:
-            differ = [f"{i}: {a!r} for {b!r}" for i, (a, b) in enumerate(zip(have, want, strict=False)) if a != b]
-            places = " at " + "; ".join(differ[:3]) if differ else ""
-            raise UserError(
-                f"data set {name} has {len(have)} {what}, the model {len(want)}, and they differ{places}: evaluate on a"
-                " data set with the training data's dictionary"
-            )

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -148,6 +149,18 @@ def test_bad_files_are_one_error_that_names_the_file_and_nothing_is_lost(damage,
     said = error_of(call("relation_train_net", "--config-file", "relation.yaml", "DATALOADER.NUM_WORKERS", workers))
     assert name in said
     assert kept.read_bytes() == b"an earlier checkpoint"
+
+
+@pytest.mark.parametrize("split", ["VAL", "TEST"])
+def test_data_sets_with_other_names_are_refused_before_anything_is_computed(split, call, world):
+    shutil.copytree(world / TINY, world / "other")
+    path = world / "other/VG-SGG-dicts-with-attri.json"
+    path.write_text(path.read_text().replace('"cat"', '"lion"'))
+    words = ["--config-file", "relation.yaml", f"DATASETS.{split}", f"('tiny_{split.lower()}', 'other_test')"]
+    assert "data set other_test has 5 objects, the model 5, and they differ at 1: 'lion' for 'cat'" in error_of(
+        call("relation_train_net", *words)
+    )
+    assert not (world / "out").exists()
 
 
 def test_missing_word_vectors_are_named(call, world):

@@ -1,6 +1,6 @@
 """The two forms of prediction files (predictions.py describes them): header, ids and arrays of the images of each."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +8,13 @@ import numpy as np
 
 from maskrcnn_benchmark.evaluation.prediction_parts import ARRAYS, COLUMNS, HEADER, OPTIONAL, WHOLE
 from maskrcnn_benchmark.utils.arrays import ArrayFile, check_array
-from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.errors import UserError, some
 from maskrcnn_benchmark.utils.untrusted import fields, number_table, parse_json, read_json, shown
 
-# What stands in each group of images of an npz.
-_IN_GROUPS = {"image_ids", *ARRAYS, *(rows for rows, *_ in ARRAYS.values())}
+# What stands in each group of images of an npz; image_wh, their sizes, in published files, for no figure.
+_IN_GROUPS = {"image_ids", "image_wh", *ARRAYS, *(rows for rows, *_ in ARRAYS.values())}
+# What stands in an npz once.
+_STORED = ("zeroshot_triplets", "train_counts")
 # Arrays of an image by key: of its "prediction", and of its "groundtruth", which may be empty.
 Sides = dict[str, dict[str, np.ndarray]]
 
@@ -26,6 +28,7 @@ class JsonForm:
         self._images = self.header.get("images")
         if not isinstance(self._images, list):
             raise UserError(f'{self._what}: expected a JSON object with a list "images"; docs/metrics.md shows one')
+        _refuse_unknown(self.header, (*HEADER, "images"), f"{self._what}: key")
 
     def ids(self) -> Iterator[Any]:
         """Every image's id as the file has it; None where it has none."""
@@ -71,15 +74,15 @@ class NpzForm:
 
     def __init__(self, files: Sequence[Path]) -> None:
         self._files = files
-        self.header: dict[str, Any] = {}
-        for file in files:
-            for key, value in _header_of(file).items():
-                known = self.header.setdefault(key, value)
-                if not (np.array_equal(known, value) if isinstance(value, np.ndarray) else known == value):
-                    raise UserError(
-                        f"predictions {file}: its '{key}' is not that of the files before it in the folder; one folder"
-                        " holds the predictions of one evaluation"
-                    )
+        self.header = _header_of(files[0])
+        for file in files[1:]:
+            header = _header_of(file)
+            differ = [key for key in HEADER if not np.array_equal(header.get(key), self.header.get(key))]
+            if differ:
+                raise UserError(
+                    f"predictions {file}: its '{differ[0]}' is not that of the files before it in the folder; one"
+                    " folder holds the predictions of one evaluation"
+                )
 
     def ids(self) -> Iterator[Any]:
         """Every image's id as the file has it; None where it has none."""
@@ -114,9 +117,18 @@ def _header_of(file: Path) -> dict[str, Any]:
         if not _groups_of(archive) and "header" not in archive:
             found = ", ".join(archive.names[:8]) or "nothing"
             raise UserError(f"{what}: no array n_pred_boxes; found {found}; docs/metrics.md describes the form")
+        alone = [name for name in archive.names if name.rpartition("/")[2] not in _IN_GROUPS]
+        _refuse_unknown(alone, ("header", *_STORED, *sorted(_IN_GROUPS)), f"{what}: array")
         header = parse_json(str(archive.read("header")), dict, f"{what}: header") if "header" in archive else {}
-        stored = {key: archive.read(key) for key in ("zeroshot_triplets", "train_counts") if key in archive}
+        _refuse_unknown(header, HEADER, f"{what}: header: key")
+        stored = {key: archive.read(key) for key in _STORED if key in archive}
     return {key: header[key] for key in HEADER if header.get(key)} | stored
+
+
+def _refuse_unknown(names: Iterable[str], known: Sequence[str], what: str) -> None:
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise UserError(f"{what} {some(unknown)} is not known and would not be read; known are {', '.join(known)}")
 
 
 def _groups_of(archive: ArrayFile) -> list[str]:
@@ -150,7 +162,7 @@ def _images_of(archive: ArrayFile, group: str, file: Path) -> Iterator[Sides]:
         parts[name] = np.split(array, np.cumsum(counts[rows])[:-1])[: len(counts[rows])]  # of no image none
     if len(set(map(len, counts.values()))) > 1:
         found = ", ".join(f"{name} {len(count)}" for name, count in counts.items())
-        raise UserError(f"predictions {file}: arrays of counts must be one entry an image, found {found}")
+        raise UserError(f"predictions {file}: arrays of counts must have one entry per image, found {found}")
     for cut in zip(*parts.values(), strict=True):
         sides: Sides = {"prediction": {}, "groundtruth": {}}
         for name, array in zip(parts, cut, strict=True):

@@ -44,7 +44,7 @@ class ArrayFile:
         except DAMAGE as error:
             why = error.strerror if isinstance(error, OSError) and error.strerror else error
             raise UserError(f"{what}: cannot be read as .npz ({why})") from error
-        self.names = [name.removesuffix(".npy") for name in self._zip.namelist() if name.endswith(".npy")]
+        self.names = [name.removesuffix(".npy") for name in self._zip.namelist() if not name.endswith("/")]
         twice = [name for name, times in Counter(self.names).items() if times > 1]
         if twice:
             raise UserError(f"{what}: array {twice[0]} is there twice; one of the two would be lost")

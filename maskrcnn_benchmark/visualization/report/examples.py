@@ -13,7 +13,7 @@ from maskrcnn_benchmark.evaluation import SceneGraphEvaluator, matching
 from maskrcnn_benchmark.evaluation.inputs import GroundTruth, Prediction
 from maskrcnn_benchmark.evaluation.predictions import PredictionFile, SavedImage
 from maskrcnn_benchmark.evaluation.ranking import RankedPairs, rank_pairs, top
-from maskrcnn_benchmark.evaluation.saved import DatasetGroundTruth, check_vocabulary
+from maskrcnn_benchmark.evaluation.saved import DatasetGroundTruth, Names, check_names
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger
 from maskrcnn_benchmark.utils.progress import progress
@@ -67,7 +67,7 @@ def _examples(file: PredictionFile, dataset: str, metrics: Mapping[str, Any], li
     if not file.has_groundtruth:
         if groundtruths is None:
             return []
-        check_vocabulary(file, groundtruths)
+        check_names(Names.of_file(file), Names.of_data_set(groundtruths.name, groundtruths.meta))
 
     def annotated(image: SavedImage) -> SavedImage:
         has_its_own = image.groundtruth is not None

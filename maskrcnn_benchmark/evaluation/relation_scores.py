@@ -1,7 +1,4 @@
-"""
-All figures of relations that are taken from the same predictions, be they a model's or a file's: recalls, the frequency
-baseline beside them, AP50, those of Open Images.
-"""
+"""All figures of the same predictions, a model's or a file's: recalls, FREQ beside them, AP50, Open Images."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

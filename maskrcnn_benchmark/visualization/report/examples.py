@@ -110,10 +110,7 @@ def _groundtruths(dataset: str) -> DatasetGroundTruth | None:
 
 
 def _picture(image: SavedImage, nodes: list[dict[str, Any]], groundtruths: DatasetGroundTruth | None) -> dict[str, Any]:
-    """
-    The image's name, size in pixels, and its picture with the nodes' names as a data URL, None where its file cannot
-    be read.
-    """
+    """The image's name, size and picture with the nodes' names as a data URL, None where it cannot be read."""
     boxes = np.concatenate([image.prediction["boxes"], image.groundtruth["boxes"]])
     width, height = (boxes[:, 2:].max(axis=0, initial=1) + 1).tolist()
     told = {"name": f"image {image.image_id}", "source": None, "width": width, "height": height}

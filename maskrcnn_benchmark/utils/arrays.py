@@ -1,7 +1,4 @@
-"""
-The border that arrays in h5, npz and npy files pass: size from the header, before memory is taken; shape, type and
-numbers after.
-"""
+"""The border that arrays in h5, npz and npy files pass: size before memory is taken; shape, type, numbers after."""
 
 import errno
 import math
@@ -59,9 +56,7 @@ class ArrayFile:
         return name in self.names
 
     def read(self, name: str) -> np.ndarray:
-        """
-        An array. UserError if the file has none of this name, or it is damaged, too large or made of Python objects.
-        """
+        """An array. UserError if it is missing, damaged, too large or made of Python objects."""
         if name not in self.names:
             raise UserError(f"{self.what}: no array {name}; found {', '.join(self.names[:12]) or 'none'}")
         try:

@@ -69,12 +69,11 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     if args.output and Path(args.output).resolve() in inputs:
         raise UserError(f"--output {args.output} holds the predictions themselves: name another file to write")
     # After the words are read: these take seconds to import.
-    from maskrcnn_benchmark.data.zeroshot import read_triplets
     from maskrcnn_benchmark.evaluation import table
     from maskrcnn_benchmark.evaluation.bootstrap import bootstrap, paired_bootstrap
     from maskrcnn_benchmark.evaluation.figures import K_VALUES, freq_figures
     from maskrcnn_benchmark.evaluation.predictions import PredictionFile
-    from maskrcnn_benchmark.evaluation.saved import Setting, check_comparable, evaluate_saved
+    from maskrcnn_benchmark.evaluation.saved import Names, Setting, check_names, evaluate_saved
     from maskrcnn_benchmark.utils.files import write_json
     from maskrcnn_benchmark.utils.log import setup_logging
 
@@ -83,7 +82,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         mode=args.mode,
         dataset=args.dataset,
         train_dataset=args.train_dataset,
-        zeroshot_triplets=None if args.zeroshot is None else read_triplets(args.zeroshot),
+        zeroshot=args.zeroshot,
         iou_threshold=args.iou_threshold,
         rel_nms=args.rel_nms,
         open_images=args.open_images,
@@ -103,7 +102,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         texts.append(table.interval_table(metrics["intervals"]))
     if args.compare:
         other_file = PredictionFile(args.compare)
-        check_comparable(file, other_file)
+        check_names(Names.of_file(file, "this file"), Names.of_file(other_file, "that one"))
         other, other_metrics = evaluate_saved(other_file, setting)
         differences = {
             f"{name}@{k}": paired_bootstrap(evaluator, other, name, k, **draws) for name in names for k in K_VALUES

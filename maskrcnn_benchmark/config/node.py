@@ -26,15 +26,10 @@ BASE = "_BASE_"
 
 
 class Config(CfgNode):
-    """
-    A node of the configuration. Merging converts each value to the type of the one it replaces; every fault is a
-    UserError.
-    """
+    """A node of the configuration. Merging converts values to the type of those they replace; faults are UserErrors."""
 
     def merge_from_file(self, cfg_filename: str | Path) -> None:
-        """
-        Merges a YAML file, after the file or the list of files that its `_BASE_` names, relative to its own folder.
-        """
+        """Merges a YAML file, after the file or files that its `_BASE_` names, relative to its own folder."""
         for path, content in _read_with_bases(Path(cfg_filename).expanduser(), ()):
             self._merge(content, f"{path}: ")
 

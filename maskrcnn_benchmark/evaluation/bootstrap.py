@@ -118,9 +118,7 @@ def paired_bootstrap(
 
 
 def _paired_order(a: SceneGraphEvaluator, b: SceneGraphEvaluator) -> tuple[np.ndarray, np.ndarray]:
-    """
-    The images of both in one order, which does not depend on how they came: sharded evaluators draw the same samples.
-    """
+    """The images of both in one order, however they came: sharded evaluators draw the same samples."""
     place_a, place_b = ({image_id: place for place, image_id in enumerate(x.image_ids)} for x in (a, b))
     for whose, evaluator, place in (("first", a, place_a), ("second", b, place_b)):
         if len(place) < len(evaluator.image_ids):

@@ -84,10 +84,7 @@ class DetectionEvaluator:
         return {**figures, "images": len(self.image_ids), "per_class": per_class}
 
     def _by_class(self, order: Sequence[int]) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-        """
-        Each class with a ground-truth box: its label, precision (10, 101) by IoU threshold and recall point, recall
-        (10,).
-        """
+        """Each class with a ground-truth box: label, precision (10, 101) by IoU and recall point, recall (10,)."""
         found, true = _with_image([self._found[i] for i in order]), _with_image([self._true[i] for i in order])
         found, true = (rows[np.argsort(rows[:, 1], kind="stable")] for rows in (found, true))
         labels = np.arange(len(self.class_names) + 1)
@@ -117,10 +114,7 @@ def _with_image(parts: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _evaluate_class(found: np.ndarray, true: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """
-    Precision (10, 101) and recall (10,) of one class; rows of found: image, class, score, box; of true: image, class,
-    box.
-    """
+    """Precision (10, 101), recall (10,) of one class; rows: image, class, (found: score,) box."""
     images = np.union1d(found[:, 0], true[:, 0]).astype(int).tolist()
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports its progress there
         gt, result = COCO(), COCO()

@@ -40,8 +40,5 @@ class FrequencyBaseline:
         self._table = table.astype(np.float32)
 
     def predicate_scores(self, subject_labels: np.ndarray, object_labels: np.ndarray) -> np.ndarray:
-        """
-        Probabilities (m, K) float32 of m pairs from their labels, (m,) integers each; rows sum to 1, column 0 is the
-        background.
-        """
+        """Probabilities (m, K) float32, background in column 0, of m pairs from their labels, (m,) integers each."""
         return self._table[np.asarray(subject_labels), np.asarray(object_labels)]

@@ -75,9 +75,7 @@ def _true_pairs_by_row(gt: GroundTruth, ranked: RankedPairs, labels: np.ndarray)
 
 
 def _true_pairs_by_overlap(gt: GroundTruth, ranked: RankedPairs, same: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """
-    SGDet: as _true_pairs_by_row; an object stands for any ground-truth one of its label that it overlaps (`same`).
-    """
+    """SGDet: as _true_pairs_by_row; an object stands for any ground-truth one that is the `same`."""
     stands = np.asarray(same.any(axis=0))
     listed = np.flatnonzero(stands[ranked.pairs[:, 0]] & stands[ranked.pairs[:, 1]])
     listed = listed[np.argsort(-ranked.scores[listed], kind="stable")]

@@ -93,10 +93,7 @@ def _check_rows(whose: str, key: str, rows: np.ndarray, boxes: int) -> None:
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """
-    Ground truth of an image: boxes (n, 4) float32 xyxy, labels (n,), relations (r, 3) subject row, object row,
-    predicate.
-    """
+    """boxes (n, 4) float32 xyxy, labels (n,), relations (r, 3) subject row, object row, predicate."""
 
     boxes: np.ndarray
     labels: np.ndarray

@@ -1,7 +1,4 @@
-"""
-Which predicted relations find which of the ground truth. numpy, no loops; boxes xyxy float32 with the +1 pixel
-convention.
-"""
+"""Which predicted relations find which of the ground truth. Boxes xyxy float32 with the +1 pixel convention."""
 
 import numpy as np
 
@@ -30,10 +27,7 @@ def union_boxes(boxes: np.ndarray, pairs: np.ndarray) -> np.ndarray:
 def same_objects(
     true_boxes: np.ndarray, true_labels: np.ndarray, boxes: np.ndarray, labels: np.ndarray, iou_threshold: float
 ) -> np.ndarray:
-    """
-    Whether ground-truth object i and predicted object j agree in label and overlap by at least the threshold -> (n, m)
-    bool.
-    """
+    """(n, m) bool: ground-truth and predicted object agree in label and overlap by at least the threshold."""
     near = overlaps(true_boxes[:, None], boxes[None]) >= iou_threshold
     near &= true_labels[:, None] == labels
     return near

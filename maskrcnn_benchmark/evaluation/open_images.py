@@ -1,7 +1,4 @@
-"""
-The metrics of the Open Images visual relationship challenge, as PySGG computes them: docs/metrics.md has the
-definitions.
-"""
+"""The metrics of the Open Images challenge, as PySGG computes them; docs/metrics.md has the definitions."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -82,10 +79,7 @@ class OpenImagesEvaluator:
         self.image_ids.extend(other.image_ids)
 
     def summary(self) -> dict[str, Any]:
-        """
-        R (by K), mAP_rel, wmAP_rel, mAP_phr, wmAP_phr, score_wtd, per_predicate AP; None where the ground truth
-        has no relation.
-        """
+        """R (by K), mAP and wmAP of rel and phr, score_wtd, per_predicate AP; None where nothing was to be found."""
         total = int(self._true_counts.sum())
         recall = {str(k): int(found) / total if total else None for k, found in zip(K_VALUES, self._found, strict=True)}
         precisions = self._average_precisions()
@@ -147,10 +141,7 @@ def ranked_relations(found: Prediction) -> tuple[np.ndarray, np.ndarray, np.ndar
 
 
 def _overlaps(gt: GroundTruth, found: Prediction, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """
-    Of r ground-truth and d predicted relations (r, d): the smaller of subject and object IoU, and the IoU of the boxes
-    around both.
-    """
+    """(r, d) each: the smaller of subject and object IoU, and the IoU of the boxes around both."""
     iou = matching.overlaps(gt.boxes[:, None], found.boxes[None])
     subjects, objects = gt.relations[:, 0], gt.relations[:, 1]
     relation = np.minimum(iou[subjects][:, pairs[:, 0]], iou[objects][:, pairs[:, 1]])

@@ -1,6 +1,4 @@
-"""
-The order in which predicted relations count: by score, descending; equal scores keep the order in which they came.
-"""
+"""The order in which predicted relations count: by falling score; equal scores keep the order in which they came."""
 
 from dataclasses import dataclass
 
@@ -28,10 +26,7 @@ class RankedPairs:
 
 
 def top(scores: np.ndarray, limit: int) -> np.ndarray:
-    """
-    Positions of the `limit` highest scores (m,), descending, equal ones in the order they came in; all of them if there
-    are fewer.
-    """
+    """Positions of the `limit` highest scores (m,), or of all, descending; equal ones in the order they came in."""
     negative = -scores
     if len(scores) <= limit:
         return negative.argsort(kind="stable")
@@ -95,10 +90,7 @@ def unconstrained(ranked: RankedPairs, limit: int) -> tuple[np.ndarray, np.ndarr
 def suppressed_predicates(
     pairs: np.ndarray, probabilities: np.ndarray, boxes: np.ndarray, labels: np.ndarray, threshold: float
 ) -> np.ndarray:
-    """
-    A predicate (m,) for every pair, so that pairs of the same things do not share one where that can be helped; see
-    relation_nms.
-    """
+    """A predicate (m,) for every pair, by relation_nms: pairs of the same things do not share one if possible."""
     subjects, objects = torch.from_numpy(pairs.T.copy())
     place, kind = torch.from_numpy(boxes), torch.from_numpy(labels)
     foreground = torch.from_numpy(probabilities[:, 1:].copy())

@@ -1,7 +1,4 @@
-"""
-What the evaluator remembers: a few integers per ground-truth relation, so that memory follows the ground truth and
-nothing is rounded.
-"""
+"""What the evaluator remembers: a few integers per ground-truth relation, so that nothing is rounded."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -84,10 +81,7 @@ class RelationRecords:
 
 @dataclass(frozen=True)
 class Counts:
-    """
-    Ground-truth relations counted by image and predicate; only cells that have any. Dims: C cells, at most one per
-    image and predicate.
-    """
+    """Ground-truth relations by image and predicate. Dims: C cells, one per image and predicate that it has."""
 
     image: np.ndarray  # (C,)
     predicate: np.ndarray  # (C,)

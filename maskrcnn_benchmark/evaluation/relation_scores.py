@@ -1,7 +1,4 @@
-"""
-All figures of relations that are taken from the same predictions, be they a model's or a file's: recalls, the frequency
-baseline beside them, AP50, those of Open Images.
-"""
+"""All figures of the same predictions, a model's or a file's: recalls, FREQ beside them, AP50, Open Images."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -71,6 +68,8 @@ class RelationScores:
             self.others["open_images"] = OpenImagesEvaluator(num_predicates, predicates, iou_threshold)
         self._baseline = FrequencyBaseline(training) if training is not None else None
         self._classes = len(objects) or (MAX_CLASSES if training is None else len(training.objects))
+        if zeroshot_triplets is not None:
+            check_labels("zeroshot_triplets'", np.reshape(as_array(zeroshot_triplets), (-1, 3))[:, :2], self._classes)
 
     @classmethod
     def of_training(cls, task: Task, meta: DatasetMeta, **settings: Any) -> "RelationScores":

@@ -1,7 +1,4 @@
-"""
-Recall of scene graphs, streamed: an image's predictions are reduced to the ranks of its ground-truth relations and
-dropped.
-"""
+"""Recall of scene graphs, streamed: of an image's predictions the ranks of its ground-truth relations are kept."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -181,21 +178,16 @@ class SceneGraphEvaluator:
             "split_hash": f"{self._split_hash:016x}",
         }
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """
-        Takes another's images in place of its own.
-
-        Raises:
-            UserError: the state is that of an evaluator with other settings, or its parts do not fit together.
-        """
-        other = SceneGraphEvaluator(**state["settings"])
-        other.records = RelationRecords.read(state["relations"], state["lengths"], other.num_predicates)
-        other.image_ids = list(state["image_ids"])
-        if len(other.image_ids) != len(other.records.lengths):
-            raise UserError(f"counts of {len(other.records.lengths)} images, but ids of {len(other.image_ids)}")
-        other._split_hash = int(state["split_hash"], 16)
-        self.records, self.image_ids, self._split_hash = RelationRecords(), [], 0
-        self.merge(other)
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> "SceneGraphEvaluator":
+        """The evaluator that state_dict described. UserError if the state's parts do not fit together."""
+        evaluator = cls(**state["settings"])
+        evaluator.records = RelationRecords.read(state["relations"], state["lengths"], evaluator.num_predicates)
+        evaluator.image_ids = list(state["image_ids"])
+        if len(evaluator.image_ids) != len(evaluator.records.lengths):
+            raise UserError(f"counts of {len(evaluator.records.lengths)} images, but ids of {len(evaluator.image_ids)}")
+        evaluator._split_hash = int(state["split_hash"], 16)
+        return evaluator
 
     # --- figures ---
 
@@ -205,10 +197,7 @@ class SceneGraphEvaluator:
         return Tally(self.records, self.num_predicates, thirds)
 
     def summary(self) -> dict[str, Any]:
-        """
-        The dict of metrics.json: fractions between 0 and 1, None where nothing was to be found. docs/metrics.md names
-        every entry.
-        """
+        """The dict of metrics.json (docs/metrics.md): fractions from 0 to 1, None where nothing was to be found."""
         tally = self.tally()
         summary: dict[str, Any] = {"mode": self.mode, "images": len(self.image_ids)}
         for figure in figures.FIGURES:
@@ -225,10 +214,7 @@ class SceneGraphEvaluator:
         return summary
 
     def _confusion(self) -> list[list[int]]:
-        """
-        (K, K) counts, predicate of the ground truth by predicted one; column 0 counts the ground-truth pairs that
-        the prediction does not hold.
-        """
+        """(K, K) counts, ground truth by predicted predicate; column 0: pairs that the prediction does not hold."""
         cells = self.records.column("predicate").astype(np.int64) * self.num_predicates + self.records.column(
             "predicted"
         )

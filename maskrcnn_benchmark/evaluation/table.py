@@ -64,7 +64,7 @@ def interval_table(intervals: Mapping[str, Mapping[str, float]]) -> str:
     """Figures with their 95 % intervals, of bootstrap.bootstrap, in percent."""
     rows = []
     for name, v in intervals.items():
-        value, low, high = (_figure(name).text(v[key]) for key in ("value", "low", "high"))
+        value, low, high = _figure(name).texts(v, "value", "low", "high")
         rows.append([name, value, f"{low} to {high}"])
     return _table("95 % intervals over images", ["%", "value", "interval"], rows)
 
@@ -74,8 +74,8 @@ def difference_table(differences: Mapping[str, Mapping[str, float]]) -> str:
     rows = []
     for name, v in differences.items():
         beyond = "yes" if v["low"] > 0 or v["high"] < 0 else "no"
-        difference, low, high = (_figure(name).text(v[key], sign=True) for key in ("difference", "low", "high"))
-        rows.append([name, *(_figure(name).text(v[key]) for key in "ab"), difference, f"{low} to {high}", beyond])
+        difference, low, high = _figure(name).texts(v, "difference", "low", "high", sign=True)
+        rows.append([name, *_figure(name).texts(v, "a", "b"), difference, f"{low} to {high}", beyond])
     return _table("paired over images", ["%", "this", "other", "difference", "95 % interval", "beyond chance"], rows)
 
 

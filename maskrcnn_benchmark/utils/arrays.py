@@ -1,7 +1,4 @@
-"""
-The border that arrays in h5, npz and npy files pass: size from the header, before memory is taken; shape, type and
-numbers after.
-"""
+"""The border that arrays in h5, npz and npy files pass: size before memory is taken; shape, type, numbers after."""
 
 import errno
 import math
@@ -44,7 +41,7 @@ class ArrayFile:
         except DAMAGE as error:
             why = error.strerror if isinstance(error, OSError) and error.strerror else error
             raise UserError(f"{what}: cannot be read as .npz ({why})") from error
-        self.names = [name.removesuffix(".npy") for name in self._zip.namelist() if name.endswith(".npy")]
+        self.names = [name.removesuffix(".npy") for name in self._zip.namelist() if not name.endswith("/")]
         twice = [name for name, times in Counter(self.names).items() if times > 1]
         if twice:
             raise UserError(f"{what}: array {twice[0]} is there twice; one of the two would be lost")
@@ -59,9 +56,7 @@ class ArrayFile:
         return name in self.names
 
     def read(self, name: str) -> np.ndarray:
-        """
-        An array. UserError if the file has none of this name, or it is damaged, too large or made of Python objects.
-        """
+        """An array. UserError if it is missing, damaged, too large or made of Python objects."""
         if name not in self.names:
             raise UserError(f"{self.what}: no array {name}; found {', '.join(self.names[:12]) or 'none'}")
         try:

@@ -1,6 +1,4 @@
-"""
-Arrays out of Detectron's pickled weight files, without unpickling: nothing that the file names is imported or called.
-"""
+"""Arrays out of Detectron's pickled weight files; nothing that a file names is imported or called."""
 
 import pickletools
 from collections.abc import Callable

@@ -35,10 +35,7 @@ def resolve_device(name: str | torch.device) -> torch.device:
 
 
 def to_host(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """
-    The tensors on the CPU. Those of a GPU are copied together into page-locked memory: it is waited for once, however
-    many they are.
-    """
+    """The tensors on the CPU; a GPU's are copied through page-locked memory and waited for once."""
     away = next((tensor.device for tensor in tensors if tensor.is_cuda), None)
     if away is None:
         return list(tensors)

@@ -97,10 +97,7 @@ def all_reduce_sum(tensor: torch.Tensor) -> torch.Tensor:
 
 
 class _AllReduceSum(torch.autograd.Function):
-    """
-    y = sum over processes of x. Every process's loss depends on every x, so the gradient is the sum of the processes'
-    gradients.
-    """
+    """Every process's loss depends on every process's x, so the gradients are summed as the values are."""
 
     @staticmethod
     def forward(_ctx, tensor):
@@ -112,18 +109,12 @@ class _AllReduceSum(torch.autograd.Function):
 
 
 def all_reduce_sum_autograd(tensor: torch.Tensor) -> torch.Tensor:
-    """
-    Sum of a tensor over all processes through which gradients flow, to the x of every process; every process must call
-    backward.
-    """
+    """all_reduce_sum through which gradients flow to every process's x; every process must call backward."""
     return _AllReduceSum.apply(tensor) if world_size() > 1 else tensor
 
 
 def all_gather_objects(obj: Any) -> list[Any]:
-    """
-    One object from each process, in order of rank, on every process. For small things: it is sent as bytes to
-    everybody.
-    """
+    """One object from each process, in order of rank. For small things: it is sent as bytes to everybody."""
     if world_size() == 1:
         return [obj]
     gathered = [None] * world_size()

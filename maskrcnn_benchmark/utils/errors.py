@@ -19,9 +19,7 @@ _LESS_MEMORY = (
 
 
 class UserError(ValueError):
-    """
-    Something the user gave is wrong. The message names the thing, what was expected, what was found and what to do.
-    """
+    """Something the user gave is wrong; the message names it, what was expected, what was found, what to do."""
 
 
 def some(names: Sequence[str], limit: int = 6, *, quoted: bool = True, between: str = ", ") -> str:

@@ -134,8 +134,5 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_json(path: str | Path, obj: Any) -> None:
-    """
-    Writes plain Python values as indented JSON, atomically. NaN and infinity are refused (ValueError): JSON has no word
-    for them.
-    """
+    """Writes plain values as indented JSON, atomically. ValueError for NaN and infinity: JSON has no word for them."""
     write_text(path, json.dumps(obj, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

@@ -53,9 +53,7 @@ class _ConsoleFormatter(_Formatter):
 
 
 def get_logger(name: str = PACKAGE) -> logging.Logger:
-    """
-    The logger of a module (`get_logger(__name__)`); names outside the package, such as a tool's, are put under it.
-    """
+    """The logger of a module, `get_logger(__name__)`; names outside the package are put under it."""
     inside = name == PACKAGE or name.startswith(PACKAGE + ".")
     return logging.getLogger(name if inside else f"{PACKAGE}.{name.strip('_')}")
 

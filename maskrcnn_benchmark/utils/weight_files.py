@@ -63,10 +63,7 @@ def read_file(path: str | Path) -> Any:
 
 
 def verify_checksums(path: str | Path) -> None:
-    """
-    zipfile.BadZipFile where an entry of a PyTorch file is not what its checksum says: PyTorch has the checksums and
-    compares nothing.
-    """
+    """zipfile.BadZipFile where an entry is not what its checksum says, which PyTorch does not compare."""
     if not zipfile.is_zipfile(path):
         return  # the form before PyTorch 1.6, which has none
     with zipfile.ZipFile(path) as file:
@@ -83,10 +80,7 @@ def verify_checksums(path: str | Path) -> None:
 
 
 def _numpy_values() -> list:
-    """
-    numpy numbers and arrays, which older checkpoints keep in their schedules: data under names of two numpy
-    generations.
-    """
+    """numpy numbers and arrays, in older checkpoints' schedules: data under names of two numpy generations."""
     multiarray = importlib.import_module(f"numpy.{'_core' if hasattr(np, '_core') else 'core'}.multiarray")
     dtypes = {type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?")}
     named = [

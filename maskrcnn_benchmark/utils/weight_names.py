@@ -89,10 +89,7 @@ def efficientnet_name(name: str) -> str | None:
 
 
 def candidates(name: str) -> Iterator[str]:
-    """
-    The names that an entry of a file can have in a model, the likeliest first: its own, then those of ImageNet
-    backbones by rule.
-    """
+    """The names an entry of a file can have in a model, likeliest first: its own, then ImageNet backbones' by rule."""
     yield name
     if name.startswith(OWN_PREFIXES):
         return
@@ -158,10 +155,7 @@ def holds_relation(names: Iterable[str]) -> bool:
 
 
 def holds_detector(names: Iterable[str]) -> bool:
-    """
-    Whether these names of weights (without `module.`) hold a detector: proposals and box head, with or without
-    relations.
-    """
+    """Whether these names (without `module.`) are of proposals and box head, with or without relations."""
     found = {prefix for name in names for prefix in ("rpn.", "roi_heads.box.") if name.startswith(prefix)}
     return len(found) == 2
 

@@ -144,10 +144,7 @@ def _assign(given: Mapping[str, Tensor], targets: Mapping[str, Tensor], report: 
 def _leave_out_misshapen(
     values: dict[str, str], given: Mapping, targets: Mapping, ignore: Collection[str], name: str
 ) -> list[str]:
-    """
-    Removes what has another shape from `values` and returns its names in the source. UserError for names that `ignore`
-    does not hold.
-    """
+    """Removes misshapen entries from `values`; their names in the source. UserError for those not in `ignore`."""
     refused, left_out = [], []
     for target, origin in list(values.items()):
         have, want = tuple(given[origin].shape), tuple(targets[target].shape)
@@ -217,9 +214,7 @@ def unfilled(model: nn.Module) -> dict[str, str]:
 
 
 def mark_optional(module: nn.Module, parameter_name: str, what: str) -> None:
-    """
-    Notes that files which are whole may lack a parameter; it then starts anew, with a warning. `what` it is, in words.
-    """
+    """Notes that whole files may lack a parameter, which then starts anew, with a warning. `what` it is, in words."""
     vars(module).setdefault(_OPTIONAL, {})[parameter_name] = what
 
 

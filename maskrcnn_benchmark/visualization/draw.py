@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from maskrcnn_benchmark.utils.files import atomic_path
-from maskrcnn_benchmark.visualization.text import Rectangle, color_of, place, put_label, text_size
+from maskrcnn_benchmark.visualization.text import Rectangle, color_of, put_where_free, text_size
 
 if TYPE_CHECKING:
     from maskrcnn_benchmark.visualization.scene_graph import SceneGraph
@@ -70,19 +70,18 @@ def draw_graph(
     canvas, taken = _with_boxes(image, graph, only_related, scores=False)
     boxes = scaled_boxes(image, graph)
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    frame = (image.shape[1], image.shape[0])
     arrows = []
     for relation in graph.relations:
-        start, end = _between(centres[relation.subject], centres[relation.object])
+        way = centres[relation.object] - centres[relation.subject]
+        start, end = centres[relation.subject] + 0.06 * way, centres[relation.object] - 0.06 * way  # a little off both
         arrow(canvas, start, end, color_of(relation.subject))
         arrows.append((relation, start, end))
     for relation, start, end in arrows:
         size = text_size(relation.predicate, LABEL_SCALE)
         spots = [start + share * (end - start) for share in (0.5, 0.4, 0.6, 0.3, 0.7)]
         spots += [spots[0] + (0, shift * size[1]) for shift in (-1, 1, -2, 2)]
-        rectangle = place(size, [(x - size[0] / 2, y - size[1] / 2) for x, y in spots], taken, frame)
-        put_label(canvas, relation.predicate, rectangle[0], rectangle[1], LABEL_SCALE, (255, 255, 255))
-        taken.append(rectangle)
+        corners = [(x - size[0] / 2, y - size[1] / 2) for x, y in spots]
+        put_where_free(canvas, relation.predicate, corners, taken, LABEL_SCALE, (255, 255, 255))
     return canvas
 
 
@@ -120,30 +119,22 @@ def _with_boxes(
 def _put_labels(canvas: np.ndarray, graph: SceneGraph, rows: list[int], scores: bool) -> list[Rectangle]:
     """Writes the labels of these objects on the canvas, at corners of their boxes that are free; their rectangles."""
     names, boxes = object_names(graph), scaled_boxes(canvas, graph)
-    frame = (canvas.shape[1], canvas.shape[0])
     taken: list[Rectangle] = []
     for row in sorted(rows, key=lambda row: boxes[row][1]):
         text = f"{names[row]} {graph.objects[row].score:.2f}" if scores and graph.objects[row].score < 1 else names[row]
-        size = text_size(text, LABEL_SCALE)
+        width, height = text_size(text, LABEL_SCALE)
         x1, y1, x2, y2 = boxes[row]
         corners = [
-            (x1, y1 - size[1]),
+            (x1, y1 - height),
             (x1, y1),
             (x1, y2),
-            (x2 - size[0], y1 - size[1]),
-            (x2 - size[0], y2),
-            (x1, y2 - size[1]),
+            (x2 - width, y1 - height),
+            (x2 - width, y2),
+            (x1, y2 - height),
         ]
-        corners += [(x1, y1 - lift * size[1]) for lift in (2, 3)] + [(x2, y1), (x1 - size[0], y1)]
-        rectangle = place(size, corners, taken, frame)
-        put_label(canvas, text, rectangle[0], rectangle[1], LABEL_SCALE, color_of(row))
-        taken.append(rectangle)
+        corners += [(x1, y1 - 2 * height), (x1, y1 - 3 * height), (x2, y1), (x1 - width, y1)]
+        put_where_free(canvas, text, corners, taken, LABEL_SCALE, color_of(row))
     return taken
-
-
-def _between(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The piece of a line that an arrow covers: a little off either end."""
-    return start + 0.06 * (end - start), end - 0.06 * (end - start)
 
 
 def arrow(canvas: np.ndarray, start: np.ndarray, end: np.ndarray, color: tuple[int, int, int]) -> None:

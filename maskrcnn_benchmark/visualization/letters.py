@@ -1,7 +1,4 @@
-"""
-Letters of any script as pixels: DejaVu Sans, which matplotlib brings, then whatever font of this machine has what that
-lacks.
-"""
+"""Letters of any script as pixels: matplotlib's DejaVu Sans, then whatever font of this machine has the letter."""
 
 from collections.abc import Iterator
 from functools import lru_cache

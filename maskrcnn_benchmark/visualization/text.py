@@ -32,9 +32,7 @@ def text_size(text: str, scale: float) -> tuple[int, int]:
 def put_label(
     image: np.ndarray, text: str, left: float, top: float, scale: float, ground: Color, ink: Color | None = None
 ) -> None:
-    """
-    Writes text on a filled rectangle whose upper left corner is given; the ink is black or white, whichever stands out.
-    """
+    """Writes text on a filled rectangle from its upper left corner; the ink is by default black or white."""
     width, height = text_size(text, scale)
     x, y = round(left), round(top)
     cv2.rectangle(image, (x, y), (x + width - 1, y + height - 1), ground, -1)
@@ -47,6 +45,20 @@ def put_label(
     ]  # what of it lies on the image
     share = cover[max(-y, 0) :, max(-x, 0) :][: part.shape[0], : part.shape[1], None] / 255
     part[:] = np.rint(part * (1 - share) + np.array(ink) * share)
+
+
+def put_where_free(
+    image: np.ndarray,
+    text: str,
+    corners: Iterable[tuple[float, float]],
+    taken: list[Rectangle],
+    scale: float,
+    ground: Color,
+) -> None:
+    """Writes a label at the best of these corners (`place`), and adds its rectangle to those that are taken."""
+    rectangle = place(text_size(text, scale), corners, taken, (image.shape[1], image.shape[0]))
+    put_label(image, text, rectangle[0], rectangle[1], scale, ground)
+    taken.append(rectangle)
 
 
 def place(

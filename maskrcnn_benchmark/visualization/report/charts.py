@@ -45,10 +45,7 @@ NAMES = {"parse_math": False}
 
 
 def loss_chart(lines: Sequence[Mapping[str, Any]]) -> str | None:
-    """
-    Every loss over the iterations on a logarithmic scale, the sum thick; None if there is no line. Lines of
-    metrics.jsonl. A loss of 0 is not drawn.
-    """
+    """Every loss of metrics.jsonl's lines on a logarithmic scale, the sum thick, 0 left out; None without one."""
     found = dict.fromkeys(key for line in lines for key in line)
     names = [name for name in found if name not in NOT_LOSSES and not name.startswith(FUSION_WEIGHT)]
     if not names:
@@ -59,14 +56,10 @@ def loss_chart(lines: Sequence[Mapping[str, Any]]) -> str | None:
         for number, name in enumerate(sorted(names, key=lambda name: name != "loss")):
             points = [(line["iteration"], line[name]) for line in lines if isinstance(line.get(name), int | float)]
             turn, place = divmod(number - 1, len(LINES))
-            color, width, dashes = (
-                (INK, 1.8, "-") if name == "loss" else (LINES[place], 0.9, DASHES[turn % len(DASHES)])
-            )
+            thin = (LINES[place], 0.9, DASHES[turn % len(DASHES)])
+            color, width, dashes = (INK, 1.8, "-") if name == "loss" else thin
             _line(axes, points, printable(name), color, width, dashes=dashes)
-        axes.set_xlabel("iteration")
-        axes.set_ylabel("loss")
-        _legend(axes)
-        return _svg(axes, "Losses over the iterations")
+        return _over_iterations(axes, "loss", "Losses over the iterations")
 
 
 def validation_chart(lines: Sequence[Mapping[str, Any]]) -> str | None:
@@ -80,18 +73,12 @@ def validation_chart(lines: Sequence[Mapping[str, Any]]) -> str | None:
         for number, name in enumerate(shown):
             points = [(line["iteration"], 100 * line[name]) for line in lines if line.get(name) is not None]
             _line(axes, points, name, LINES[number], 1.4, marker="o")
-        axes.set_xlabel("iteration")
-        axes.set_ylabel("%")
         axes.set_ylim(bottom=0)
-        _legend(axes)
-        return _svg(axes, "Validation figures over the iterations")
+        return _over_iterations(axes, "%", "Validation figures over the iterations")
 
 
 def confusion_chart(metrics: Mapping[str, Any]) -> str | None:
-    """
-    Predicate of the ground truth by predicted one, each row as shares of the pairs that the prediction holds; None
-    without such a pair.
-    """
+    """Ground-truth by predicted predicate, rows as shares of the pairs predicted; None without such a pair."""
     counts = np.array(metrics.get("confusion") or [[0]], dtype=float)[1:, 1:]
     names = [printable(name) for name in metrics["per_predicate"]]
     present = np.flatnonzero(counts.sum(axis=1))
@@ -131,17 +118,19 @@ def _line(
         axes.plot(*zip(*points, strict=True), marker=marker, markersize=3, **line)
 
 
-def _legend(axes: Axes) -> None:
+def _over_iterations(axes: Axes, label: str, title: str) -> str:
+    axes.set_xlabel("iteration")
+    axes.set_ylabel(label)
     axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return _svg(axes, title)
 
 
 def svg_text(figure: Figure) -> str:
     """A figure as an <svg> element, its texts as text where STYLE is in force."""
     text = io.StringIO()
     with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", message="Glyph .* missing from font"
-        )  # it measures by its own font, the browser has others
+        # It measures by its own font, the browser has others.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(text, format="svg", metadata={"Date": None}, transparent=True)
     return text.getvalue()[text.getvalue().index("<svg") :]
 

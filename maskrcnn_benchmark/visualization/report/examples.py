@@ -13,7 +13,7 @@ from maskrcnn_benchmark.evaluation import SceneGraphEvaluator, matching
 from maskrcnn_benchmark.evaluation.inputs import GroundTruth, Prediction
 from maskrcnn_benchmark.evaluation.predictions import PredictionFile, SavedImage
 from maskrcnn_benchmark.evaluation.ranking import RankedPairs, rank_pairs, top
-from maskrcnn_benchmark.evaluation.saved import DatasetGroundTruth, check_vocabulary
+from maskrcnn_benchmark.evaluation.saved import DatasetGroundTruth, Names, check_names
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger
 from maskrcnn_benchmark.utils.progress import progress
@@ -67,7 +67,7 @@ def _examples(file: PredictionFile, dataset: str, metrics: Mapping[str, Any], li
     if not file.has_groundtruth:
         if groundtruths is None:
             return []
-        check_vocabulary(file, groundtruths)
+        check_names(Names.of_file(file), Names.of_data_set(groundtruths.name, groundtruths.meta))
 
     def annotated(image: SavedImage) -> SavedImage:
         has_its_own = image.groundtruth is not None
@@ -110,10 +110,7 @@ def _groundtruths(dataset: str) -> DatasetGroundTruth | None:
 
 
 def _picture(image: SavedImage, nodes: list[dict[str, Any]], groundtruths: DatasetGroundTruth | None) -> dict[str, Any]:
-    """
-    The image's name, size in pixels, and its picture with the nodes' names as a data URL, None where its file cannot
-    be read.
-    """
+    """The image's name, size and picture with the nodes' names as a data URL, None where it cannot be read."""
     boxes = np.concatenate([image.prediction["boxes"], image.groundtruth["boxes"]])
     width, height = (boxes[:, 2:].max(axis=0, initial=1) + 1).tolist()
     told = {"name": f"image {image.image_id}", "source": None, "width": width, "height": height}

@@ -97,7 +97,7 @@ def _names(runs: Sequence[RunFiles]) -> list[str]:
 
 def _run(run: RunFiles, name: str, pictures: int) -> dict[str, Any]:
     """What the template shows of one run."""
-    settings = {label: run.setting(key) for label, key in SHOWN_SETTINGS.items()}
+    settings = {label: run.config.get(key) for label, key in SHOWN_SETTINGS.items()}
     seconds = run.training_seconds()
     facts = {label: _text(value) for label, value in settings.items() if value not in (None, "")}
     return {
@@ -175,9 +175,9 @@ def _tile(figure: Figure, metrics: Mapping[str, Any], scores: SceneGraphEvaluato
         "name": name,
         "meaning": figure.meaning,
         "value": figure.text(value),
-        "interval": None if interval is None else [figure.text(interval[end]) for end in ("low", "high")],
+        "interval": None if interval is None else figure.texts(interval, "low", "high"),
         "freq": figure.text(freq[figure.name].get(K)) if figure.name in freq else None,
-        "lead": None if lead is None else [figure.text(lead[end], sign=True) for end in ("low", "high")],
+        "lead": None if lead is None else figure.texts(lead, "low", "high", sign=True),
     }
 
 

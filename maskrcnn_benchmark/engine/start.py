@@ -10,17 +10,11 @@ from maskrcnn_benchmark.config import Config, Task
 from maskrcnn_benchmark.config.paths_catalog import IMAGENET_PREFIX, weights_path
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.engine.description import described_meta
-from maskrcnn_benchmark.utils.checkpoint import (
-    holds_backbone_only,
-    holds_detector,
-    load_weights,
-    optional,
-    read_weights,
-    require_filled,
-)
 from maskrcnn_benchmark.utils.errors import UserError, some
 from maskrcnn_benchmark.utils.log import get_logger
-from maskrcnn_benchmark.utils.weight_files import named_tensors, read_file
+from maskrcnn_benchmark.utils.weight_files import named_tensors, read_file, read_weights
+from maskrcnn_benchmark.utils.weight_names import holds_backbone_only, holds_detector
+from maskrcnn_benchmark.utils.weights import load_weights, optional, require_filled
 
 logger = get_logger(__name__)
 

@@ -29,12 +29,7 @@ _OBJECTS = ("phrdet", "freq", "choices", "open_images", "per_predicate", "interv
 
 
 def read_metrics(path: Path) -> dict[str, Any]:
-    """
-    The figures of an evaluation.
-
-    Raises:
-        UserError: no JSON object with a mode, or a part that the report reads of another form.
-    """
+    """A metrics.json. UserError: no JSON object with a mode, or a part that the report reads has another form."""
     metrics = read_json(path, dict, CURE)
     fields({"images": 0} | metrics, str(path), mode=TEXT, images=_COUNT)
     for key in _OBJECTS:

@@ -129,9 +129,7 @@ def in_parts(boxes: np.ndarray) -> np.ndarray:
 
 
 def related_boxes_overlap(annotations: Annotations) -> np.ndarray:
-    """
-    (R,) whether subject and object box of a relation have IoU > 0, +1 pixel convention, in the scale of the boxes.
-    """
+    """(R,) whether a relation's boxes have IoU > 0, +1 pixel convention, in the scale of the boxes."""
     subjects, objects = annotations.relation_boxes()
     a, b = annotations.boxes[subjects], annotations.boxes[objects]
     across = np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]) + 1

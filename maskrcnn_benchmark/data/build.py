@@ -94,6 +94,27 @@ def load_dataset_meta(cfg: Any) -> DatasetMeta:
     return training_statistics(training_name(cfg)).meta
 
 
+def require_names(cfg: Any, name: str) -> None:
+    """UserError if a data set to evaluate on, its names in a file of its own, has others than the training data."""
+    entry = dataset_entry(name)
+    if entry.names_file != dataset_entry(training_name(cfg)).names_file:
+        source = read_source(entry, statistics_only=True, say_findings=False)
+        check_names(cfg, source, load_dataset_meta(cfg), name)
+
+
+def check_names(cfg: Any, found: DatasetMeta | AnnotationSource, expected: DatasetMeta, name: str) -> None:
+    """UserError if a data set's names are not those that the model is trained on, in the same order."""
+    for what in ("objects", "predicates") if cfg.MODEL.RELATION_ON else ("objects",):
+        have, want = getattr(found, what), getattr(expected, what)
+        if have != want:
+            differ = [f"{i}: {a!r} for {b!r}" for i, (a, b) in enumerate(zip(have, want, strict=False)) if a != b]
+            raise UserError(
+                f"data set {name} has {len(have)} {what}, the model {len(want)}, and they"
+                f" differ{' at ' + '; '.join(differ[:3]) if differ else ''}: evaluate on a data set with the training"
+                " data's dictionary"
+            )
+
+
 def training_name(cfg: Any) -> str:
     """The one data set of DATASETS.TRAIN."""
     if len(cfg.DATASETS.TRAIN) != 1:

@@ -4,9 +4,10 @@ import io
 import os
 import stat
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +17,8 @@ from torchvision.io import ImageReadMode, decode_image
 
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.limits import ARRAY_BYTES, PIXELS
+
+T = TypeVar("T")
 
 _CURE = "fetch it again, or let DATASETS.SKIP_MISSING_IMAGES True leave such images out"
 _DRAWINGS = ("EPS", "WMF")  # other programs would have to draw them
@@ -63,12 +66,7 @@ class ImageHeader:
 
 def image_header(path: str | Path) -> ImageHeader:
     """Size and orientation of an image file, without decoding it. ImageFileError as read_image."""
-    try:
-        _check_file(path)
-        with open(path, "rb") as file:
-            return _header(file, path)
-    except OSError as error:
-        raise ImageFileError(f"image {path}: cannot be read ({error.strerror or error}); {_CURE}") from error
+    return _read(path, lambda file: _header(file, path))
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
@@ -76,12 +74,20 @@ def image_size(path: str | Path) -> tuple[int, int]:
     return image_header(path).size
 
 
-def _check_file(path: str | Path) -> None:
-    """ImageFileError for a device or pipe, which could be read without end, and for too large a file; OSError."""
-    found = os.stat(path)
-    if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
-        raise ImageFileError(f"image {path}: is no file but a device or pipe; {_CURE}")
-    ARRAY_BYTES.check(found.st_size, f"image {path}", ImageFileError)
+def _read(path: str | Path, read: Callable[[BinaryIO], T]) -> T:
+    """What `read` makes of an image file. ImageFileError if it is missing, too large, a device or a pipe."""
+    try:
+        found = os.stat(path)
+        if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+            raise ImageFileError(f"image {path}: is no file but a device or pipe; {_CURE}")
+        ARRAY_BYTES.check(found.st_size, f"image {path}", ImageFileError)
+        with open(path, "rb") as file:
+            return read(file)
+    except UserError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a path with a NUL byte
+        why = getattr(error, "strerror", None) or error
+        raise ImageFileError(f"image {path}: cannot be read ({why}); {_CURE}") from error
 
 
 def _header(file: BinaryIO, path: str | Path) -> ImageHeader:
@@ -119,11 +125,7 @@ def read_image(path: str | Path, *, upright: bool = True) -> Tensor:
     Raises:
         ImageFileError: the file is missing, truncated, larger than DATA_MAX_PIXELS or no image; the message names it.
     """
-    try:
-        _check_file(path)
-        data = np.fromfile(path, dtype=np.uint8)
-    except OSError as error:
-        raise ImageFileError(f"image {path}: cannot be read ({error.strerror or error}); {_CURE}") from error
+    data = _read(path, lambda file: np.fromfile(file, dtype=np.uint8))
     if len(data) == 0:
         raise ImageFileError(f"image {path}: the file is empty; {_CURE}")
     header = _header(io.BytesIO(data), path)

@@ -45,10 +45,7 @@ def image_number(value: Any, where: str = "an image id") -> int:
 
 
 def ids_from_names(names: Sequence[str]) -> np.ndarray:
-    """
-    Image ids (I,) int64 where a format has none: of the files' stems, or, where two files have one stem, of their whole
-    names.
-    """
+    """Image ids (I,) int64 where a format has none: of the files' stems, or of whole names if stems repeat."""
     stems = [Path(name).stem for name in names]
     numbers = [image_number(stem) for stem in stems]
     if len(set(numbers)) < len(numbers):

@@ -85,10 +85,7 @@ class _Loader:
 
 
 class TrainingLoader(_Loader):
-    """
-    Endless batches, each item `dataset[epoch, index]`. Iterate once; `batch_sampler` holds the position of what was
-    handed out, for checkpoints.
-    """
+    """Endless batches of `dataset[epoch, index]`. Iterate once; `batch_sampler` holds the position for checkpoints."""
 
     batch_sampler: TrainingBatchSampler
 

@@ -1,6 +1,6 @@
 """Facts of a data set that a model depends on: names and training statistics."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -88,39 +88,20 @@ class DatasetMeta:
         counts[:, :, 0] = self.bg_matrix.astype(np.float64) + 1
         return torch.from_numpy(np.log(counts / counts.sum(axis=2, keepdims=True) + 1e-3).astype(np.float32))
 
-    def names(self) -> dict[str, tuple[str, ...]]:
-        """The three vocabularies."""
-        return {name: getattr(self, name) for name in NAMES}
-
-    def counts(self) -> dict[str, np.ndarray]:
+    def to_state(self) -> dict[str, Any]:
         """
-        What is counted, as int64 arrays for a file: "bg_matrix", the foreground as sparse "fg_cells" (rows subject,
-        object, predicate, count) and "predicate_totals", as far as they are there.
+        Lists of names and int64 tensors, fit for a checkpoint: "predicate_totals", "bg_matrix" and the foreground as
+        sparse "fg_cells" (rows subject, object, predicate, count), as far as they are there.
         """
-        found = {}
+        counts = {}
         if self.predicate_totals is not None:
-            found["predicate_totals"] = self.predicate_totals.astype(np.int64)
+            counts["predicate_totals"] = self.predicate_totals
         if self.fg_matrix is not None:
             cells = np.argwhere(self.fg_matrix)
-            found["fg_cells"] = np.concatenate([cells, self.fg_matrix[tuple(cells.T)][:, None]], axis=1)
-            found["bg_matrix"] = self.bg_matrix.astype(np.int64)
-        return found
-
-    @classmethod
-    def from_counts(cls, names: Mapping[str, Sequence[str]], counts: Mapping[str, np.ndarray]) -> "DatasetMeta":
-        """The inverse of names() and counts()."""
-        meta = cls(**names, predicate_totals=counts.get("predicate_totals"))
-        if "fg_cells" not in counts:
-            return meta
-        cells = counts["fg_cells"]
-        fg_matrix = np.zeros((meta.num_classes, meta.num_classes, meta.num_predicates), dtype=np.int64)
-        fg_matrix[tuple(cells[:, :3].T)] = cells[:, 3]
-        return replace(meta, fg_matrix=fg_matrix, bg_matrix=counts["bg_matrix"])
-
-    def to_state(self) -> dict[str, Any]:
-        """Lists of names and tensors, fit for a checkpoint."""
-        counts = {key: torch.from_numpy(values.astype(np.int64)) for key, values in self.counts().items()}
-        return {**{key: list(values) for key, values in self.names().items()}, **counts}
+            counts["fg_cells"] = np.concatenate([cells, self.fg_matrix[tuple(cells.T)][:, None]], axis=1)
+            counts["bg_matrix"] = self.bg_matrix
+        tensors = {key: torch.from_numpy(values.astype(np.int64)) for key, values in counts.items()}
+        return {**{name: list(getattr(self, name)) for name in NAMES}, **tensors}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> "DatasetMeta":
@@ -129,4 +110,10 @@ class DatasetMeta:
         odd = [key for key, values in counts.items() if values.dtype.kind not in "iu" or (values < 0).any()]
         if odd:
             raise ValueError(f"{odd[0]} must hold whole numbers from 0")
-        return cls.from_counts({key: state[key] for key in NAMES}, counts)
+        meta = cls(**{key: state[key] for key in NAMES}, predicate_totals=counts.get("predicate_totals"))
+        if "fg_cells" not in counts:
+            return meta
+        cells = counts["fg_cells"]
+        fg_matrix = np.zeros((meta.num_classes, meta.num_classes, meta.num_predicates), dtype=np.int64)
+        fg_matrix[tuple(cells[:, :3].T)] = cells[:, 3]
+        return replace(meta, fg_matrix=fg_matrix, bg_matrix=counts["bg_matrix"])

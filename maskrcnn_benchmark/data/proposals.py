@@ -122,10 +122,7 @@ class ProposalFile:
         return values
 
     def _label_logits(self, rows: slice, image_id: int) -> Tensor:
-        """
-        Logits whose softmax gives the label its score, and every other class an even share of the rest; the label stays
-        the best.
-        """
+        """Logits whose softmax gives the label its score, and every other class an even share of the rest."""
         labels = torch.from_numpy(np.array(self.arrays["labels"][rows], dtype=np.int64))
         scores = (
             torch.from_numpy(self._rows("scores", rows, image_id))
@@ -151,9 +148,7 @@ class ProposalCollector:
         self.images: list[tuple[int, BoxList]] = []
 
     def add(self, image_id: int, detections: BoxList) -> None:
-        """
-        An image's detections with `pred_labels` and `pred_scores`, in any frame: BoxList.size is written with them.
-        """
+        """An image's detections with `pred_labels` and `pred_scores`, in the frame that BoxList.size says."""
         self.images.append((int(image_id), detections.copy_with_fields(("pred_labels", "pred_scores")).to("cpu")))
 
     def merge(self, other: "ProposalCollector") -> None:

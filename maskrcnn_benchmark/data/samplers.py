@@ -1,7 +1,4 @@
-"""
-Which images make a batch, in which order: seeded, the same whatever the number of processes, and resumable to the
-batch.
-"""
+"""Which images make a batch, in which order: seeded, the same for any number of processes, and resumable."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -156,10 +153,7 @@ class EvaluationBatchSampler(Sampler):
 
 
 def canvas_groups(sizes: Sequence[tuple[int, int]], divisibility: int) -> np.ndarray:
-    """
-    (I,) a number for each canvas (width, height) that the network sees images of these sizes on, rounded up to the
-    divisibility.
-    """
+    """(I,) a number for each canvas (width, height), sizes rounded up to the divisibility, that the network sees."""
     canvases = np.asarray(sizes, dtype=np.int64).reshape(-1, 2)
     if divisibility > 0:
         canvases = -(-canvases // divisibility) * divisibility
@@ -167,8 +161,5 @@ def canvas_groups(sizes: Sequence[tuple[int, int]], divisibility: int) -> np.nda
 
 
 def aspect_groups(sizes: np.ndarray, grouping: bool) -> np.ndarray:
-    """
-    (I,) 1 for images wider than high and 0 for others, of sizes (I, 2), so that batches need less padding; all 0
-    without grouping.
-    """
+    """(I,) 1 for images wider than high, of sizes (I, 2), and 0 for others; all 0 without grouping."""
     return ((sizes[:, 0] > sizes[:, 1]) & grouping).astype(np.int64)

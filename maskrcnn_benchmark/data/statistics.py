@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from maskrcnn_benchmark.data.annotations import Annotations, related_boxes_overlap
 from maskrcnn_benchmark.data.meta import NAMES, DatasetMeta
@@ -121,11 +122,10 @@ def load_cached(path: Path) -> TrainingStatistics | None:
         return None
     try:
         with np.load(path, allow_pickle=False) as content:
-            arrays = {key: content[key] for key in content}
+            arrays = dict(content)
         triplets = arrays.pop("triplets").astype(np.int64)
-        names = {key: arrays.pop(key).tolist() for key in NAMES}
-        counts = {key: values.astype(np.int64) for key, values in arrays.items()}
-        return TrainingStatistics(DatasetMeta.from_counts(names, counts), triplets)
+        state = {key: values.tolist() if key in NAMES else torch.from_numpy(values) for key, values in arrays.items()}
+        return TrainingStatistics(DatasetMeta.from_state(state), triplets)
     except DAMAGE as error:
         logger.warning(
             "%s cannot be read (%s: %s): the statistics are counted again", path, type(error).__name__, error
@@ -135,14 +135,8 @@ def load_cached(path: Path) -> TrainingStatistics | None:
 
 def store(path: Path, statistics: TrainingStatistics) -> None:
     """Writes a cache file; a warning where that is impossible."""
-    meta = statistics.meta
-    arrays = {
-        **meta.counts(),
-        **{key: np.array(names, dtype=np.str_) for key, names in meta.names().items()},
-        "triplets": statistics.triplets.astype(np.int32),
-    }
     try:
         with atomic_path(path) as temporary:
-            np.savez(temporary, **arrays)
+            np.savez(temporary, **statistics.meta.to_state(), triplets=statistics.triplets.astype(np.int32))
     except OSError as error:
         logger.warning("%s cannot be written (%s): the statistics will be counted anew each start", path, error)

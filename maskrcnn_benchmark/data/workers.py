@@ -22,19 +22,13 @@ _started: set[Any] = set()
 
 
 def ignore_signals(worker: int) -> None:  # noqa: ARG001 (the signature of worker_init_fn)
-    """
-    In a worker: a request to stop goes to all processes of a group, but the main one may still need batches, and ends
-    its workers.
-    """
+    """In a worker: what asks a whole group to stop is left to the main process, which may still need batches."""
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
 
 
 def outcomes(loader: DataLoader) -> Iterator[Any]:
-    """
-    What a loader brings. Its workers end with this process, or at once where the next outcome does not come, for they
-    may stall.
-    """
+    """What a loader brings. Its workers end with this process, or at once where the next outcome does not come."""
     before = set(multiprocessing.active_children())
     iterator = iter(loader)
     started = set(multiprocessing.active_children()) - before
@@ -54,10 +48,7 @@ def outcomes(loader: DataLoader) -> Iterator[Any]:
 
 
 def _lost(workers: set[Any]) -> RuntimeError | None:
-    """
-    PyTorch's own error about a worker that has died, where taking over what it had sent failed before PyTorch noticed
-    the death.
-    """
+    """PyTorch's own error about a dead worker, where taking over what it had sent failed before PyTorch noticed."""
     ended = multiprocessing.connection.wait([worker.sentinel for worker in workers], timeout=1)
     for worker in workers:
         if worker.sentinel in ended:

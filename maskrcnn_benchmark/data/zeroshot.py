@@ -14,18 +14,12 @@ def unseen_triplets(test: np.ndarray, training: np.ndarray) -> np.ndarray:
     Rows of `test` that are not in `training`, each once.
 
     Args:
-        test, training: (n, 3) and (m, 3) subject class, object class, predicate. Training means without val; rows may
-            repeat.
+        test, training: (n, 3) and (m, 3) whole numbers subject class, object class, predicate; rows may repeat.
     Returns:
         (t, 3) int64, sorted.
     """
-    test, training = (
-        np.asarray(test, dtype=np.int64).reshape(-1, 3),
-        np.asarray(training, dtype=np.int64).reshape(-1, 3),
-    )
-    shape = tuple(np.concatenate([test, training, np.zeros((1, 3), dtype=np.int64)]).max(axis=0) + 1)
-    codes = np.setdiff1d(np.ravel_multi_index(tuple(test.T), shape), np.ravel_multi_index(tuple(training.T), shape))
-    return np.stack(np.unravel_index(codes, shape), axis=1).astype(np.int64)
+    unseen = set(map(tuple, np.asarray(test).tolist())) - set(map(tuple, np.asarray(training).tolist()))
+    return np.array(sorted(unseen), dtype=np.int64).reshape(-1, 3)
 
 
 def read_triplets(path: str | Path, *, num_classes: int, num_predicates: int) -> np.ndarray:

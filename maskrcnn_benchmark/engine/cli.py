@@ -33,8 +33,12 @@ def read_config(file: str, overrides: Sequence[str], *, relation: bool) -> Confi
 
 
 def require_datasets(cfg: Config, splits: Iterable[str]) -> None:
-    """UserError if a split ("train", "val", "test") has no data set, or the files of one are missing."""
-    from maskrcnn_benchmark.data.datasets.catalog import dataset_entry  # heavy
+    """
+    UserError if a split ("train", "val", "test") has no data set, or one whose files are missing or whose names are not
+    the training data's.
+    """
+    from maskrcnn_benchmark.data.build import require_names  # heavy
+    from maskrcnn_benchmark.data.datasets.catalog import dataset_entry
 
     for split in splits:
         names = tuple(cfg.DATASETS[split.upper()])
@@ -42,6 +46,8 @@ def require_datasets(cfg: Config, splits: Iterable[str]) -> None:
             raise UserError(f"DATASETS.{split.upper()} names no data set")
         for name in names:
             dataset_entry(name).require_files()
+            if split != "train":
+                require_names(cfg, name)
 
 
 def require_start_files(cfg: Config) -> None:

@@ -1,8 +1,7 @@
 """
 Evaluating a model on a data set, streaming: an image's predictions are reduced to what the metrics need and dropped.
 
-Under torchrun each process evaluates its share of the images, without padding; small states are gathered and merged,
-and every process returns the figures that one process alone would.
+Under torchrun each process takes its share of the images; every process returns the figures that one alone would.
 """
 
 import time
@@ -17,7 +16,7 @@ import torch
 from torch import nn
 
 from maskrcnn_benchmark.config import Config, Task
-from maskrcnn_benchmark.data.build import make_data_loader, zeroshot_triplets
+from maskrcnn_benchmark.data.build import check_names, make_data_loader, zeroshot_triplets
 from maskrcnn_benchmark.data.datasets.base import SceneGraphDataset
 from maskrcnn_benchmark.data.datasets.catalog import dataset_entry
 from maskrcnn_benchmark.data.loader import EvaluationLoader
@@ -76,7 +75,7 @@ def evaluate(
     results = {}
     for name in names:
         loader = make_data_loader(cfg, split, task=model.task, name=name)
-        _check_vocabulary(loader.dataset.meta, meta, name, relations=cfg.MODEL.RELATION_ON)
+        check_names(cfg, loader.dataset.meta, meta, name)
         watch = partial(observe, loader.dataset) if observe is not None and name == names[0] else None
         loader = with_feature_cache(cfg, model, loader, name)
         logger.info(f"evaluating on {name}: {len(loader.dataset)} images")
@@ -92,6 +91,7 @@ def evaluate(
                 "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
                 "weights": None if weights is None else str(weights),
                 "seconds": round(time.perf_counter() - started, 2),
+                "predictions": bool(cfg.MODEL.RELATION_ON and cfg.TEST.SAVE_PREDICTIONS),
                 "terms": list(model.roi_heads.relation.predictor.term_names) if cfg.MODEL.RELATION_ON else [],
             }
             write_json(folder / EVALUATION_FILE, facts)
@@ -106,8 +106,8 @@ def evaluate_relations(
     loader: EvaluationLoader,
     meta: DatasetMeta,
     *,
-    name: str = "",
-    folder: Path | None = None,
+    name: str,
+    folder: Path,
     observe: Callable[[int, BoxList, BoxList], None] | None = None,
 ) -> dict[str, Any]:
     """
@@ -127,11 +127,11 @@ def evaluate_relations(
         zeroshot_triplets=zeroshot,
         iou_threshold=cfg.TEST.RELATION.IOU_THRESHOLD,
         rel_nms=cfg.TEST.RELATION.REL_NMS,
-        open_images=bool(name) and "open_images" in dataset_entry(name).format.evaluators,
+        open_images="open_images" in dataset_entry(name).format.evaluators,
     )
     with ExitStack() as stack:
         writer = None
-        if cfg.TEST.SAVE_PREDICTIONS and folder is not None:
+        if cfg.TEST.SAVE_PREDICTIONS:
             path = _prediction_path(folder / "predictions")
             facts = {"predicates": meta.predicates, "objects": meta.objects, "train_counts": meta.predicate_counts()}
             facts |= {"terms": model.roi_heads.relation.predictor.term_names, "zeroshot_triplets": zeroshot}
@@ -145,7 +145,7 @@ def evaluate_relations(
             if writer is not None:
                 writer.add(target.get_field("image_id"), prediction, groundtruth)
     together = merged(scores)
-    if folder is not None and is_main_process():
+    if is_main_process():
         with atomic_path(folder / SCORES_FILE) as temporary:
             torch.save(together.model.state_dict(), temporary)
     return together.summary()
@@ -161,7 +161,7 @@ def _prediction_path(folder: Path) -> Path:
 
 
 def evaluate_detection(
-    cfg: Config, model: nn.Module, loader: EvaluationLoader, meta: DatasetMeta, *, folder: Path | None = None
+    cfg: Config, model: nn.Module, loader: EvaluationLoader, meta: DatasetMeta, *, folder: Path
 ) -> dict[str, Any]:
     """
     AP, AP50, AP75 and AR of a detector over one pass of a loader.
@@ -170,23 +170,18 @@ def evaluate_detection(
         folder: TEST.SAVE_PROPOSALS writes the detections to its `proposals.npz`, which DATASETS.PROPOSALS can name.
     """
     evaluator, collector = DetectionEvaluator(meta.objects), ProposalCollector()
-    save = cfg.TEST.SAVE_PROPOSALS and folder is not None
     for index, result, annotation in predictions(cfg, model, loader):
-        found = {
-            "boxes": result.bbox,
-            "labels": result.get_field("pred_labels"),
-            "scores": result.get_field("pred_scores"),
-        }
+        labels, scores = result.get_field("pred_labels"), result.get_field("pred_scores")
+        found = {"boxes": result.bbox, "labels": labels, "scores": scores}
         evaluator.update(found, {"boxes": annotation.bbox, "labels": annotation.get_field("labels")}, image_id=index)
-        if save:
+        if cfg.TEST.SAVE_PROPOSALS:
             collector.add(annotation.get_field("image_id"), result)
-    if save:
+    if cfg.TEST.SAVE_PROPOSALS:
         collector = merged(collector)
         if is_main_process():
-            collector.write(folder / "proposals.npz")
-            logger.info(
-                f"{len(collector.images)} images' detections, for DATASETS.PROPOSALS: {folder / 'proposals.npz'}"
-            )
+            file = folder / "proposals.npz"
+            collector.write(file)
+            logger.info(f"{len(collector.images)} images' detections, for DATASETS.PROPOSALS: {file}")
     return {"mode": "detection", **merged(evaluator).summary()}
 
 
@@ -207,10 +202,8 @@ def predictions(cfg: Config, model: nn.Module, loader: EvaluationLoader) -> Iter
             yield index, result.resize(truth.size), truth
         images += len(batch)
     if images:
-        logger.info(
-            f"{images} images in {time.perf_counter() - started:.1f} s, {(time.perf_counter() - started) / images:.3f}"
-            " s per image"
-        )
+        seconds = time.perf_counter() - started
+        logger.info(f"{images} images in {seconds:.1f} s, {seconds / images:.3f} s per image")
 
 
 def _detection_line(metrics: dict[str, Any]) -> str:
@@ -224,16 +217,3 @@ def merged(own: Any) -> Any:
     for other in others:
         first.merge(other)
     return first
-
-
-def _check_vocabulary(found: DatasetMeta, expected: DatasetMeta, name: str, *, relations: bool) -> None:
-    """UserError if a data set's names are not those that the model was trained on, in the same order."""
-    for what in ("objects", "predicates") if relations else ("objects",):
-        have, want = getattr(found, what), getattr(expected, what)
-        if have != want:
-            differ = [f"{i}: {a!r} for {b!r}" for i, (a, b) in enumerate(zip(have, want, strict=False)) if a != b]
-            raise UserError(
-                f"data set {name} has {len(have)} {what}, the model {len(want)}, and they"
-                f" differ{' at ' + '; '.join(differ[:3]) if differ else ''}: evaluate on a data set with the training"
-                " data's dictionary"
-            )

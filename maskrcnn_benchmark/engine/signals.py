@@ -5,24 +5,20 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 
-from maskrcnn_benchmark.utils.distributed import all_gather_objects
 from maskrcnn_benchmark.utils.log import get_logger
 
 logger = get_logger(__name__)
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
+@dataclass
 class StopRequest:
-    """Whether any process has been asked to stop."""
+    """Whether this process has been asked to stop."""
 
-    def __init__(self):
-        self.asked = False
-
-    def __call__(self) -> bool:
-        """The answer, the same in every process; every process has to ask."""
-        return any(all_gather_objects(self.asked))
+    asked: bool = False
 
 
 @contextmanager

@@ -37,11 +37,18 @@ def load_start(cfg: Config, model: nn.Module) -> set[str]:
     """
     detector, weight = cfg.MODEL.PRETRAINED_DETECTOR_CKPT, cfg.MODEL.WEIGHT
     loaded: set[str] = set()
+
+    def load(weights: dict[str, Tensor], name: str) -> None:
+        loaded.update(load_weights(model, weights, ignore=cfg.MODEL.IGNORE_WEIGHTS, name=name).loaded)
+
     if detector:
-        loaded |= _load_detector(cfg, model, detector)
+        weights, name = _trained_weights(detector), f"MODEL.PRETRAINED_DETECTOR_CKPT {detector}"
+        if not holds_detector(weights):
+            raise UserError(f"{name} lacks rpn.* or roi_heads.box.*: no detector. MODEL.WEIGHT takes backbones")
+        load(weights, name)
     if weight and not (detector and _is_backbone(weight, model)):
         path = weights_path(weight)
-        loaded |= _load(cfg, model, _trained_weights(path), f"MODEL.WEIGHT {path}")
+        load(_trained_weights(path), f"MODEL.WEIGHT {path}")
     elif weight:
         logger.info(
             f"MODEL.WEIGHT {weight} holds only a backbone: left out, the backbone is that of"
@@ -70,7 +77,7 @@ def load_content(cfg: Config, model: nn.Module, content: Any, source: str, meta:
         meta: vocabulary that the model was built for.
     Raises:
         UserError: the file holds only a backbone, leaves parts of the model without weights, or says that it was
-            trained on other names.
+            trained on other names, or without the detector that the task needs.
     """
     weights = named_tensors(content, source)
     if holds_backbone_only(weights, model.state_dict()):
@@ -86,8 +93,15 @@ def load_content(cfg: Config, model: nn.Module, content: Any, source: str, meta:
                 f"{source} was trained on other object or predicate names than those of DATASETS.TRAIN"
                 f" {cfg.DATASETS.TRAIN[0]}"
             )
+    used = _used(cfg, model)
+    if content.get("detector") is False and any(name.startswith(DETECTOR_PARTS) for name in used):
+        raise UserError(
+            f"{source} holds no detector (its relation model was trained without one), and this task needs one: train"
+            " with MODEL.PRETRAINED_DETECTOR_CKPT, or set MODEL.ROI_RELATION_HEAD.USE_GT_BOX and USE_GT_OBJECT_LABEL"
+            " True"
+        )
     report = load_weights(model, weights, ignore=cfg.MODEL.IGNORE_WEIGHTS, name=source)
-    untested = (set(report.initial) | set(report.copied)) & _used(cfg, model) - optional(model).keys()
+    untested = (set(report.initial) | set(report.copied)) & used - optional(model).keys()
     if untested:
         raise UserError(
             f"{source} lacks weights of this model: {_modules(untested)}. Is it a file of the model that the config"
@@ -108,25 +122,8 @@ def detector_is_among(names: Collection[str], model: nn.Module) -> bool:
     return {name for name, _ in model.named_parameters() if name.startswith(DETECTOR_PARTS)} <= set(names)
 
 
-def _load_detector(cfg: Config, model: nn.Module, path: str) -> set[str]:
-    weights = _trained_weights(path)
-    if not holds_detector(weights):
-        raise UserError(
-            f"MODEL.PRETRAINED_DETECTOR_CKPT {path} lacks rpn.* or roi_heads.box.*: no detector. MODEL.WEIGHT takes"
-            " backbones"
-        )
-    return _load(cfg, model, weights, f"MODEL.PRETRAINED_DETECTOR_CKPT {path}")
-
-
-def _load(cfg: Config, model: nn.Module, weights: dict[str, Tensor], name: str) -> set[str]:
-    return set(load_weights(model, weights, ignore=cfg.MODEL.IGNORE_WEIGHTS, name=name).loaded)
-
-
 def _trained_weights(path: str | Path) -> dict[str, Tensor]:
-    """
-    A file's weights, without a detector that is at random: one of a relation training that had none, as its checkpoints
-    say.
-    """
+    """A file's weights, without the random detector of a relation training that had none, as its checkpoint says."""
     content = read_file(path)
     weights = named_tensors(content, str(path))
     if isinstance(content, dict) and content.get("detector") is False:
@@ -142,10 +139,7 @@ def _is_backbone(weight: str, model: nn.Module) -> bool:
 
 
 def _used(cfg: Config, model: nn.Module) -> set[str]:
-    """
-    Names of the parameters that the task uses: with ground-truth boxes the RPN does not run, with their labels neither
-    does the box head.
-    """
+    """Names of the parameters that the task uses: no RPN with ground-truth boxes, no box head with their labels."""
     unused: list[str] = []
     if cfg.MODEL.RELATION_ON:
         task = Task.from_cfg(cfg)
@@ -166,18 +160,14 @@ def _require_loaded(cfg: Config, model: nn.Module, loaded: Collection[str]) -> N
             " name a trained relation model as MODEL.WEIGHT (a detector's file holds neither channel reduction nor"
             " mask convolutions)"
         )
-    if all(name.startswith("backbone.") for name in random):
-        if not cfg.MODEL.FREEZE_DETECTOR:
-            logger.warning(
-                f"no file gave weights to {_modules(random)}, which MODEL.BACKBONE.FREEZE_CONV_BODY_AT keeps random"
-            )
-            return
-        alternative = ", or set MODEL.FREEZE_DETECTOR False, which trains backbone and FPN along"
-    else:
-        alternative = ""
+    told = f"no file gave weights to {_modules(random)}, which"
+    backbone_alone = all(name.startswith("backbone.") for name in random)
+    if backbone_alone and not cfg.MODEL.FREEZE_DETECTOR:
+        logger.warning(f"{told} MODEL.BACKBONE.FREEZE_CONV_BODY_AT keeps random")
+        return
+    alternative = ", or set MODEL.FREEZE_DETECTOR False, which trains backbone and FPN along" if backbone_alone else ""
     raise UserError(
-        f"no file gave weights to {_modules(random)}, which would stay frozen at random ones: name a detector as "
-        f"MODEL.PRETRAINED_DETECTOR_CKPT{alternative}"
+        f"{told} would stay frozen at random ones: name a detector as MODEL.PRETRAINED_DETECTOR_CKPT{alternative}"
     )
 
 

@@ -9,16 +9,9 @@ from maskrcnn_benchmark.solver.optimizer import learning_rate_rule
 
 
 def start_table(cfg: Config, model: nn.Module, dataset: SceneGraphDataset, start: int) -> str:
-    """
-    Parameters by module, images, pairs, learning rate and iterations.
-
-    Args:
-        dataset: the training split.
-        start: finished iterations.
-    Returns:
-        Text of several lines, at most 80 columns wide as long as names are short.
-    """
+    """Parameters, images, pairs, rate and iterations after `start`: 80 columns wide as long as names are short."""
     solver = cfg.SOLVER
+    validation = _every(solver.VAL_PERIOD if solver.TO_VAL else 0)
     images, relations = len(dataset), int(dataset.relation_counts().sum())
     batch = solver.IMS_PER_BATCH * solver.ACCUMULATE
     update = f"{batch} images" + (f" in {solver.ACCUMULATE} batches" if solver.ACCUMULATE > 1 else "")
@@ -30,8 +23,7 @@ def start_table(cfg: Config, model: nn.Module, dataset: SceneGraphDataset, start
         "an update": update,
         "rate": f"{learning_rate_rule(cfg)[0]:g} after warm-up, {cfg.DTYPE}",
         "iterations": f"{start + 1:,} to {solver.MAX_ITER:,}, {passes:.3g} passes over the images",
-        "then": f"checkpoint {_every(solver.CHECKPOINT_PERIOD)},"
-        f" validation {_every(solver.VAL_PERIOD if solver.TO_VAL else 0)}",
+        "then": f"checkpoint {_every(solver.CHECKPOINT_PERIOD)}, validation {validation}",
     }
     return parameter_table(model) + "\n" + "\n".join(f"{name:<11} {text}" for name, text in rows.items())
 
@@ -41,21 +33,16 @@ def _every(period: int) -> str:
 
 
 def parameter_table(model: nn.Module) -> str:
-    """
-    Numbers of trained and frozen parameters, a line per module: the backbone's parts, the detector's heads, the
-    relation head's parts.
-    """
+    """Numbers of trained and frozen parameters, a line per module: parts of the backbone and relation head, heads."""
     rows: dict[str, list[int]] = {}
     for name, parameter in model.named_parameters():
         counts = rows.setdefault(_row(name), [0, 0])
         counts[0 if parameter.requires_grad else 1] += parameter.numel()
     total = [sum(counts[i] for counts in rows.values()) for i in (0, 1)]
     width = max(len(name) for name in [*rows, "together"])
-    lines = [f"{'module':<{width}} {'trained':>13} {'frozen':>13}"]
-    lines += [
-        f"{name:<{width}} {counts[0]:>13,} {counts[1]:>13,}" for name, counts in [*rows.items(), ("together", total)]
-    ]
-    return "\n".join(lines)
+    rows["together"] = total
+    lines = [f"{name:<{width}} {trained:>13,} {frozen:>13,}" for name, (trained, frozen) in rows.items()]
+    return "\n".join([f"{'module':<{width}} {'trained':>13} {'frozen':>13}", *lines])
 
 
 def _row(parameter_name: str) -> str:

@@ -13,11 +13,8 @@ RELATIONS = 12
 
 class ValidationPictures:
     """
-    Called with each image of an evaluation, keeps pictures of the first ones: boxes, and beside them the best
-    relations, with a tick where one is in the ground truth.
-
-    Attributes:
-        pictures: image id -> (h, w, 3) uint8 RGB.
+    An observer of an evaluation. `pictures` of its first images, (h, w, 3) uint8 RGB by image id: boxes, and beside
+    them the best relations, with a tick where one is in the ground truth.
     """
 
     def __init__(self, meta: DatasetMeta, limit: int):
@@ -25,11 +22,6 @@ class ValidationPictures:
         self.pictures: dict[int, np.ndarray] = {}
 
     def __call__(self, dataset: SceneGraphDataset, index: int, result: BoxList, groundtruth: BoxList) -> None:
-        """
-        Args:
-            dataset: brings the image. index: in it.
-            result, groundtruth: in one frame.
-        """
         item = dataset[index] if len(self.pictures) < self.limit else None
         if item is None:  # there are enough, or the image file is missing
             return

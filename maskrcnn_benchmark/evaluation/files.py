@@ -8,7 +8,7 @@ from maskrcnn_benchmark.utils.weight_files import read_file
 
 # The counts behind metrics.json, SceneGraphEvaluator.state_dict(): intervals, and a bootstrap against another run.
 SCORES_FILE = "scores.pth"
-# What was evaluated: "date", "weights" (the file), "seconds", "terms" (names).
+# What was evaluated: "date", "weights" (the file), "seconds", "terms" (names), "predictions" (kept beside it).
 EVALUATION_FILE = "evaluation.json"
 
 

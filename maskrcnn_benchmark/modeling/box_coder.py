@@ -53,9 +53,3 @@ class BoxCoder(nn.Module):
 def _size_and_centre(boxes: Tensor) -> tuple[Tensor, Tensor]:
     size = boxes[:, 2:] - boxes[:, :2] + 1
     return size, boxes[:, :2] + 0.5 * size
-
-
-def clip_boxes(boxes: Tensor, size: tuple[int, int]) -> Tensor:
-    """(..., 4) xyxy cut to 0 … W − 1 and 0 … H − 1 of an image of size (width, height)."""
-    x, y = boxes[..., 0::2].clamp(0, size[0] - 1), boxes[..., 1::2].clamp(0, size[1] - 1)
-    return torch.stack([x, y], dim=-1).flatten(-2)

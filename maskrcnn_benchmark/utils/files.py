@@ -8,6 +8,7 @@ import platform
 import re
 import secrets
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,7 +20,7 @@ from maskrcnn_benchmark.utils.errors import UserError
 # What a temporary name holds: the machine and the process that write it, so that what a killed one left is told from
 # what is being written.
 _HOST = hashlib.blake2b(platform.node().encode(), digest_size=3).hexdigest()
-_TEMPORARY = re.compile(r"\..+\.tmp-(?P<host>[0-9a-f]{6})-(?P<process>\d+)-[0-9a-f]{8}(?:\.\w+)?")
+_TEMPORARY = re.compile(r"\..+\.tmp-(?P<host>[0-9a-f]{6})-(?P<process>\d+)-\w{8}(?:\.\w+)?")
 # After this long nobody is still writing a file, wherever the process is or was.
 _ORPHANED = 24 * 3600
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -39,15 +40,11 @@ def atomic_path(path: str | Path, *, wanted: int = 0) -> Iterator[Path]:
         UserError: no space for it on the disk.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.parent.resolve() not in _swept:
-        _swept.add(path.parent.resolve())
-        sweep(path.parent)
+    prefix = _temporary_prefix(path)
     free = shutil.disk_usage(path.parent).free
     if wanted > free:
         raise _no_space(path, wanted, free)
-    # As much of the name as always leaves room for the rest, whatever its letters: names have 255 bytes.
-    temporary = path.with_name(f".{path.stem[:40]}.tmp-{_HOST}-{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
+    temporary = path.with_name(f"{prefix}{secrets.token_hex(4)}{path.suffix}")
     try:
         yield temporary
         with open(temporary, "rb") as written:
@@ -60,6 +57,21 @@ def atomic_path(path: str | Path, *, wanted: int = 0) -> Iterator[Path]:
         raise _no_space(path, max(wanted, length), shutil.disk_usage(path.parent).free) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def temporary_folder(path: Path) -> tempfile.TemporaryDirectory:
+    """A folder beside `path`, for as long as a `with` block runs, for files that belong together."""
+    return tempfile.TemporaryDirectory(prefix=_temporary_prefix(path), dir=path.parent)
+
+
+def _temporary_prefix(path: Path) -> str:
+    """How the name of a temporary file or folder beside `path` begins, once that place is made and swept."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.parent.resolve() not in _swept:
+        _swept.add(path.parent.resolve())
+        sweep(path.parent)
+    # As much of the name as always leaves room for the rest, whatever its letters: names have 255 bytes.
+    return f".{path.stem[:40]}.tmp-{_HOST}-{os.getpid()}-"
 
 
 def _is_full(error: Exception) -> bool:
@@ -78,19 +90,23 @@ def _no_space(path: Path, wanted: int, free: int) -> UserError:
 
 def sweep(folder: Path) -> list[str]:
     """
-    Removes the temporary files of atomic_path whose process is gone from this machine, and those of other machines that
-    are a day old, and returns their names.
+    Removes the temporary files and folders of this module whose process is gone from this machine, and those of other
+    machines that are a day old, and returns their names.
     """
     gone = []
     for entry in os.scandir(folder):
         match = _TEMPORARY.fullmatch(entry.name)
         if match is None:
             continue
-        with suppress(FileNotFoundError):  # another process may sweep, or finish its file, meanwhile
+        with suppress(OSError):  # another process may sweep or finish it meanwhile, or it is not ours to remove
             left_alone = match["host"] == _HOST and not _is_running(int(match["process"]))
-            if entry.is_file(follow_symlinks=False) and (left_alone or time.time() - entry.stat().st_mtime > _ORPHANED):
+            if entry.is_symlink() or not (left_alone or time.time() - entry.stat().st_mtime > _ORPHANED):
+                continue
+            if entry.is_dir():
+                shutil.rmtree(entry.path)
+            else:
                 os.unlink(entry.path)
-                gone.append(entry.name)
+            gone.append(entry.name)
     return gone
 
 

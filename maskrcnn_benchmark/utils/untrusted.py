@@ -68,8 +68,8 @@ def read_json(file: str | Path, kind: type, cure: str | None = None) -> Any:
     """
     try:
         text = Path(file).read_bytes()
-    except OSError as error:
-        why = error.strerror or error
+    except (OSError, ValueError) as error:  # ValueError: a path with a NUL byte
+        why = getattr(error, "strerror", None) or error
         raise UserError(f"{file}: cannot be read ({why}); {cure or 'DATASET.md says where to get it'}") from error
     return parse_json(text, kind, str(file), cure)
 

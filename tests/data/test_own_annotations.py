@@ -23,7 +23,8 @@ def photos(tmp_path):
 
 
 def read(source, photos, **options):
-    return list(read_annotations(source, photos, **options))
+    """Of each image its entry, or the error that kept the reader from it."""
+    return [entry for _, entry in read_annotations(source, photos, **options)]
 
 
 # -- Label Studio -----------------------------------------------------------------------------------------------------
@@ -55,11 +56,11 @@ def test_rectangles_and_relations_of_label_studio_come_over(photos):
     blue = {"id": "r1", "type": "choices", "value": {"choices": ["blue", "small"]}}
     sharp = {"id": "q", "type": "choices", "value": {"choices": ["sharp"]}}  # of the whole picture
     (given,) = exported(photos, task(rectangle(), relation(), rectangle("r2", "branch", x=0), blue, sharp))
-    assert given.fault == "" and given.entry["file"] == "a.jpg"
-    first, second = given.entry["objects"]
+    assert given["file"] == "a.jpg"
+    first, second = given["objects"]
     assert first == {"box": [10, 10, 39, 29], "label": "bird", "attributes": ["blue", "small"]}
     assert second == {"box": [0, 10, 29, 29], "label": "branch"}
-    assert given.entry["relations"] == [[0, "on", 1]]
+    assert given["relations"] == [[0, "on", 1]]
 
 
 def test_a_relation_s_direction_says_which_end_is_the_subject(photos):
@@ -71,7 +72,7 @@ def test_a_relation_s_direction_says_which_end_is_the_subject(photos):
             for words in ({"direction": "left"}, {"direction": "bi"}, {"labels": ["on", "near"]})
         ),
     )
-    assert [each.entry["relations"] for each in given] == [
+    assert [each["relations"] for each in given] == [
         [[1, "on", 0]],
         [[0, "on", 1], [1, "on", 0]],
         [[0, "on", 1], [0, "near", 1]],
@@ -89,7 +90,7 @@ def test_a_relation_s_direction_says_which_end_is_the_subject(photos):
 )
 def test_pictures_are_found_however_label_studio_was_given_them(photos, image):
     (given,) = exported(photos, task(rectangle(), image=image))
-    assert given.entry["file"] == "a.jpg"
+    assert given["file"] == "a.jpg"
 
 
 def test_boxes_of_a_turned_photograph_are_in_its_upright_frame(photos):
@@ -98,8 +99,8 @@ def test_boxes_of_a_turned_photograph_are_in_its_upright_frame(photos):
     Image.new("RGB", (WIDTH, HEIGHT)).save(photos / "a.jpg", exif=exif)
     upright = rectangle(original_width=HEIGHT, original_height=WIDTH)
     shown_upright, shown_as_stored = exported(photos, task(upright), task(rectangle()))
-    assert shown_upright.entry["objects"][0]["box"] == [5, 20, 19, 59]
-    assert "was drawn on a picture of 100 x 50, but the file is 50 x 100 as it stands upright" in shown_as_stored.fault
+    assert shown_upright["objects"][0]["box"] == [5, 20, 19, 59]
+    assert "was drawn on a picture of 100 x 50, but the file is 50 x 100 as it stands upright" in str(shown_as_stored)
 
 
 def test_only_the_annotation_that_counts_is_taken(photos, caplog):
@@ -107,7 +108,7 @@ def test_only_the_annotation_that_counts_is_taken(photos, caplog):
     two = task(rectangle())
     two["annotations"].append(other)
     (given,) = exported(photos, two)
-    assert [item["label"] for item in given.entry["objects"]] == ["cat"]
+    assert [item["label"] for item in given["objects"]] == ["cat"]
     skipped = task(rectangle(), was_cancelled=True)
     with caplog.at_level("WARNING", logger="maskrcnn_benchmark"):
         assert exported(photos, skipped, {**skipped, "annotations": []}) == []
@@ -139,8 +140,10 @@ WRONG = {
 def test_what_is_wrong_in_a_label_studio_task_is_named_and_the_others_are_read(case, photos):
     wrong, message = WRONG[case]
     good, bad = exported(photos, task(*TWO), wrong)
-    assert good.fault == "" and "export.json, task 1 (from 0" in bad.where
-    assert re.search(message, bad.fault), bad.fault
+    assert good["file"] == "a.jpg"
+    assert re.search(message, str(bad)), bad
+    where = [where for where, _ in read_annotations(photos.parent / "export.json", photos)]
+    assert "export.json, task 1 (from 0" in where[1]
 
 
 # -- COCO -------------------------------------------------------------------------------------------------------------
@@ -162,7 +165,7 @@ def test_coco_with_relations_comes_over_and_its_name_says_the_split(photos):
         (photos.parent / name).write_text(json.dumps(content))
         (given,) = read(photos.parent / name, photos)
         entry = {"file": "a.jpg", "image_id": 5, "objects": objects, "relations": [[0, "on", 1]], "split": split}
-        assert given.entry == entry
+        assert given == entry
 
 
 @pytest.mark.parametrize("content", [{"images": []}, 7, None])
@@ -190,12 +193,12 @@ def test_yolo_boxes_and_a_table_of_relations_come_over(photos, yolo):
     (yolo / "relations.csv").write_text("file,subject,predicate,object\na.jpg,0,sitting on,1\na,1,under,0\n")
     (given,) = read(yolo, photos)
     objects = [{"box": [10, 10, 39, 29], "label": "bird"}, {"box": [0, 10, 29, 29], "label": "branch"}]
-    assert given.entry["file"] == "a.jpg" and given.entry["relations"] == [[0, "sitting on", 1], [1, "under", 0]]
-    for item, expected in zip(given.entry["objects"], objects, strict=True):
+    assert given["file"] == "a.jpg" and given["relations"] == [[0, "sitting on", 1], [1, "under", 0]]
+    for item, expected in zip(given["objects"], objects, strict=True):
         assert item["label"] == expected["label"] and item["box"] == pytest.approx(expected["box"])
     (yolo / "relations.csv").rename(photos.parent / "mine.csv")
-    assert read(yolo, photos)[0].entry["relations"] == []
-    assert len(read(yolo, photos, relations=photos.parent / "mine.csv")[0].entry["relations"]) == 2
+    assert read(yolo, photos)[0]["relations"] == []
+    assert len(read(yolo, photos, relations=photos.parent / "mine.csv")[0]["relations"]) == 2
 
 
 def test_yolo_folders_say_splits_and_data_yaml_names_classes(photos, yolo):
@@ -206,7 +209,7 @@ def test_yolo_folders_say_splits_and_data_yaml_names_classes(photos, yolo):
     (photos / "a.jpg").rename(photos / "val/a.jpg")
     (yolo / "a.txt").rename(yolo / "labels/val/a.txt")
     (given,) = read(yolo, photos)
-    assert (given.entry["file"], given.entry["split"]) == ("val/a.jpg", "val")
+    assert (given["file"], given["split"]) == ("val/a.jpg", "val")
 
 
 @pytest.mark.parametrize(
@@ -223,10 +226,10 @@ def test_yolo_folders_say_splits_and_data_yaml_names_classes(photos, yolo):
 )
 def test_what_is_wrong_in_a_yolo_file_is_named(photos, yolo, line, message):
     (yolo / "a.txt").write_text(f"{BOX}\n{line}\n")
-    (given,) = read(yolo, photos)
-    assert given.where.endswith("a.txt")
+    ((where, given),) = read_annotations(yolo, photos)
+    assert where.endswith("a.txt")
     with pytest.raises(UserError, match=message):
-        raise UserError(given.fault)
+        raise given
 
 
 @pytest.mark.parametrize(
@@ -266,14 +269,14 @@ def test_what_other_systems_leave_beside_yolo_s_files_does_no_harm(photos, yolo)
     (yolo / "._a.txt").write_bytes(b"\0\5\x16\7")
     (photos / "._a.jpg").write_bytes(b"\0\5\x16\7")
     (given,) = read(yolo, photos)
-    assert [item["label"] for item in given.entry["objects"]] == ["bird"]
+    assert [item["label"] for item in given["objects"]] == ["bird"]
     Image.new("RGB", (WIDTH, HEIGHT)).save(photos / "a.png")
-    assert "has several images of that name: 'a.jpg', 'a.png'" in read(yolo, photos)[0].fault
+    assert "has several images of that name: 'a.jpg', 'a.png'" in str(read(yolo, photos)[0])
 
 
 def test_yolo_without_names_boxes_or_pictures_says_so(photos, yolo):
     (yolo / "z.txt").write_text(BOX)
-    assert "has no image z" in read(yolo, photos)[1].fault
+    assert "has no image z" in str(read(yolo, photos)[1])
     for file in ("a.txt", "z.txt"):
         (yolo / file).unlink()
     with pytest.raises(UserError, match="no text files of boxes"):

@@ -215,6 +215,20 @@ def test_images_keep_their_ids_where_each_has_its_own(photos, tmp_path, caplog):
     assert "ids of images are not kept, for 2 of 3 images have one" in caplog.text
 
 
+def test_linked_folders_and_pictures_are_read_where_they_lead(photos, tmp_path):
+    folder, write = photos
+    made = tmp_path / "disk/birds"
+    make_dataset([write([entry(split="train"), entry("b.jpg", split="train")])], folder, made)
+    (made / "VG_100K").rename(tmp_path / "pictures")
+    (made / "VG_100K").symlink_to(tmp_path / "pictures")
+    (tmp_path / "pictures/a.jpg").rename(tmp_path / "elsewhere.jpg")
+    (tmp_path / "pictures/a.jpg").symlink_to("../elsewhere.jpg")
+    (tmp_path / "linked").symlink_to(made)
+    dataset = VGDataset("train", **vg_files(tmp_path / "linked"))
+    dataset.require_image_files()
+    assert [dataset[i][0].shape for i in range(2)] == [(3, 50, 60)] * 2
+
+
 def test_pictures_that_are_links_come_along(photos, tmp_path):
     folder, write = photos
     (folder / "a.jpg").rename(tmp_path / "elsewhere.jpg")

@@ -95,6 +95,8 @@ def test_a_file_that_is_no_image_is_named(tmp_path):
             read_image(tmp_path / name)
     with pytest.raises(ImageFileError, match="none.jpg.*No such file"):
         read_image(tmp_path / "none.jpg")
+    with pytest.raises(ImageFileError, match="cannot be read.*null byte"):
+        read_image("half\0name.jpg")
     (tmp_path / "pipe.jpg").symlink_to("/dev/zero")
     (tmp_path / "drawing.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n")
     for name, message in (("pipe", "no file but a device or pipe"), ("drawing", r"is a drawing \(EPS\)")):

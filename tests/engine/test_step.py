@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from maskrcnn_benchmark.config import load_config
-from maskrcnn_benchmark.engine.finite import momentum_of
-from maskrcnn_benchmark.engine.step import TrainingStep, make_scaler
+from maskrcnn_benchmark.engine.step import TrainingStep, make_scaler, momentum_of
 from maskrcnn_benchmark.solver import make_optimizer
 from maskrcnn_benchmark.utils.errors import UserError
 

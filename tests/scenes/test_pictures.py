@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from maskrcnn_benchmark.data.scenes.actors import Spot, add_person, add_thing, add_vehicle, carrier, holder
+from maskrcnn_benchmark.data.scenes.actors import Spot, add_person, add_vehicle, carrier, holder
 from maskrcnn_benchmark.data.scenes.annotate import annotate
 from maskrcnn_benchmark.data.scenes.groups import GROUPS
 from maskrcnn_benchmark.data.scenes.layout import Setting
@@ -12,7 +12,6 @@ from maskrcnn_benchmark.data.scenes.render import render
 from maskrcnn_benchmark.data.scenes.scene import Scene
 from maskrcnn_benchmark.data.scenes.vocabulary import ATTRIBUTES, OBJECTS, PREDICATES
 
-SPOT = Spot(200.0, 250.0, 60.0, 1)
 PLAIN = Setting(ground="sand", horizon=120, light=(0.2, 0.2), brightness=1.0, tint=(1.0, 1.0, 1.0), noise=0.0, blur=0.0)
 
 
@@ -20,21 +19,22 @@ def empty_scene() -> Scene:
     return Scene(400, 320)
 
 
+def spot_in(scene: Scene, seed: int) -> Spot:
+    return Spot(scene, np.random.default_rng(seed), 200.0, 250.0, 60.0, 1)
+
+
 def picture(scene: Scene):
     return render(scene, PLAIN, np.random.default_rng(5))
 
 
 def add(scene: Scene, name: str, seed: int) -> int:
-    rng = np.random.default_rng(seed)
+    spot = spot_in(scene, seed)
     if name == "person":
-        return add_person(
-            scene, rng, SPOT.at(0), SPOT, ("standing", "sitting", "lying", "kicking")[seed % 4], "hug", dressed=False
-        )
+        legs = ("standing", "sitting", "lying", "kicking")[seed % 4]
+        return add_person(spot, spot.at(0), legs, "hug", dressed=False)
     if name in ("car", "bicycle"):
-        return add_vehicle(scene, rng, name, SPOT.at(0), SPOT)
-    return add_thing(
-        scene, rng, name, SPOT.at(0), SPOT, **{"umbrella": {"kind": "open"}, "wheel": {"kind": "car"}}.get(name, {})
-    )
+        return add_vehicle(spot, name, spot.at(0))
+    return spot.add(name, spot.at(0), **{"umbrella": {"kind": "open"}, "wheel": {"kind": "car"}}.get(name, {}))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -62,12 +62,12 @@ def test_the_box_of_a_whole_holds_its_parts():
 
 def test_what_is_covered_gets_neither_box_nor_relation():
     scene = empty_scene()
-    rng = np.random.default_rng(0)
-    ball = add_thing(scene, rng, "ball", SPOT.at(0, 0.3), SPOT)
-    house = add_thing(scene, rng, "house", SPOT.at(0), SPOT, kind="cottage")
+    spot = spot_in(scene, 0)
+    ball = spot.add("ball", spot.at(0, 0.3))
+    house = spot.add("house", spot.at(0), kind="cottage")
     scene.relate(ball, "near", house)
     drawn = picture(scene)
-    annotation = annotate(scene, drawn, rng)
+    annotation = annotate(scene, drawn, spot.rng)
     assert drawn.visible[ball] == 0 and annotation.things == [house] and annotation.relations == []
 
 
@@ -76,7 +76,8 @@ def test_standing_sitting_and_lying_have_different_outlines(seed):
     ratios = {}
     for legs in ("standing", "sitting", "lying"):
         scene = empty_scene()
-        person = add_person(scene, np.random.default_rng(seed), SPOT.at(0), SPOT, legs, "rest", dressed=False)
+        spot = spot_in(scene, seed)
+        person = add_person(spot, spot.at(0), legs, "rest", dressed=False)
         x1, y1, x2, y2 = picture(scene).boxes[person]
         ratios[legs] = (y2 - y1) / (x2 - x1)
     assert ratios["standing"] > 2.2 > ratios["sitting"] > 1 > 0.6 > ratios["lying"]
@@ -87,7 +88,8 @@ def test_what_is_held_is_farther_from_the_body_than_what_is_carried(seed):
     distance = {}
     for manner in (holder, carrier):
         scene = empty_scene()
-        person = manner(scene, np.random.default_rng(seed), SPOT.at(0), SPOT, "standing", "ball")
+        spot = spot_in(scene, seed)
+        person = manner(spot, spot.at(0), "standing", "ball")
         ball = next(index for index, thing in enumerate(scene.things) if thing.name == "ball")
         boxes = picture(scene).boxes
         body_x = scene.things[person].x
@@ -100,7 +102,7 @@ def test_what_is_held_is_farther_from_the_body_than_what_is_carried(seed):
 def test_every_group_draws_and_speaks_the_vocabulary(group):
     for seed in range(30):
         scene = empty_scene()
-        group.build(scene, np.random.default_rng(seed), SPOT)
+        group.build(spot_in(scene, seed))
         assert scene.things
         assert all(subject != target and predicate in PREDICATES for subject, predicate, target in scene.relations)
         assert all(word in ATTRIBUTES for thing in scene.things for word in thing.attributes())

@@ -235,6 +235,17 @@ def test_images_without_files_are_shown_by_their_boxes(run, tmp_path, monkeypatc
     assert page.tags.count("article") == 2 and not page.photos() and page.tags.count("rect") > 2
 
 
+def test_predictions_of_an_earlier_evaluation_are_not_shown_beside_the_figures_of_this_one(run, tmp_path, monkeypatch):
+    folder, _ = run
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    with_images(folder, tmp_path, evaluated()[1])
+    file = folder / "inference/toy_test" / EVALUATION_FILE
+    facts = json.loads(file.read_text())
+    for kept in (True, False):
+        file.write_text(json.dumps(facts | {"predictions": kept}))
+        assert Page(write_report(folder, pictures=2).read_text()).tags.count("article") == 2 * kept
+
+
 def test_a_relation_on_a_thing_itself_is_a_loop():
     nodes = [{"box": (0, 0, 9, 9)}, {"box": (20, 0, 29, 9)}]
     edges = [{"subject": 0, "object": 0}, {"subject": 0, "object": 1}, {"subject": 0, "object": 1}]

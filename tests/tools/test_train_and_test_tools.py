@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -150,6 +151,18 @@ def test_bad_files_are_one_error_that_names_the_file_and_nothing_is_lost(damage,
     assert kept.read_bytes() == b"an earlier checkpoint"
 
 
+@pytest.mark.parametrize("split", ["VAL", "TEST"])
+def test_data_sets_with_other_names_are_refused_before_anything_is_computed(split, call, world):
+    shutil.copytree(world / TINY, world / "other")
+    path = world / "other/VG-SGG-dicts-with-attri.json"
+    path.write_text(path.read_text().replace('"cat"', '"lion"'))
+    words = ["--config-file", "relation.yaml", f"DATASETS.{split}", f"('tiny_{split.lower()}', 'other_test')"]
+    assert "data set other_test has 5 objects, the model 5, and they differ at 1: 'lion' for 'cat'" in error_of(
+        call("relation_train_net", *words)
+    )
+    assert not (world / "out").exists()
+
+
 def test_missing_word_vectors_are_named(call, world):
     (world / "glove.6B.8d.txt").unlink()
     assert "glove.6B.8d" in error_of(call("relation_train_net", "--config-file", "relation.yaml"))
@@ -201,7 +214,7 @@ def test_train_then_test_gives_the_same_figures(call, world):
     assert call("relation_test_net", *words)[0] == 0
     assert json.loads(path.read_text()) == first
     again = json.loads(path.with_name("evaluation.json").read_text())
-    assert facts.keys() == {"date", "weights", "seconds", "terms"} and again["date"] >= facts["date"]
+    assert facts.keys() == {"date", "weights", "seconds", "terms", "predictions"} and again["date"] >= facts["date"]
     assert {Path(each["weights"]).resolve() for each in (facts, again)} == {world / "out/model_final.pth"}
     assert first["mode"] == "predcls" and first["images"] == 3
     assert set(first["freq"]) >= {"R", "mR", "F"} and set(first["R"]) == {"20", "50", "100"}

@@ -30,6 +30,11 @@ def test_what_is_no_json_is_named(tmp_path, content, message):
         read_json(tmp_path / "a.json", dict)
 
 
+def test_a_path_that_no_file_can_have_is_named():
+    with pytest.raises(UserError, match="cannot be read.*null byte"):
+        read_json("half\0name.json", dict)
+
+
 def test_fields_have_their_kinds():
     assert fields({"id": 3.0, "file_name": "a", "rows": []}, "x", id=WHOLE, file_name=str, rows=list) == [3, "a", []]
     for entry, message in (

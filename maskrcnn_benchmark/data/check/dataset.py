@@ -46,9 +46,7 @@ def check_dataset(target: str, *, thorough: bool = False) -> Report:
 
 
 def _read(entry: DatasetEntry, sources: dict[Path, AnnotationSource], report: Report) -> AnnotationSource | None:
-    """
-    The annotations of a split, read once where splits share a file; None, with a finding, where that is impossible.
-    """
+    """The annotations of a split, read once where splits share a file; None, with a finding, where they cannot be."""
     file = entry.files["annotations"]
     if file in sources:
         return sources[file]

@@ -80,10 +80,7 @@ def _outcome(path: Path, thorough: bool) -> ImageHeader | str:
 
 
 def _cut_short(path: Path) -> bool:
-    """
-    Whether a file begins as a JPEG whose picture has no end; what a phone puts behind the end (a film, another picture)
-    is no damage.
-    """
+    """Whether a file begins as a JPEG whose picture has no end; films and pictures behind the end are no damage."""
     with open(path, "rb") as file:
         if file.read(2) != _JPEG_START:
             return False
@@ -96,9 +93,7 @@ def _cut_short(path: Path) -> bool:
 
 
 def _first_scan(data: bytes) -> int:
-    """
-    Where a JPEG's first scan begins, found by walking over its segments: previews inside them have ends of their own.
-    """
+    """Where a JPEG's first scan begins, found segment by segment: previews inside them have ends of their own."""
     place = 2
     while place + 4 <= len(data) and data[place] == 0xFF and data[place + 1] != _JPEG_SCAN:
         place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")

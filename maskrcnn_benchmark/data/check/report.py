@@ -47,9 +47,7 @@ class Report:
         return sum(finding.level == ERROR for finding in self.findings)
 
     def predicate_groups(self) -> dict[str, list[str]]:
-        """
-        Head, body and tail: thirds of the predicates by their rank in training frequency, the most frequent first.
-        """
+        """Head, body and tail: thirds of the predicates by their training frequency, the most frequent first."""
         if "train" not in self.splits:
             return {}
         order = np.argsort(-self.splits["train"].predicate_counts[1:], kind="stable") + 1

@@ -47,9 +47,9 @@ def read_label_studio(file: Path, tasks: list[Any], image_dir: Path) -> Iterator
             name = _image_file(data, image_dir)
             entry = {"file": name, **_graph(_chosen(given)["result"], image_size(image_dir / name))}
         except UserError as error:
-            yield Given(where, None, str(error))
+            yield where, error
         else:
-            yield Given(where, entry)
+            yield where, entry
     if empty:
         examples = ", ".join(empty[:5]) + (", ..." if len(empty) > 5 else "")
         logger.warning("%s: %d tasks without an annotation are left out: id %s", file, len(empty), examples)

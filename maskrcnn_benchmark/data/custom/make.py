@@ -110,10 +110,8 @@ def make_dataset(
 
 
 def check_folder_name(folder: str | Path) -> None:
-    """
-    UserError unless DATASETS.TRAIN can name the data set in this folder, by the folder's name with _train behind it.
-    """
-    name = Path(folder).resolve().name
+    """UserError unless a data set in this folder can be named in DATASETS.TRAIN: the folder's name with _train."""
+    name = str(folder) if "\0" in str(folder) else Path(folder).resolve().name
     if not re.fullmatch(r"\w[\w.-]*", name) or name.rpartition("_")[2] in SPLITS:
         raise UserError(
             f"folder {folder}: its name is the data set's, so it must be of letters, digits, '_', '-' and '.', and not"
@@ -158,18 +156,18 @@ def _checked(
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """The usable entries, with "size" added, and a line for each other."""
     good, problems, seen, unread = [], [], set(), Counter()
-    for given in progress(entries, desc="checking", unit="image"):
+    for where, entry in progress(entries, desc="checking", unit="image"):
         try:
-            if given.fault:
-                raise UserError(given.fault)
-            clean = clean_entry(given.entry, vocabulary)
+            if isinstance(entry, UserError):
+                raise entry
+            clean = clean_entry(entry, vocabulary)
             if clean["file"] in seen:
                 raise UserError(f"'{clean['file']}' was given before")
             size = image_size(image_dir / clean["file"])
             check_inside(clean, size)
         except UserError as error:
-            name = given.entry.get("file") if isinstance(given.entry, dict) else None
-            problems.append(f"{given.where}{f', {shown(name)}' if isinstance(name, str) else ''}: {error}")
+            name = entry.get("file") if isinstance(entry, dict) else None
+            problems.append(f"{where}{f', {shown(name)}' if isinstance(name, str) else ''}: {error}")
         else:
             seen.add(clean["file"])
             unread.update(clean.keys() - ENTRY_KEYS)

@@ -4,9 +4,6 @@ The plain list of own annotations: {"file", "objects": [{"box": [x1, y1, x2, y2]
 positions in "objects" from 0. Every other form of annotations is read into it.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from maskrcnn_benchmark.data.custom.vocabulary import Vocabulary
@@ -23,26 +20,9 @@ _FARTHEST = 2**20  # of a coordinate from 0: scaled up, it still is a number of 
 ENTRY_KEYS, OBJECT_KEYS = {"file", "objects", "relations", "split", "image_id"}, {"box", "label", "attributes"}
 
 
-@dataclass(frozen=True)
-class Given:
-    """
-    One image as a file gives it.
-
-    Attributes:
-        where: file and entry, for messages.
-        entry: in the plain form, not looked at yet.
-        fault: what kept a reader from bringing it into that form; empty where nothing did.
-    """
-
-    where: str
-    entry: Any
-    fault: str = ""
-
-
-def read_plain(file: Path, content: list[Any]) -> Iterator[Given]:
-    """The entries of a plain list."""
-    for position, entry in enumerate(content):
-        yield Given(f"{file}, entry {position} (from 0)", entry)
+# An image as a file gives it: file and entry for messages; the plain form, not looked at yet, or what kept a reader
+# from bringing the image into it.
+Given = tuple[str, Any]
 
 
 def box_from_sides(x: float, y: float, width: float, height: float) -> list[float]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from maskrcnn_benchmark.data.custom.label_studio import is_label_studio, read_label_studio
-from maskrcnn_benchmark.data.custom.plain import Given, read_plain
+from maskrcnn_benchmark.data.custom.plain import Given
 from maskrcnn_benchmark.data.custom.yolo import read_yolo
 from maskrcnn_benchmark.data.datasets import coco
 from maskrcnn_benchmark.data.datasets.format import DatasetEntry
@@ -41,7 +41,9 @@ def read_annotations(source: Path, image_dir: Path, relations: str | Path | None
             f"{source}: expected a JSON list of images, or COCO's object with images, annotations, categories,"
             f" rel_annotations and rel_categories; found {shown(content)}"
         )
-    return read_label_studio(source, content, image_dir) if is_label_studio(content) else read_plain(source, content)
+    if is_label_studio(content):
+        return read_label_studio(source, content, image_dir)
+    return ((f"{source}, entry {position} (from 0)", entry) for position, entry in enumerate(content))
 
 
 def _read_coco(file: Path, image_dir: Path) -> Iterator[Given]:
@@ -50,9 +52,8 @@ def _read_coco(file: Path, image_dir: Path) -> Iterator[Given]:
     files = {"images": image_dir, "annotations": file}
     if file.with_name("rel.json").exists():
         files["relations"] = file.with_name("rel.json")
-    source = coco.read_entry(
-        DatasetEntry(name=file.stem, format=coco.FORMAT, split=split or "train", files=files), statistics_only=False
-    )
+    entry = DatasetEntry(name=file.stem, format=coco.FORMAT, split=split or "train", files=files)
+    source = coco.read_entry(entry, statistics_only=False)
     for finding in source.findings:
         logger.warning("%s: %s", file, finding.sentence())
     flat = source.annotations
@@ -67,4 +68,4 @@ def _read_coco(file: Path, image_dir: Path) -> Iterator[Given]:
             "relations": [[subject, source.predicates[predicate], object_] for subject, object_, predicate in rows],
             "split": split,
         }
-        yield Given(f"{file}, images[{image}]", entry)
+        yield f"{file}, images[{image}]", entry

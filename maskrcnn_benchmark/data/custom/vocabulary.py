@@ -20,10 +20,7 @@ class Vocabulary:
 
     @classmethod
     def from_file(cls, path: str | Path) -> "Vocabulary":
-        """
-        From a JSON object with the lists objects, predicates and, if there are any, attributes. UserError for what is
-        no vocabulary.
-        """
+        """From a JSON object with the lists objects, predicates and perhaps attributes. UserError for any other."""
         content = read_json(path, dict)
         if content.get("attributes") is None:
             content["attributes"] = []
@@ -33,10 +30,7 @@ class Vocabulary:
 
     @classmethod
     def from_entries(cls, entries: Iterable[dict[str, Any]]) -> "Vocabulary":
-        """
-        All names that occur, the most frequent first, equally frequent ones by the alphabet. UserError where two differ
-        by their Unicode form alone.
-        """
+        """All names, most frequent first, then by the alphabet. UserError where two differ by Unicode form alone."""
         objects, predicates, attributes = Counter(), Counter(), Counter()
         for entry in entries:
             objects.update(item["label"] for item in entry["objects"])

@@ -47,9 +47,9 @@ def read_yolo(folder: Path, image_dir: Path, relations: Path | None = None) -> I
             entry = _entry(file, key, names, images, image_dir)
             entry["relations"] = related.get(key, [])
         except UserError as error:
-            yield Given(str(file), None, str(error).removeprefix(f"{file}: "))
+            yield str(file), UserError(str(error).removeprefix(f"{file}: "))
         else:
-            yield Given(str(file), entry)
+            yield str(file), entry
 
 
 def _entry(

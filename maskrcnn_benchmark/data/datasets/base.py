@@ -119,10 +119,7 @@ class SceneGraphDataset(Dataset):
         return image, target, int(index)
 
     def draw_target(self, index: int, epoch: int) -> tuple[BoxList, np.random.Generator]:
-        """
-        An item's target before the transform, without the image; and the generator that the transform goes on drawing
-        from.
-        """
+        """An item's target before the transform, and the generator that the transform goes on drawing from."""
         generator = numpy_generator(self.seed, epoch, int(self._source.image_ids[index]))
         target = self.get_groundtruth(index)
         target.add_field("epoch", int(epoch))
@@ -131,10 +128,7 @@ class SceneGraphDataset(Dataset):
         return target, generator
 
     def get_groundtruth(self, index: int) -> BoxList:
-        """
-        The ground truth of an image in its own width and height (image_data's), clipped, with the fields of an item but
-        `epoch`.
-        """
+        """The ground truth of an image in its annotated size, clipped, with the fields of an item but `epoch`."""
         flat = self._annotations
         boxes = slice(flat.box_start[index], flat.box_start[index + 1])
         relations = slice(flat.rel_start[index], flat.rel_start[index + 1])

@@ -68,10 +68,9 @@ def dataset_entry(name: str, root: Path | None = None) -> DatasetEntry:
 def names_file(name: str) -> Path | None:
     """The file that names a data set's classes, for messages; None of a data set that is not on this machine."""
     try:
-        entry = dataset_entry(name)
+        return dataset_entry(name).names_file
     except UserError:
         return None
-    return entry.files[entry.format.names_file]
 
 
 def folder_entries(folder: Path) -> dict[str, DatasetEntry]:

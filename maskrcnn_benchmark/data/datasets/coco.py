@@ -245,9 +245,7 @@ def _relations_beside(
 
 
 def _without_crowds(source: AnnotationSource, items: list[dict[str, Any]]) -> AnnotationSource:
-    """
-    Without the boxes (items, one per box) that stand for a crowd or are to be ignored, as COCO's own evaluation has it.
-    """
+    """Without the boxes (items, one per box) of a crowd or to be ignored, as COCO's own evaluation has it."""
     left_out = np.array([item["left_out"] for item in items], dtype=bool)
     if not left_out.any():
         return source

@@ -45,7 +45,7 @@ class Format:
             that holds boxes and relations.
         read: (entry, statistics_only) -> what the files say; with statistics_only sizes and ids of images may be left
             out. UserError for what is missing or damaged.
-        names_file: which of the files names the classes, for messages.
+        names_file: which of the files names the classes and predicates.
         published: data sets in this format that have names of their own.
         is_own_folder: whether a folder that is none of these holds a data set in this format.
         evaluators: evaluations beyond recall and mean recall that its data sets are scored by: "open_images".
@@ -79,6 +79,11 @@ class DatasetEntry:
     files: dict[str, Path] = field(hash=False)
     num_val: int | None = None
     exclude_images: tuple[int, ...] = ()
+
+    @property
+    def names_file(self) -> Path:
+        """The file that names the classes and predicates."""
+        return self.files[self.format.names_file]
 
     def require_files(self) -> None:
         """UserError that lists what is missing, if anything is."""

@@ -1,7 +1,4 @@
-"""
-From one record per image, as JSON formats give them, to the flat arrays of an AnnotationSource; the border that their
-numbers pass.
-"""
+"""One record per image, as JSON formats give them, to the flat arrays of an AnnotationSource, checked."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

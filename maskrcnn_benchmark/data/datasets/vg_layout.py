@@ -155,9 +155,7 @@ def _write_arrays(file: h5py.File, records: Sequence[Mapping[str, Any]]) -> None
 def _dictionaries(
     records: Sequence[Mapping[str, Any]], objects: Sequence[str], predicates: Sequence[str], attributes: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
-    """
-    Names by id, ids by name, and how often each occurs in training images: class weights come from `predicate_count`.
-    """
+    """Names by id, ids by name, and how often each occurs in training images (class weights come from these)."""
     tables: dict[str, dict[str, Any]] = {}
     records = [record for record in records if record["split"] == SPLIT_MARKS["train"]]
     kinds = (

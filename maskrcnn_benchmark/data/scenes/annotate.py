@@ -1,7 +1,4 @@
-"""
-What annotators make of a scene: the geometry they notice, what they leave out, and the coarse word they put for a fine
-one.
-"""
+"""What annotators make of a scene: the geometry they notice, what they leave out, and coarse words for fine ones."""
 
 from dataclasses import dataclass
 
@@ -15,15 +12,9 @@ MIN_VISIBLE, MIN_AREA, MIN_SIDE = 0.25, 24, 5
 
 # Share of the true relations that gets annotated.
 KEPT = {
-    "part of": 0.58,
-    "has": 0.6,
-    "near": 0.28,
-    "left of": 0.36,
-    "behind": 0.5,
-    "in front of": 0.5,
-    "above": 0.6,
+    "part of": 0.58, "has": 0.6, "near": 0.28, "left of": 0.36, "behind": 0.5, "in front of": 0.5, "above": 0.6,
     "under": 0.7,
-}
+}  # fmt: skip
 KEPT_OTHER = 0.88
 KEPT_WORN = 0.3  # "hat on person", beside "person wearing hat"
 ATTACHED = ("wheel", "window", "hat", "cup")  # not worth a word about where they are
@@ -41,10 +32,7 @@ class Annotation:
 
 
 def annotate(scene: Scene, picture: Picture, rng: np.random.Generator) -> Annotation:
-    """
-    Draws an annotation. Objects that hardly show get neither box nor relation; an ordered pair has at most one true
-    predicate.
-    """
+    """Draws an annotation: objects that hardly show have no box; an ordered pair has at most one true predicate."""
     sides = picture.boxes[:, 2:] - picture.boxes[:, :2]
     shown = (picture.visible >= MIN_VISIBLE) & (picture.area >= MIN_AREA) & (sides >= MIN_SIDE).all(1)
     things = [int(index) for index in np.flatnonzero(shown)]

@@ -5,16 +5,13 @@ import math
 from maskrcnn_benchmark.data.scenes.canvas import Pen, ring, shade
 from maskrcnn_benchmark.data.scenes.scene import Thing
 
-BAG_HEIGHT = {"handbag": 0.6, "case": 0.62, "backpack": 0.5}
-
 
 def hat(pen: Pen, thing: Thing) -> None:
     """A hat, its brim at y = 0: kind "brim", "cap" or "top"."""
     felt, band = thing.shade(0), thing.shade(1)
     if thing.kind == "cap":
-        pen.polygon(
-            [(-0.2, 0), *[(0.2 * math.cos(a), 0.24 * math.sin(a)) for a in (2.6, 2.0, 1.57, 1.1, 0.5)], (0.2, 0)], felt
-        )
+        dome = [(0.2 * math.cos(a), 0.24 * math.sin(a)) for a in (2.6, 2.0, 1.57, 1.1, 0.5)]
+        pen.polygon([(-0.2, 0), *dome, (0.2, 0)], felt)
         pen.line([(0.12, 0.02), (0.42, -0.01)], shade(felt, 0.75), 0.07)
         pen.oval(0, 0.24, 0.035, 0.035, band)
         return
@@ -73,9 +70,8 @@ def ball(pen: Pen, thing: Thing) -> None:
         pen.oval(0, BALL, BALL, BALL, first)
         for wedge in range(3):
             angles = [turn + wedge * 2 * math.pi / 3 + step * math.pi / 12 for step in range(5)]
-            pen.polygon(
-                [(0, BALL), *[(BALL * math.cos(a), BALL + BALL * math.sin(a)) for a in angles]], second, outline=False
-            )
+            arc = [(BALL * math.cos(a), BALL + BALL * math.sin(a)) for a in angles]
+            pen.polygon([(0, BALL), *arc], second, outline=False)
     else:
         pen.oval(0, BALL, BALL, BALL, first)
         pen.line([(-BALL, BALL), (BALL, BALL)], shade(first, 0.4), 0.025)
@@ -88,10 +84,7 @@ UMBRELLA_GRIP = 0.28
 
 
 def umbrella(pen: Pen, thing: Thing) -> None:
-    """
-    An umbrella: kind "open" (canopy from 0.9 to 1.4 over a pole from y = 0), "parasol" (twice as high and wide) or
-    "closed".
-    """
+    """An umbrella: kind "open" (canopy 0.9 to 1.4 above y = 0), "parasol" (twice as large) or "closed"."""
     cloth, other = thing.shade(0), thing.shade(1)
     if thing.kind == "closed":
         pen.line([(0.06, 0.02), (0, 0), (0, 0.3)], (70, 50, 40), 0.05)
@@ -103,22 +96,11 @@ def umbrella(pen: Pen, thing: Thing) -> None:
     base, half, rise = 0.92 * pole, 0.72 * size, 0.46 * size
     for segment in range(6):
         left, right = math.pi * (1 - segment / 6), math.pi * (1 - (segment + 1) / 6)
-        middle = 0.5 * (left + right)
-        rim = [
-            (half * math.cos(left), base),
-            (half * math.cos(middle), base + 0.06 * size),
-            (half * math.cos(right), base),
-        ]
-        arc = [
-            (half * math.cos(right) * 0.72, base + rise * 0.72),
-            (0, base + rise),
-            (half * math.cos(left) * 0.72, base + rise * 0.72),
-        ]
-        pen.polygon([*rim, *arc], cloth if segment % 2 else other)
+        ends = half * math.cos(left), half * math.cos(right)
+        rim = [(ends[0], base), (half * math.cos(0.5 * (left + right)), base + 0.06 * size), (ends[1], base)]
+        top = [(ends[1] * 0.72, base + rise * 0.72), (0, base + rise), (ends[0] * 0.72, base + rise * 0.72)]
+        pen.polygon([*rim, *top], cloth if segment % 2 else other)
     pen.line([(0, base + rise), (0, base + rise + 0.08)], (80, 60, 45), 0.04)
-
-
-KITE_CENTRE = (0.0, 0.55)
 
 
 def kite(pen: Pen, thing: Thing) -> None:
@@ -128,11 +110,8 @@ def kite(pen: Pen, thing: Thing) -> None:
     tail = [(0, 0), (0.08, -0.14), (-0.08, -0.28), (0.06, -0.42)]
     pen.line(tail, (60, 60, 60), 0.025)
     for x, y in tail[1:]:
-        pen.polygon(
-            [(x - 0.09, y + 0.05), (x - 0.09, y - 0.05), (x + 0.09, y + 0.05), (x + 0.09, y - 0.05)],
-            second,
-            outline=False,
-        )
+        bow = [(x - 0.09, y + 0.05), (x - 0.09, y - 0.05), (x + 0.09, y + 0.05), (x + 0.09, y - 0.05)]
+        pen.polygon(bow, second, outline=False)
     pen.polygon([top, left, centre], first)
     pen.polygon([top, right, centre], second)
     pen.polygon([bottom, left, centre], second)

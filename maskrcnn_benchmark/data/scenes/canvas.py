@@ -65,9 +65,7 @@ class Canvas:
         patch[chosen & (inside > 127)] = color
 
     def light(self, index: int, slope_x: float, slope_y: float) -> None:
-        """
-        Brightens an object towards the light: a linear ramp over its bounding box of the given slopes (fractions).
-        """
+        """Brightens an object towards the light by a linear ramp over its bounding box, slopes in fractions."""
         x, y, width, height = cv2.boundingRect(self.masks[index])
         if width < 2 or height < 2:
             return
@@ -85,10 +83,7 @@ class Pen:
     """Draws in metres: x to where the object faces, y up from its point of contact."""
 
     def __init__(self, canvas: Canvas, x: float, y: float, unit: float, flip: int = 1, angle: float = 0.0):
-        """
-        x, y: the contact point in pixels; unit: pixels a metre; flip: 1 faces right, -1 left; angle: radians, turns
-        upwards.
-        """
+        """x, y: contact point in pixels; unit: pixels a metre; flip: 1 faces right, -1 left; angle: radians upwards."""
         self.canvas, self.unit, self.flip = canvas, unit, flip
         self.origin = np.array((x, y))
         self.turn = (math.cos(angle), math.sin(angle))
@@ -118,17 +113,10 @@ class Pen:
         self.polygon([(left, bottom), (right, bottom), (right, top), (left, top)], color, outline)
 
     def oval(
-        self,
-        x: float,
-        y: float,
-        radius_x: float,
-        radius_y: float,
-        color: Color,
-        angle: float = 0.0,
-        outline: bool = True,
+        self, x: float, y: float, width: float, height: float, color: Color, angle: float = 0.0, outline: bool = True
     ) -> None:
-        """Fills an ellipse."""
-        self.polygon(ring(x, y, radius_x, radius_y, angle), color, outline)
+        """Fills an ellipse of half `width` and `height`."""
+        self.polygon(ring(x, y, width, height, angle), color, outline)
 
 
 def ring(

@@ -12,10 +12,7 @@ HAIRS = ((45, 35, 30), (95, 60, 35), (200, 160, 80), (150, 145, 140))
 
 
 def person(pen: Pen, thing: Thing, stage: str = "whole") -> None:
-    """
-    A person in the pose of thing.body: far limbs, torso, head, near limbs. Stage "body" leaves out the near arm, "arm"
-    draws only it.
-    """
+    """A person in the pose of thing.body. Stage "body" leaves out the near arm, "arm" draws only it."""
     body, rng = thing.body, thing.rng()
     skin, hair = SKINS[rng.integers(len(SKINS))], HAIRS[rng.integers(len(HAIRS))]
     shirt, trousers = thing.shade(0), thing.shade(1)
@@ -51,9 +48,8 @@ def _arm(pen: Pen, joints, sleeve, skin, short: bool) -> None:
 def _torso(pen: Pen, thing: Thing, shirt) -> None:
     body = thing.body
     side = (body.up[1], -body.up[0])
-    outline = []
-    for (x, y), width in ((body.pelvis, 0.13), (body.neck, 0.15), (body.neck, -0.13), (body.pelvis, -0.14)):
-        outline.append((x + width * side[0], y + width * side[1]))
+    corners = ((body.pelvis, 0.13), (body.neck, 0.15), (body.neck, -0.13), (body.pelvis, -0.14))
+    outline = [(x + width * side[0], y + width * side[1]) for (x, y), width in corners]
     pen.polygon(outline, shirt)
     if thing.pattern:
         pen.pattern(outline, shade(shirt, 1.5 if sum(shirt) < 380 else 0.6), thing.pattern, 0.11, 1.57)
@@ -85,17 +81,8 @@ def horse(pen: Pen, thing: Thing) -> None:
         pen.line([(x, 0.75), (x + reach + 0.05, 0.38), (x + reach, 0.04)], coat, 0.15)
         pen.line([(x + reach, 0.05), (x + reach + 0.06, 0.05)], (40, 32, 30), 0.1)
     pen.line([(-0.68, 0.98), (-0.88, 0.82), (-0.9, 0.4)], dark, 0.13)
-    trunk = [
-        (-0.72, 0.78),
-        (-0.7, 1.02),
-        (-0.45, 1.13),
-        (0.0, 1.07),
-        (0.4, 1.14),
-        (0.62, 1.0),
-        (0.66, 0.8),
-        (0.45, 0.66),
-        (-0.4, 0.64),
-    ]
+    back = [(-0.72, 0.78), (-0.7, 1.02), (-0.45, 1.13), (0.0, 1.07), (0.4, 1.14)]
+    trunk = [*back, (0.62, 1.0), (0.66, 0.8), (0.45, 0.66), (-0.4, 0.64)]
     pen.polygon(trunk, coat)
     if thing.pattern:
         pen.pattern(trunk, thing.shade(1), "spotted", 0.3, 0.5)
@@ -107,14 +94,13 @@ def horse(pen: Pen, thing: Thing) -> None:
     pen.line([(0.28, 1.12), (0.55, 1.2 if thing.kind != "grazing" else 1.0), neck], dark, 0.11)
     pen.line([head, jaw], shade(coat, 0.6), 0.24)
     pen.line([head, jaw], coat, 0.21)
-    pen.polygon(
-        [(head[0] - 0.1, head[1] + 0.06), (head[0] - 0.08, head[1] + 0.27), (head[0] + 0.03, head[1] + 0.1)], dark
-    )
+    ear = ((-0.1, 0.06), (-0.08, 0.27), (0.03, 0.1))
+    pen.polygon([(head[0] + x, head[1] + y) for x, y in ear], dark)
     pen.oval(0.6 * head[0] + 0.4 * jaw[0], 0.6 * head[1] + 0.4 * jaw[1] + 0.03, 0.03, 0.03, (20, 20, 20))
 
 
 HORSE_BACK = (-0.05, 1.08)
-HORSE_MOUTH = {"": (1.24, 1.26), "grazing": (1.18, 0.06)}
+HORSE_MOUTH = (1.24, 1.26)
 
 
 def dog(pen: Pen, thing: Thing) -> None:
@@ -131,16 +117,8 @@ def dog(pen: Pen, thing: Thing) -> None:
         legs = [[(0.26, 0.1), (0.4, 0.05), (0.56, 0.05)], [(-0.3, 0.12), (-0.16, 0.05), (-0.06, 0.05)]]
         tail = [(-0.42, 0.1), (-0.62, 0.05), (-0.72, 0.1)]
     else:
-        trunk = [
-            (-0.42, 0.3),
-            (-0.42, 0.48),
-            (-0.2, 0.54),
-            (0.24, 0.55),
-            (0.36, 0.46),
-            (0.32, 0.28),
-            (0.1, 0.27),
-            (-0.2, 0.3),
-        ]
+        back = [(-0.42, 0.3), (-0.42, 0.48), (-0.2, 0.54), (0.24, 0.55), (0.36, 0.46)]
+        trunk = [*back, (0.32, 0.28), (0.1, 0.27), (-0.2, 0.3)]
         head = (0.46, 0.64)
         feet = ((-0.3, -0.05), (0.22, 0.05), (-0.36, 0.02), (0.28, -0.02))
         legs = [[(x, 0.35), (x + 0.02, 0.18), (x + reach, 0.04)] for x, reach in feet]
@@ -161,8 +139,8 @@ def dog(pen: Pen, thing: Thing) -> None:
     pen.oval(x + 0.06, y + 0.05, 0.026, 0.026, (15, 15, 15))
 
 
-DOG_MOUTH = {"standing": (0.74, 0.58), "sitting": (0.5, 0.66), "lying": (0.74, 0.24)}
-DOG_NECK = {"standing": (0.34, 0.5), "sitting": (0.14, 0.6), "lying": (0.34, 0.2)}
+DOG_MOUTH = {"standing": (0.74, 0.58), "sitting": (0.5, 0.66)}
+DOG_NECK = (0.34, 0.5)  # standing
 
 
 def bird(pen: Pen, thing: Thing) -> None:
@@ -180,10 +158,8 @@ def bird(pen: Pen, thing: Thing) -> None:
     else:
         pen.polygon([at(-0.1, 0.05), at(-0.3, 0.5), at(-0.08, 0.42), at(0.12, 0.08)], shade(wing, 0.7))
     pen.polygon([at(-0.2, 0.08), at(-0.5, 0.1), at(-0.48, -0.04), at(-0.18, -0.06)], wing)
-    pen.polygon(
-        [at(x, y) for x, y in ((-0.26, 0.02), (-0.1, 0.15), (0.12, 0.15), (0.24, 0.02), (0.1, -0.12), (-0.12, -0.12))],
-        coat,
-    )
+    trunk = ((-0.26, 0.02), (-0.1, 0.15), (0.12, 0.15), (0.24, 0.02), (0.1, -0.12), (-0.12, -0.12))
+    pen.polygon([at(*point) for point in trunk], coat)
     pen.oval(*at(0.26, 0.14), 0.115, 0.115, coat)
     pen.polygon([at(0.35, 0.18), at(0.52, 0.12), at(0.35, 0.07)], (240, 160, 40))
     pen.oval(*at(0.3, 0.18), 0.025, 0.025, (10, 10, 10))
@@ -192,9 +168,8 @@ def bird(pen: Pen, thing: Thing) -> None:
     else:
         pen.polygon([at(-0.26, 0.0), at(-0.02, 0.12), at(0.12, 0.04), at(-0.04, -0.07)], wing)
     if thing.pattern:
-        pen.pattern(
-            [at(-0.1, 0.1), at(0.16, 0.1), at(0.1, -0.1), at(-0.1, -0.1)], COLORS["black"], "striped", 0.07, 0.3
-        )
+        breast = [at(-0.1, 0.1), at(0.16, 0.1), at(0.1, -0.1), at(-0.1, -0.1)]
+        pen.pattern(breast, COLORS["black"], "striped", 0.07, 0.3)
 
 
 DRAW = {"horse": horse, "dog": dog, "bird": bird}

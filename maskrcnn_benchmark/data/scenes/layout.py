@@ -11,10 +11,7 @@ from maskrcnn_benchmark.data.scenes.scene import Scene
 
 @dataclass(frozen=True)
 class Setting:
-    """
-    Everything of a picture that is no object: the ground's kind, the horizon (pixels), light direction, brightness,
-    tint, blur.
-    """
+    """What of a picture is no object: ground, horizon (pixels), direction of light, brightness, tint, grain, blur."""
 
     ground: str
     horizon: int
@@ -46,9 +43,8 @@ def sample_scene(rng: np.random.Generator) -> tuple[Scene, Setting]:
         group = GROUPS[rng.choice(len(GROUPS), p=weights / weights.sum())]
         spot = _place(rng, scene, setting, group, placed, scale)
         scene.strokes = []
-        group.build(scene, rng, spot)
+        group.build(spot)
         groups.append((spot.y, scene.strokes))
-        scene.group += 1
     scene.strokes = [stroke for _, strokes in sorted(groups, key=lambda entry: entry[0]) for stroke in strokes]
     return scene, setting
 
@@ -90,4 +86,4 @@ def _place(
             best, best_cost = (x, half, near, unit), cost
     x, half, near, unit = best
     placed.append((x - half, x + half, near))
-    return Spot(x, first + near * (last - first), unit, int(rng.choice((-1, 1))))
+    return Spot(scene, rng, x, first + near * (last - first), unit, int(rng.choice((-1, 1))))

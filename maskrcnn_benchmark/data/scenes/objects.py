@@ -1,7 +1,4 @@
-"""
-Drawing of things that stand in the open: car, bicycle, furniture, tree, house, boat and their parts. Metres, y up,
-facing +x.
-"""
+"""Drawing of things that stand in the open: vehicles, furniture, tree, house. Metres, y up, facing +x."""
 
 import math
 
@@ -142,20 +139,16 @@ def tree(pen: Pen, thing: Thing) -> None:
     for _ in range(11):
         angle, reach = rng.uniform(0, 2 * math.pi), rng.uniform(0.2, 0.55)
         x, y = 1.15 * reach * math.cos(angle), 2.15 + 0.85 * reach * math.sin(angle)
-        pen.oval(
-            x, y, rng.uniform(0.34, 0.5), rng.uniform(0.3, 0.42), shade(leaves, 0.75 + 0.25 * (y - 1.6)), outline=False
-        )
+        tone = shade(leaves, 0.75 + 0.25 * (y - 1.6))
+        pen.oval(x, y, rng.uniform(0.34, 0.5), rng.uniform(0.3, 0.42), tone, outline=False)
     for _ in range(26):
         angle, reach = rng.uniform(0, 2 * math.pi), 0.8 * math.sqrt(rng.uniform())
         x, y = reach * math.cos(angle), 2.15 + 0.8 * reach * math.sin(angle)
         pen.oval(x, y, 0.09, 0.06, shade(leaves, rng.uniform(0.7, 1.25)), rng.uniform(0, 3), outline=False)
 
 
-HOUSE_SIZES = {
-    "cottage": (1.25, 1.35, 0.85),
-    "tall": (1.0, 2.0, 0.75),
-    "wide": (1.7, 1.3, 0.6),
-}  # half width, wall, roof
+# Half width, wall, roof.
+HOUSE_SIZES = {"cottage": (1.25, 1.35, 0.85), "tall": (1.0, 2.0, 0.75), "wide": (1.7, 1.3, 0.6)}
 
 
 def house(pen: Pen, thing: Thing) -> None:

@@ -29,7 +29,6 @@ ARMS = {
     "low": (12, 8, -10, 4),
     "front": (28, 98, -10, 6),
     "hug": (22, 84, 34, 96),
-    "raised": (34, 172, -8, 6),
     "reach": (58, 74, -14, 0),
     "grip": (66, 84, 56, 76),
     "high": (118, 150, -10, 8),
@@ -41,10 +40,7 @@ ARMS = {
 
 @dataclass(frozen=True)
 class Body:
-    """
-    Joints in metres, y up, facing +x. `up` is the direction of the head (unit vector), `contact` names what touches the
-    support.
-    """
+    """Joints in metres, y up, facing +x. `up` is the direction of the head (unit vector)."""
 
     pelvis: Point
     neck: Point

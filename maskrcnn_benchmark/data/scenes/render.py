@@ -1,7 +1,4 @@
-"""
-Draws a scene: background, shadows, objects from far to near, light. Gives the picture and what is visible of each
-object.
-"""
+"""Draws a scene, objects from far to near: the picture, and what is visible of each object."""
 
 from dataclasses import dataclass
 

@@ -14,17 +14,13 @@ Relation = tuple[int, str, int]
 
 @dataclass
 class Thing:
-    """
-    One object. x, y: the point of contact in pixels; unit: pixels a metre; depth: its ground line in pixels, larger is
-    nearer.
-    """
+    """An object. x, y: contact point in pixels; unit: pixels a metre; depth: its ground line, larger is nearer."""
 
     name: str
     x: float
     y: float
     unit: float
     depth: float
-    group: int
     flip: int = 1
     angle: float = 0.0
     kind: str = ""
@@ -62,10 +58,7 @@ class Thing:
 
 @dataclass
 class Cord:
-    """
-    A thin line that belongs to no object (leash, string), between two pixel positions, hanging by a share of its
-    length.
-    """
+    """A thin line of no object (leash, string) between two pixel positions, hanging by a share of its length."""
 
     start: Point
     end: Point
@@ -82,21 +75,17 @@ class Scene:
     things: list[Thing] = field(default_factory=list)
     relations: list[Relation] = field(default_factory=list)
     strokes: list[tuple[int, str] | Cord] = field(default_factory=list)
-    group: int = 0
 
     def add(
         self, rng: np.random.Generator, name: str, at: Point, unit: float, depth: float, *, draw: str = "whole", **looks
     ) -> int:
-        """Adds a thing (colours drawn where not given) and, if `draw`, its stroke; returns its index."""
+        """Adds a thing and, if `draw`, its stroke; returns its index."""
         if name not in OBJECTS:
             raise ValueError(f"scene: '{name}' is not a class of the demo data set")
-        if "colors" not in looks:
-            looks["colors"] = tuple(rng.choice(list(COLORS), 2, replace=False))
-        thing = Thing(name, *at, unit, depth, self.group, seed=int(rng.integers(2**31)), **looks)
-        self.things.append(thing)
+        self.things.append(Thing(name, *at, unit, depth, seed=int(rng.integers(2**31)), **looks))
         index = len(self.things) - 1
         if draw:
-            self.strokes.append((index, draw))
+            self.draw(index, draw)
         return index
 
     def draw(self, index: int, stage: str = "whole") -> None:

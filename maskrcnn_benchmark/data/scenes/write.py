@@ -70,9 +70,8 @@ def make_image(seed: int, split: str, index: int) -> tuple[np.ndarray, dict[str,
     annotation = annotate(scene, picture, rng)
     things = [scene.things[thing] for thing in annotation.things]
     ids = {name: position for position, name in enumerate(("", *PREDICATES))}
-    truth = np.array([(s, o, ids[true], ids[word]) for s, o, true, word in annotation.relations], np.int16).reshape(
-        -1, 4
-    )
+    rows = [(subject, object_, ids[true], ids[word]) for subject, object_, true, word in annotation.relations]
+    truth = np.array(rows, np.int16).reshape(-1, 4)
     record = {
         "width": scene.width,
         "height": scene.height,
@@ -173,14 +172,9 @@ def _new_folder(path: Path) -> Iterator[Path]:
 
 def _write_truth(path: Path, image_ids: list[int], truths: list[np.ndarray]) -> None:
     starts = np.cumsum([0, *(len(truth) for truth in truths[:-1])])
-    arrays = {
-        "image_id": np.array(image_ids),
-        "starts": starts,
-        "relations": np.concatenate(truths),
-        "predicates": np.array(PREDICATES),
-    }
+    relations = np.concatenate(truths)
     with atomic_path(path) as temporary:
-        np.savez_compressed(temporary, **arrays)
+        np.savez_compressed(temporary, image_id=image_ids, starts=starts, relations=relations, predicates=PREDICATES)
 
 
 def _code_digest() -> str:

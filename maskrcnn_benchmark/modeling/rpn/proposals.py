@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from maskrcnn_benchmark.layers import batched_nms
-from maskrcnn_benchmark.modeling.box_coder import BoxCoder, clip_boxes
+from maskrcnn_benchmark.modeling.box_coder import BoxCoder
 from maskrcnn_benchmark.modeling.grouping import group_of_rows, rank_within, rows_of_groups
-from maskrcnn_benchmark.structures.bounding_box import BoxList
+from maskrcnn_benchmark.structures.bounding_box import BoxList, clip_boxes
 
 
 @dataclass(frozen=True, kw_only=True)

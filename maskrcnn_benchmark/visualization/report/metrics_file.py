@@ -23,6 +23,7 @@ from maskrcnn_benchmark.utils.untrusted import (
 
 CURE = "evaluate again"
 _NULLABLE_TEXT = Kind("text or null", lambda value: value is None or isinstance(value, str))
+_NULLABLE_FLAG = Kind("true, false or null", lambda value: value is None or isinstance(value, bool))
 _COUNT = Kind("a whole number from 0", lambda value: is_whole(value) and value >= 0)
 # Parts of metrics.json that are objects, where they are there.
 _OBJECTS = ("phrdet", "freq", "choices", "open_images", "per_predicate", "intervals")
@@ -91,7 +92,10 @@ def _check_predicates(metrics: Mapping[str, Any], choices: Mapping[str, Any], pa
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """What an evaluation noted of itself: "date", "weights" (or None), "seconds", "terms". UserError as above."""
-    facts = read_json(path, dict, CURE)
-    kinds = {"date": TEXT, "weights": _NULLABLE_TEXT, "seconds": NUMBER, "terms": NAMES}
+    """
+    What an evaluation noted of itself: "date", "weights" (or None), "seconds", "terms", "predictions" (or None).
+    UserError as above.
+    """
+    facts = {"predictions": None} | read_json(path, dict, CURE)
+    kinds = {"date": TEXT, "weights": _NULLABLE_TEXT, "seconds": NUMBER, "terms": NAMES, "predictions": _NULLABLE_FLAG}
     return dict(zip(kinds, fields(facts, str(path), **kinds), strict=True))

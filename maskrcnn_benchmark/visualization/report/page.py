@@ -121,6 +121,11 @@ def _evaluation(run: RunFiles, name: str, metrics: Mapping[str, Any], pictures: 
     if "per_predicate" not in metrics or "R" not in metrics:
         return common
     freq, scores = metrics.get("freq") or {}, run.scores(name)
+    kept = run.evaluation_facts(name).get("predictions") is not False
+    if not kept:
+        logger.info(
+            f"{name}: no images, for this evaluation kept no predictions; TEST.SAVE_PREDICTIONS True writes them"
+        )
     if scores is not None:
         logger.info(f"{name}: intervals, from draws of its {metrics.get('images')} images")
     return common | {
@@ -133,7 +138,7 @@ def _evaluation(run: RunFiles, name: str, metrics: Mapping[str, Any], pictures: 
         "predicates": predicate_rows(metrics, K),
         "confusion_chart": charts.confusion_chart(metrics),
         "choices": {key.replace("_", " "): _text(value) for key, value in (metrics.get("choices") or {}).items()},
-        "examples": examples(run.folder, name, metrics, pictures),
+        "examples": examples(run.folder, name, metrics, pictures) if kept else [],
     }
 
 

@@ -1,7 +1,5 @@
 """What the encoders of LSTMs share, whether these run along sequences (Motifs) or along trees (VCTree)."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The context of the Transformer baseline: self-attention over an image's entities, once for labels, once for edges."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch
@@ -135,7 +133,7 @@ class TransformerContext(ContextEncoder):
         self.context_edge = Encoder(num_layers=edge_layers, hidden=hidden, **layer)
 
     @classmethod
-    def from_config(cls, cfg, meta: DatasetMeta, in_channels: int) -> TransformerContext:
+    def from_config(cls, cfg, meta: DatasetMeta, in_channels: int) -> "TransformerContext":
         node = cfg.MODEL.ROI_RELATION_HEAD.TRANSFORMER
         return cls(
             **cls.arguments(cfg, meta, in_channels),

@@ -1,7 +1,5 @@
 """Binary trees over an image's boxes, grown from pair scores (VCTree, CVPR 2019, section 3.2)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The context of VCTree (Tang et al., CVPR 2019): a tree over an image's boxes, grown from learned pair scores."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch
@@ -88,7 +86,7 @@ class VCTreeContext(RecurrentContext):
         self.edge_ctx_rnn = TreeLSTM(self.edge_dim, hidden, edge_layers, dropout)
 
     @classmethod
-    def from_config(cls, cfg, meta: DatasetMeta, in_channels: int) -> VCTreeContext:
+    def from_config(cls, cfg, meta: DatasetMeta, in_channels: int) -> "VCTreeContext":
         return cls(**cls.arguments(cfg, meta, in_channels), frequency_table=meta.frequency_table())
 
     def order(self, pairs: PairBatch, vectors: Tensor, numbers: Tensor) -> tuple[Forest, dict[str, Tensor]]:

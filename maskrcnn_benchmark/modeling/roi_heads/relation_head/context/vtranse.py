@@ -1,7 +1,5 @@
 """The context of VTransE (Zhang et al., CVPR 2017): a classifier and one layer, entity by entity."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -33,7 +31,7 @@ class VTransEContext(ContextEncoder):
         self.fc_layer = linear(entity, hidden)
 
     @classmethod
-    def from_config(cls, cfg, meta: DatasetMeta, in_channels: int) -> VTransEContext:
+    def from_config(cls, cfg, meta: DatasetMeta, in_channels: int) -> "VTransEContext":
         keep_averages = cfg.MODEL.ROI_RELATION_HEAD.CAUSAL.EFFECT_ANALYSIS
         return cls(**cls.arguments(cfg, meta, in_channels), keep_averages=keep_averages)
 

@@ -1,7 +1,5 @@
 """Tables of names that start from word vectors."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

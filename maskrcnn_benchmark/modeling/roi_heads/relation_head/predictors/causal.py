@@ -3,8 +3,6 @@ Unbiased scene graphs from causal effects (Tang et al., CVPR 2020): what is left
 bias.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import torch
@@ -13,8 +11,13 @@ from torch import Tensor, nn
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.base import Context, ContextEncoder, update_average
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.lstm import LSTMContext
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.pairs import pair_linear, role_embedding, xavier_linear
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.spatial import SPATIAL_NUMBERS, pair_spatial_numbers
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.pairs import (
+    SPATIAL_NUMBERS,
+    pair_linear,
+    pair_spatial_numbers,
+    role_embedding,
+    xavier_linear,
+)
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.vctree import VCTreeContext
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.vtranse import VTransEContext
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.frequency_bias import FrequencyBias
@@ -94,7 +97,7 @@ class CausalAnalysisPredictor(RelationPredictor):
         self.register_buffer("untreated_feat", torch.zeros(width))
 
     @classmethod
-    def from_config(cls, cfg, meta: DatasetMeta, in_channels: int) -> CausalAnalysisPredictor:
+    def from_config(cls, cfg, meta: DatasetMeta, in_channels: int) -> "CausalAnalysisPredictor":
         head = cfg.MODEL.ROI_RELATION_HEAD
         key, causal = "MODEL.ROI_RELATION_HEAD.CAUSAL", head.CAUSAL
         for name, value, known in (

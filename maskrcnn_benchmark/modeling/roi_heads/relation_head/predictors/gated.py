@@ -1,7 +1,5 @@
 """What Motifs, the Transformer baseline and VCTree have in common: all but the context itself."""
 
-from __future__ import annotations
-
 from torch.nn import functional as F
 
 from maskrcnn_benchmark.config import Config
@@ -64,7 +62,7 @@ class GatedContextPredictor(RelationPredictor):
         self.freq_bias = frequency_bias
 
     @classmethod
-    def from_config(cls, cfg: Config, meta: DatasetMeta, in_channels: int) -> GatedContextPredictor:
+    def from_config(cls, cfg: Config, meta: DatasetMeta, in_channels: int) -> "GatedContextPredictor":
         """Reads CONTEXT_POOLING_DIM, PREDICT_USE_VISION and PREDICT_USE_BIAS, the context its own keys."""
         head = cfg.MODEL.ROI_RELATION_HEAD
         use_bias = head.PREDICT_USE_BIAS or not cls.optional_parts

@@ -1,7 +1,5 @@
 """Iterative message passing between entities and pairs (Xu et al., CVPR 2017)."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -84,7 +82,7 @@ class IMPPredictor(RelationPredictor):
         )
 
     @classmethod
-    def from_config(cls, cfg, meta: DatasetMeta, in_channels: int) -> IMPPredictor:
+    def from_config(cls, cfg, meta: DatasetMeta, in_channels: int) -> "IMPPredictor":
         return cls(
             task=Task.from_cfg(cfg),
             in_channels=in_channels,

@@ -33,7 +33,7 @@ WHOLE = ("labels", "pairs", "relations")
 OPTIONAL = ("pred_rel_terms",)
 # What stands in each group of images of an npz; image_wh, their sizes, in published files, for no figure.
 _IN_GROUPS = {"image_ids", "image_wh", *ARRAYS, *(rows for rows, *_ in ARRAYS.values())}
-_LIST_OF_NAMES = Kind(f"a list of names, {BACKGROUND} first,", LIST.holds)  # vocabulary says more of them
+_LIST_OF_NAMES = Kind(f"a list of names, {BACKGROUND} first", LIST.holds)  # vocabulary says more of them
 # What a header may say: texts and names; and numbers, which an npz has as arrays of its own.
 HEADER: dict[str, Kind | type] = {
     "mode": str, "dataset": str, "terms": NAMES, "predicates": _LIST_OF_NAMES, "objects": _LIST_OF_NAMES

@@ -57,7 +57,7 @@ def examples(folder: Path, dataset: str, metrics: Mapping[str, Any], limit: int)
 
 
 def _examples(file: PredictionFile, dataset: str, metrics: Mapping[str, Any], limit: int) -> list[dict[str, Any]]:
-    choices = metrics.get("choices") or {}
+    choices = metrics.get("choices", {})
     iou_threshold, rel_nms = choices.get("iou_threshold", 0.5), choices.get("rel_nms") or None
     evaluator = SceneGraphEvaluator(
         metrics["mode"], file.num_predicates, iou_threshold=iou_threshold, rel_nms=bool(rel_nms)

@@ -120,7 +120,7 @@ def _evaluation(run: RunFiles, name: str, metrics: Mapping[str, Any], pictures: 
     }
     if "per_predicate" not in metrics or "R" not in metrics:
         return common
-    freq, scores = metrics.get("freq") or {}, run.scores(name)
+    freq, scores = metrics.get("freq", {}), run.scores(name)
     kept = run.evaluation_facts(name).get("predictions") is not False
     if not kept:
         logger.info(
@@ -137,7 +137,7 @@ def _evaluation(run: RunFiles, name: str, metrics: Mapping[str, Any], pictures: 
         ],
         "predicates": predicate_rows(metrics, K),
         "confusion_chart": charts.confusion_chart(metrics),
-        "choices": {key.replace("_", " "): _text(value) for key, value in (metrics.get("choices") or {}).items()},
+        "choices": {key.replace("_", " "): _text(value) for key, value in metrics.get("choices", {}).items()},
         "examples": examples(run.folder, name, metrics, pictures) if kept else [],
     }
 
@@ -163,10 +163,10 @@ def _beside(figure: Figure, freq: Mapping[str, Any]) -> list[str]:
 def _tile(figure: Figure, metrics: Mapping[str, Any], scores: SceneGraphEvaluator | None) -> dict[str, Any]:
     """A figure at K with its 95 % interval, FREQ's, and the lead over it, as far as they are known."""
     name, value = f"{figure.name}@{K}", metrics[figure.name].get(K)
-    interval = (metrics.get("intervals") or {}).get(name)
+    interval = metrics.get("intervals", {}).get(name)
     if interval is None and scores is not None and value is not None:
         interval = bootstrap(scores, figure.name, int(K))
-    freq = metrics.get("freq") or {}
+    freq = metrics.get("freq", {})
     lead = (freq.get("lead") or {}).get(name)
     return {
         "name": name,

@@ -16,7 +16,7 @@ def predicate_rows(metrics: Mapping[str, Any], k: str) -> list[dict[str, Any]]:
         shares of these whose pair got another predicate, by name, and "not_held": the share whose pair is not among
         the predictions, with its labels right.
     """
-    thirds = (metrics.get("choices") or {}).get("groups") or {}
+    thirds = metrics.get("choices", {}).get("groups") or {}
     third_of = {name: third for third, names in thirds.items() for name in names}
     names = list(metrics["per_predicate"])
     confusion = metrics.get("confusion") or [[0] * (len(names) + 1)] * (len(names) + 1)

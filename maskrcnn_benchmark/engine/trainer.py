@@ -23,10 +23,11 @@ from maskrcnn_benchmark.engine.start import detector_is_among, load_start, start
 from maskrcnn_benchmark.engine.step import TrainingStep, make_scaler, require_finite
 from maskrcnn_benchmark.engine.writers import make_writers
 from maskrcnn_benchmark.solver import make_optimizer, make_schedule
-from maskrcnn_benchmark.utils.checkpoint import Checkpointer, require_filled
+from maskrcnn_benchmark.utils.checkpoint import Checkpointer
 from maskrcnn_benchmark.utils.distributed import is_main_process, rank
 from maskrcnn_benchmark.utils.log import get_logger
 from maskrcnn_benchmark.utils.seeding import mix, seed_everything
+from maskrcnn_benchmark.utils.weights import require_filled
 
 logger = get_logger(__name__)
 

@@ -98,9 +98,8 @@ class PredicateMean(Measure):
 
     def resampler(self, tally: Tally, k: int, order: np.ndarray) -> Resampler:
         """
-        Rare predicates fall out of many draws; counting those 0, as predicates absent from the whole set are, would
-        put the interval beside the value. So the mean runs over the predicates drawn, and is scaled by the share that
-        the whole set has.
+        Rare predicates fall out of many draws. Counting those 0 would put the interval beside the value, so the mean
+        runs over the predicates drawn, scaled by the share of all predicates that the whole set has.
         """
         found, total = (table[:, np.array(self._predicates(tally)) - 1] for table in self._table(tally, k, order))
         has_predicate, ratio = (total > 0).astype(np.float64), found / np.maximum(total, 1)
@@ -156,12 +155,6 @@ def predicate_recall(counts: Counts, num_predicates: int) -> list[float | None]:
 
 
 def frequency_thirds(train_counts: np.ndarray) -> dict[str, list[int]]:
-    """
-    Head, body and tail: thirds of the predicates by training frequency, descending, equal ones by id; the first thirds
-    take what is over.
-
-    Args:
-        train_counts: (K,) training relations per predicate; the background's entry is not read.
-    """
+    """Head, body, tail: thirds of the predicates by (K,) training relations, equal ones by id, the first larger."""
     order = np.argsort(-np.asarray(train_counts[1:], dtype=np.float64), kind="stable") + 1
     return {name: part.tolist() for name, part in zip(("head", "body", "tail"), np.array_split(order, 3), strict=True)}

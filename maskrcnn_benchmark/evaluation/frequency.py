@@ -8,14 +8,12 @@ from maskrcnn_benchmark.utils.errors import UserError
 
 class FrequencyBaseline:
     """
-    p(k | s, o) = fg[s, o, k] / (sum over k of fg[s, o, k] + bg[s, o]) from the training statistics; the background has
-    the rest.
-
-    A label pair without any count takes the same ratio of the sums over all label pairs (Zellers et al., Neural Motifs,
-    CVPR 2018, call such a baseline FREQ). Dims: O object classes, K predicates.
+    FREQ (Zellers et al., Neural Motifs, CVPR 2018): p(k | s, o) = fg[s, o, k] / (sum over k of fg[s, o, k] + bg[s, o])
+    from the training statistics; the background has the rest. A label pair without any count takes the ratio of the
+    sums over all label pairs.
 
     Args:
-        meta: with fg_matrix (O, O, K) and bg_matrix (O, O).
+        meta: with fg_matrix (O, O, K) and bg_matrix (O, O), O object classes, K predicates.
     Raises:
         UserError: meta holds no statistics, or counts nothing.
     """

@@ -1,6 +1,7 @@
 """The two forms of prediction files (predictions.py describes them): header, ids and arrays of the images of each."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +10,7 @@ import numpy as np
 from maskrcnn_benchmark.data.meta import BACKGROUND
 from maskrcnn_benchmark.utils.arrays import ArrayFile, check_array
 from maskrcnn_benchmark.utils.errors import UserError, some
-from maskrcnn_benchmark.utils.untrusted import (
-    LIST,
-    NAMES,
-    TEXT,
-    Kind,
-    fields,
-    number_table,
-    parse_json,
-    read_json,
-    shown,
-)
+from maskrcnn_benchmark.utils.untrusted import LIST, NAMES, Kind, fields, number_table, parse_json, read_json, shown
 
 # Array in the file -> (what counts its rows, whose it is, its key there).
 ARRAYS = {
@@ -42,10 +33,12 @@ WHOLE = ("labels", "pairs", "relations")
 OPTIONAL = ("pred_rel_terms",)
 # What stands in each group of images of an npz; image_wh, their sizes, in published files, for no figure.
 _IN_GROUPS = {"image_ids", "image_wh", *ARRAYS, *(rows for rows, *_ in ARRAYS.values())}
-_LIST_OF_NAMES = Kind(f"a list of names, {BACKGROUND} first,", LIST.holds)  # vocabulary says more of them
-# What a header may say: texts and names, and numbers, which an npz has as arrays.
-HEADER_TEXTS = {"mode": TEXT, "dataset": TEXT, "terms": NAMES, "predicates": _LIST_OF_NAMES, "objects": _LIST_OF_NAMES}
-HEADER_NUMBERS = ("zeroshot_triplets", "train_counts")
+_LIST_OF_NAMES = Kind(f"a list of names, {BACKGROUND} first", LIST.holds)  # vocabulary says more of them
+# What a header may say: texts and names; and numbers, which an npz has as arrays of its own.
+HEADER: dict[str, Kind | type] = {
+    "mode": str, "dataset": str, "terms": NAMES, "predicates": _LIST_OF_NAMES, "objects": _LIST_OF_NAMES
+}  # fmt: skip
+NUMBERS = ("zeroshot_triplets", "train_counts")
 # Arrays of an image by key: of its "prediction", and of its "groundtruth", which may be empty.
 Sides = dict[str, dict[str, np.ndarray]]
 
@@ -59,7 +52,7 @@ class JsonForm:
         self._images = self.header.get("images")
         if not isinstance(self._images, list):
             raise UserError(f'{self._what}: expected a JSON object with a list "images"; docs/metrics.md shows one')
-        _refuse_unknown(self.header, (*HEADER_TEXTS, *HEADER_NUMBERS, "images"), f"{self._what}: key")
+        _refuse_unknown(self.header, (*HEADER, *NUMBERS, "images"), f"{self._what}: key")
 
     def ids(self) -> Iterator[Any]:
         """Every image's id as the file has it; None where it has none."""
@@ -83,8 +76,8 @@ class JsonForm:
                 columns = COLUMNS[key]
                 if columns == 0:
                     columns = len(rows[0]) if rows and isinstance(rows[0], list) else columns_of_scores
-                place = f"{where}: {whose} '{key}'"
-                table = number_table(rows, columns, whole=key in WHOLE, where=lambda row, at=place: f"{at}, row {row},")
+                row = partial("{}, row {},".format, f"{where}: {whose} '{key}'")
+                table = number_table(rows, columns, whole=key in WHOLE, where=row)
                 sides[whose][key] = table if key in WHOLE else table.astype(np.float32)
             yield sides
 
@@ -104,7 +97,7 @@ class NpzForm:
         for file in files[1:]:
             header = _header_of(file)
             keys = header | self.header
-            differ = [key for key in keys if not np.array_equal(header.get(key), self.header.get(key))]
+            differ = [key for key in keys if not np.array_equal(header.get(key, ()), self.header.get(key, ()))]
             if differ:
                 raise UserError(
                     f"predictions {file}: its '{differ[0]}' is not that of the files before it in the folder; one"
@@ -146,10 +139,10 @@ def _header_of(file: Path) -> dict[str, Any]:
             found = ", ".join(archive.names[:8]) or "nothing"
             raise UserError(f"{what}: no array n_pred_boxes; found {found}; docs/metrics.md describes the form")
         alone = [name for name in archive.names if name.rpartition("/")[2] not in _IN_GROUPS]
-        _refuse_unknown(alone, ("header", *HEADER_NUMBERS, *sorted(_IN_GROUPS)), f"{what}: array")
+        _refuse_unknown(alone, ("header", *NUMBERS, *sorted(_IN_GROUPS)), f"{what}: array")
         said = parse_json(str(archive.read("header")), dict, f"{what}: header") if "header" in archive else {}
-        _refuse_unknown(said, (*HEADER_TEXTS, *HEADER_NUMBERS), f"{what}: header: key")
-        stored = {key: archive.read(key) for key in HEADER_NUMBERS if key in archive}
+        _refuse_unknown(said, (*HEADER, *NUMBERS), f"{what}: header: key")
+        stored = {key: archive.read(key) for key in NUMBERS if key in archive}
     return {key: value for key, value in said.items() if value} | stored
 
 
@@ -198,3 +191,20 @@ def _images_of(archive: ArrayFile, group: str) -> Iterator[Sides]:
             _, whose, key = ARRAYS[name]
             sides[whose][key] = array
         yield sides
+
+
+def checked_arrays(arrays: dict[str, np.ndarray], where: str) -> dict[str, np.ndarray]:
+    """Arrays of one side of an image, of the right columns, whole where they must be, no box that is not finite."""
+    checked = {}
+    for key, array in arrays.items():
+        columns = COLUMNS[key]
+        if columns == 0:
+            columns = array.shape[1] if array.ndim == 2 else -1
+        elif columns and array.size == 0 and array.ndim < 2:
+            array = array.reshape(0, columns)
+        if key not in ("scores", "predicate_scores"):  # the evaluators say more of these
+            array = check_array(array, f"{where} '{key}'", columns, whole=key in WHOLE)
+        elif array.dtype.kind not in "iuf":
+            raise UserError(f"{where} '{key}' must hold numbers, found {array.dtype}")
+        checked[key] = array
+    return checked

@@ -32,19 +32,11 @@ import numpy as np
 from maskrcnn_benchmark.data.image_ids import image_number
 from maskrcnn_benchmark.data.names import vocabulary
 from maskrcnn_benchmark.evaluation.inputs import as_array
-from maskrcnn_benchmark.evaluation.prediction_forms import (
-    ARRAYS,
-    COLUMNS,
-    HEADER_TEXTS,
-    OPTIONAL,
-    WHOLE,
-    JsonForm,
-    NpzForm,
-)
+from maskrcnn_benchmark.evaluation.prediction_forms import ARRAYS, HEADER, OPTIONAL, JsonForm, NpzForm, checked_arrays
 from maskrcnn_benchmark.utils.arrays import check_array
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.files import atomic_path
-from maskrcnn_benchmark.utils.untrusted import TEXT, fields, number_table, shown
+from maskrcnn_benchmark.utils.untrusted import fields, number_table, shown
 
 IMAGES_A_GROUP = 64
 
@@ -60,10 +52,8 @@ class SavedImage:
 
 class PredictionWriter:
     """
-    Writes an npz of predictions as they come: `with PredictionWriter(path, mode="predcls", ...) as writer:
-    writer.add(...)`.
-
-    The file appears under its name when the block ends, and not at all if it raises.
+    Writes an npz: `with PredictionWriter(path, mode="predcls", ...) as writer: writer.add(...)`. The file appears under
+    its name when the block ends, and not at all if it raises.
 
     Args:
         path: ends in .npz.
@@ -170,8 +160,8 @@ class PredictionFile:
             raise UserError(f"{self._what}: {what}; TEST.SAVE_PREDICTIONS True writes them")
         self._form = JsonForm(self.path) if self.path.suffix == ".json" else NpzForm(files)
         header = self._form.header
-        said = {key: header.get(key) or ("" if kind is TEXT else []) for key, kind in HEADER_TEXTS.items()}
-        self.mode, self.dataset, self.terms, *names = fields(said, self._what, **HEADER_TEXTS)
+        said = {key: header.get(key) or ("" if kind is str else []) for key, kind in HEADER.items()}
+        self.mode, self.dataset, self.terms, *names = fields(said, self._what, **HEADER)
         self.predicates, self.objects = (
             vocabulary(values, f"{self._what}, {key}", with_background=True) if values else ()
             for key, values in zip(("predicates", "objects"), names, strict=True)
@@ -193,14 +183,14 @@ class PredictionFile:
         self.has_groundtruth = first is not None and first.groundtruth is not None
 
     def __iter__(self) -> Iterator[SavedImage]:
-        had_groundtruth: bool | None = None
+        known: bool | None = None
         for number, sides in zip(range(len(self.image_ids)), self._form.images(self._called), strict=True):
-            where = self._called(number)
-            if had_groundtruth is not None and had_groundtruth != bool(sides["groundtruth"]):
-                said = "no" if had_groundtruth else "a"
+            where, has_groundtruth = self._called(number), bool(sides["groundtruth"])
+            if known not in (None, has_groundtruth):
+                said = "a" if has_groundtruth else "no"
                 raise UserError(f"{where}: has {said} groundtruth, unlike the images before it")
-            had_groundtruth = bool(sides["groundtruth"])
-            sides = {whose: _checked(arrays, f"{where}: {whose}") for whose, arrays in sides.items()}
+            known = has_groundtruth
+            sides = {whose: checked_arrays(arrays, f"{where}: {whose}") for whose, arrays in sides.items()}
             told = sides["prediction"].get("terms")
             if told is not None and told.shape[1] != len(self.terms):
                 raise UserError(
@@ -238,20 +228,3 @@ def _distinct(given: Sequence[Any], what: str) -> list[int | str]:
         text = isinstance(image_id, str) and not (image_id.isascii() and image_id.isdigit())
         ids.append(image_id if text else key)
     return ids
-
-
-def _checked(arrays: dict[str, np.ndarray], where: str) -> dict[str, np.ndarray]:
-    """Arrays of one side of an image, of the right columns, whole where they must be, no box that is not finite."""
-    checked = {}
-    for key, array in arrays.items():
-        columns = COLUMNS[key]
-        if columns == 0:
-            columns = array.shape[1] if array.ndim == 2 else -1
-        elif columns and array.size == 0 and array.ndim < 2:
-            array = array.reshape(0, columns)
-        if key not in ("scores", "predicate_scores"):  # the evaluators say more of these
-            array = check_array(array, f"{where} '{key}'", columns, whole=key in WHOLE)
-        elif array.dtype.kind not in "iuf":
-            raise UserError(f"{where} '{key}' must hold numbers, found {array.dtype}")
-        checked[key] = array
-    return checked

@@ -74,10 +74,6 @@ class RelationRecords:
         """(relations,) one column."""
         return self.rows[:, COLUMNS.index(name)]
 
-    def image_of_row(self) -> np.ndarray:
-        """(relations,) number of the image of each row."""
-        return np.repeat(np.arange(len(self._lengths)), self._lengths)
-
 
 @dataclass(frozen=True)
 class Counts:
@@ -102,9 +98,7 @@ class Counts:
 
 class Tally:
     """
-    What an evaluator's images amount to; each count is made once.
-
-    Dims: I images, P predicates without background.
+    What an evaluator's images amount to; each count is made once. Dims: I images, P predicates without background.
 
     Args:
         num_predicates: the background counted.
@@ -136,7 +130,8 @@ class Tally:
     def _count(self, rank: str, k: int, zero_shot: bool) -> Counts:
         column = self._records.column
         keep = column("zero_shot") == 1 if zero_shot else slice(None)
-        image, predicate = self._records.image_of_row()[keep], column("predicate")[keep].astype(np.int64)
+        image = np.repeat(np.arange(len(self._records.lengths)), self._records.lengths)[keep]
+        predicate = column("predicate")[keep].astype(np.int64)
         width = int(predicate.max(initial=0)) + 1
         cells, at = np.unique(image * width + predicate, return_inverse=True)
         found = np.bincount(at, column(rank)[keep] < k, minlength=len(cells)).astype(np.int64)

@@ -60,31 +60,27 @@ class DatasetGroundTruth:
         entry = dataset_entry(name)
         source = read_source(entry)
         self.name = name
-        self._dataset = SceneGraphDataset(
+        self.dataset = SceneGraphDataset(
             source, entry.split, image_dir=entry.files["images"], num_val=entry.num_val, with_relations=False
         )
-        self.meta = self._dataset.meta
-        self._index = {self._dataset.get_img_info(i)["image_id"]: i for i in range(len(self._dataset))}
+        self.meta = self.dataset.meta
+        self._index = {self.dataset.get_img_info(i)["image_id"]: i for i in range(len(self.dataset))}
 
     def related_images(self) -> list[int]:
         """Ids of the images with a relation, which figures are means over."""
-        related = self._dataset.relation_counts() > 0
+        related = self.dataset.relation_counts() > 0
         return [image for image, row in self._index.items() if related[row]]
 
-    def triplets(self) -> np.ndarray:
-        """(t, 3) distinct triplets of the split."""
-        return self._dataset.triplets()
-
     def __getitem__(self, image_id: int | str) -> dict[str, Any]:
-        return groundtruth_arrays(self._dataset.get_groundtruth(self._row(image_id)))
+        return groundtruth_arrays(self.dataset.get_groundtruth(self._row(image_id)))
 
     def image(self, image_id: int | str) -> np.ndarray:
         """The image's pixels, (h, w, 3) uint8 RGB. UserError if its file is missing, damaged or of another size."""
-        return self._dataset.image(self._row(image_id)).permute(1, 2, 0).contiguous().numpy()
+        return self.dataset.image(self._row(image_id)).permute(1, 2, 0).contiguous().numpy()
 
     def image_name(self, image_id: int | str) -> str:
         """The name of the image's file."""
-        return self._dataset.image_path(self._row(image_id)).name
+        return self.dataset.image_path(self._row(image_id)).name
 
     def _row(self, image_id: int | str) -> int:
         try:
@@ -95,14 +91,12 @@ class DatasetGroundTruth:
 
 def evaluate_saved(file: PredictionFile, setting: Setting) -> tuple[SceneGraphEvaluator, dict[str, Any]]:
     """
-    Evaluates a file of predictions.
+    The evaluator of a file of predictions, for the bootstrap, and the dict of metrics.json.
 
-    Returns:
-        The evaluator, for the bootstrap, and the dict of metrics.json.
     Raises:
         UserError: no ground truth in the file and no data set named, an unknown mode, other names of classes or
-            predicates than the data set's, an image that the data set lacks, or without `partial` one of its images
-            that the file lacks.
+            predicates than the data set's, an image that the data set lacks, or without `partial` one that the file
+            lacks.
     """
     mode = setting.mode or file.mode
     if mode not in MODES:
@@ -115,31 +109,29 @@ def evaluate_saved(file: PredictionFile, setting: Setting) -> tuple[SceneGraphEv
         raise UserError(
             f"predictions {file.path}: no ground truth in the file; --dataset must name the data set that they are of"
         )
-    training = training_statistics(setting.train_dataset) if setting.train_dataset else None
-    known = [Names.of_file(file)]
+    known, training = [Names.of_file(file)], None
     if groundtruths is not None:
         known.append(Names.of_data_set(groundtruths.name, groundtruths.meta))
-    if training is not None:
+    if setting.train_dataset:
+        training = training_statistics(setting.train_dataset)
         known.append(Names.of_data_set(setting.train_dataset, training.meta, "the data set of training"))
     check_names(*known)
     coverage = _coverage(file, groundtruths, partial=setting.partial) if groundtruths else None
     names = file.predicates or (() if groundtruths is None else groundtruths.meta.predicates)
     objects = file.objects or (() if groundtruths is None else groundtruths.meta.objects)
     num_predicates = len(names) or file.num_predicates
+    zeroshot = file.zeroshot_triplets
     if setting.zeroshot is not None:
-        classes = len(objects or (() if training is None else training.meta.objects)) or MAX_CLASSES
+        classes = max(len(one.source.objects) for one in known) or MAX_CLASSES
         zeroshot = read_triplets(setting.zeroshot, num_classes=classes, num_predicates=num_predicates)
     elif training is not None:
-        zeroshot = unseen_triplets(
-            _triplets(file) if groundtruths is None else groundtruths.triplets(), training.triplets
-        )
-    else:
-        zeroshot = file.zeroshot_triplets
+        found = _triplets(file) if groundtruths is None else groundtruths.dataset.triplets()
+        zeroshot = unseen_triplets(found, training.triplets)
     try:
         scores = RelationScores(
             mode,
             num_predicates,
-            predicates=names or None,
+            predicate_names=names or None,
             objects=objects,
             train_counts=file.train_counts if training is None else training.meta.predicate_counts(),
             zeroshot_triplets=zeroshot,

@@ -82,8 +82,8 @@ class SceneGraphEvaluator:
         triplets = _whole([] if zeroshot_triplets is None else zeroshot_triplets, "zeroshot_triplets", 3)
         check_labels("SceneGraphEvaluator: zeroshot_triplets'", triplets[:, :2])
         check_predicates("SceneGraphEvaluator: zeroshot_triplets", triplets[:, 2], num_predicates)
-        self._zero_shot = np.unique(triplets, axis=0)
-        self._zero_shot_keys = np.sort(self._triplet_keys(*self._zero_shot.T))
+        self.zeroshot_triplets = np.unique(triplets, axis=0)
+        self._zero_shot_keys = np.sort(self._triplet_keys(*self.zeroshot_triplets.T))
         self._knows_zero_shot = zeroshot_triplets is not None
         self.records = RelationRecords()
         self.image_ids: list[int | str] = []
@@ -142,12 +142,7 @@ class SceneGraphEvaluator:
     # --- shards meet ---
 
     def merge(self, other: "SceneGraphEvaluator") -> None:
-        """
-        Adds another evaluator's images to this one's.
-
-        Raises:
-            UserError: it was made with other settings.
-        """
+        """Adds another evaluator's images to this one's. UserError if it was made with other settings."""
         differ = [key for key, value in self._settings().items() if other._settings()[key] != value]
         if differ:
             raise UserError(
@@ -162,7 +157,7 @@ class SceneGraphEvaluator:
             "mode": self.mode,
             "num_predicates": self.num_predicates,
             "predicate_names": self.predicate_names,
-            "zeroshot_triplets": self._zero_shot.tolist() if self._knows_zero_shot else None,
+            "zeroshot_triplets": self.zeroshot_triplets.tolist() if self._knows_zero_shot else None,
             "iou_threshold": self.iou_threshold,
             "rel_nms": self.rel_nms,
             "train_counts": None if self.train_counts is None else self.train_counts.tolist(),
@@ -235,8 +230,8 @@ class SceneGraphEvaluator:
             "images_without_relations": int((self.records.lengths == 0).sum()),
             "relations": len(self.records.rows),
             "split_hash": f"{self._split_hash:016x}",
-            "zeroshot_triplets": len(self._zero_shot) if self._knows_zero_shot else None,
-            "zeroshot_hash": f"{_hash(self._zero_shot):016x}" if self._knows_zero_shot else None,
+            "zeroshot_triplets": len(self.zeroshot_triplets) if self._knows_zero_shot else None,
+            "zeroshot_hash": f"{_hash(self.zeroshot_triplets):016x}" if self._knows_zero_shot else None,
             "zeroshot_relations": int(self.records.column("zero_shot").sum()),
         }
         if tally.thirds is not None:

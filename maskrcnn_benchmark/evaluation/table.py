@@ -26,12 +26,7 @@ def figure_rows(metrics: Mapping[str, Any]) -> list[tuple[Figure, Mapping[str, f
 
 
 def metrics_table(metrics: Mapping[str, Any]) -> str:
-    """
-    The recall table of SceneGraphEvaluator.summary() (with "freq" and "AP50" where the caller added them), in percent.
-
-    Returns:
-        Text of several lines, without colours, fit for a log.
-    """
+    """The recall table of a metrics.json's dict, in percent: lines without colours, fit for a log."""
     title = f"{metrics['mode']}, {metrics['images']} images"
     if metrics.get("AP50") is not None:
         title += f", detection AP50 {_AP50.text(metrics['AP50'])}"

@@ -13,10 +13,8 @@ logger = get_logger(__name__)
 
 def resolve_device(name: str | torch.device) -> torch.device:
     """
-    The device that MODEL.DEVICE names; the CPU, with one warning, where CUDA is asked for and absent.
-
-    Raises:
-        UserError: the name is no device, or a GPU of that number does not exist.
+    The device that MODEL.DEVICE names; the CPU, with one warning, where CUDA is asked for and absent. UserError: the
+    name is no device, or a GPU of that number does not exist.
     """
     try:
         device = torch.device(name)

@@ -37,14 +37,12 @@ def is_main_process() -> bool:
 
 def setup_distributed(device: str | torch.device) -> torch.device:
     """
-    Joins the process group that torchrun announces in the environment and picks this process's device.
-
-    On GPUs, tensors there travel by nccl and everything else by gloo, so that gathered objects take no GPU memory.
+    Joins the process group that torchrun announces and returns this process's device with its number. On GPUs, tensors
+    there travel by nccl and everything else by gloo, so that gathered objects take no GPU memory.
 
     Args:
-        device: MODEL.DEVICE. "cuda" means the first GPU, under torchrun that of LOCAL_RANK.
-    Returns:
-        The device to work on, with its number: CPU, with one warning, where CUDA is asked for and absent.
+        device: MODEL.DEVICE. "cuda" means the first GPU, under torchrun that of LOCAL_RANK; the CPU, with one warning,
+            where there is none.
     Raises:
         UserError: no such device, or more processes on this machine than GPUs.
     """

@@ -31,11 +31,8 @@ _swept: set[Path] = set()
 def atomic_path(path: str | Path, *, wanted: int = 0) -> Iterator[Path]:
     """
     Yields a temporary path beside `path` (made folders included, same suffix) that takes its place if the block
-    succeeds.
-
-    If the block raises, the temporary file is removed and whatever lay at `path` is untouched. A file is flushed to
-    disk before the rename, so that a power cut leaves the old file or the new one. What killed processes left in the
-    folder is removed first.
+    succeeds; else it is removed and whatever lay at `path` is untouched. Flushed to disk before the rename, so that a
+    power cut leaves the old file or the new one. What killed processes left in the folder is removed first.
 
     Args:
         wanted: bytes that the file will have at least, where that is known.
@@ -79,11 +76,9 @@ def _temporary_prefix(path: Path) -> str:
 
 def _is_full(error: Exception) -> bool:
     """Whether a write failed for want of space; PyTorch's own writer says no more than that it failed."""
-    full = isinstance(error, OSError) and (error.errno in _FULL or os.strerror(errno.ENOSPC) in str(error))
-    return full or (
-        isinstance(error, RuntimeError)
-        and bool(re.search("PytorchStreamWriter failed writing|unexpected pos", str(error)))
-    )
+    if isinstance(error, OSError):
+        return error.errno in _FULL or os.strerror(errno.ENOSPC) in str(error)
+    return bool(re.search("PytorchStreamWriter failed writing|unexpected pos", str(error)))
 
 
 def _no_space(path: Path, wanted: int, free: int) -> UserError:
@@ -95,9 +90,8 @@ def _no_space(path: Path, wanted: int, free: int) -> UserError:
 
 def sweep(folder: Path) -> list[str]:
     """
-    Removes the temporary files and folders of this module that nobody is going to finish, and returns their names.
-
-    Those are the ones whose process is gone from this machine, and those of other machines that are a day old.
+    Removes the temporary files and folders of this module whose process is gone from this machine, and those of other
+    machines that are a day old, and returns their names.
     """
     gone = []
     for entry in os.scandir(folder):

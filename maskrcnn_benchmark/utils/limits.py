@@ -10,12 +10,7 @@ ALLOW_OUTSIDE = "DATA_ALLOW_OUTSIDE"
 
 @dataclass(frozen=True)
 class Limit:
-    """
-    Args:
-        name: of the environment variable that sets another value.
-        default: without it.
-        unit: of both, in the plural.
-    """
+    """The environment variable `name` sets another value than the default, in the same unit (a plural)."""
 
     name: str
     default: int

@@ -182,13 +182,8 @@ def _log(report: LoadReport, name: str) -> None:
         f"{name}: {len(report.loaded)} entries loaded{copied}, {len(report.initial)} of the model stay as they were, "
         f"{len(not_fitting)} of the file do not fit"
     )
-    accounts = {
-        "loaded": report.loaded,
-        "copied": report.copied,
-        "as they were": report.initial,
-        "unused": report.unused,
-    }
-    for what, names in accounts.items():
+    accounts = (report.loaded, report.copied, report.initial, report.unused)
+    for what, names in zip(("loaded", "copied", "as they were", "unused"), accounts, strict=True):
         if names:
             logger.info(f"  {what}: {summarise(names)}")
             logger.debug(f"  {what}, all names:\n" + "\n".join(names))
@@ -201,8 +196,7 @@ def mark_unfilled(module: nn.Module, parameter_name: str, reason: str) -> None:
     Notes that a table has only a placeholder's values until weights are loaded into it.
 
     Args:
-        module: owner of the table, or any module above it.
-        parameter_name: name of the parameter or buffer under `module`.
+        module: the table's owner, or any module above it; parameter_name: of the parameter or buffer under it.
         reason: what require_filled says, with the name of the file that would have filled it.
     """
     vars(module).setdefault(_UNFILLED, {})[parameter_name] = reason

@@ -33,17 +33,14 @@ def object_names(graph: SceneGraph) -> list[str]:
 
 def draw_boxes(image: np.ndarray, graph: SceneGraph, *, only_related: bool = False, scores: bool = False) -> np.ndarray:
     """
-    Draws every object's box and label.
+    The image with every object's box and label, a new one.
 
     Args:
         image: (h, w, 3) uint8 RGB; boxes are scaled from the graph's frame to it.
         only_related: leave out objects that are in no relation.
         scores: write the score behind the class where it is below 1.
-    Returns:
-        A new image of the same size.
     """
-    canvas, _ = _with_boxes(image, graph, only_related, scores)
-    return canvas
+    return _with_boxes(image, graph, only_related, scores)[0]
 
 
 def draw_labels(image: np.ndarray, graph: SceneGraph) -> np.ndarray:
@@ -57,14 +54,12 @@ def draw_graph(
     image: np.ndarray, graph: SceneGraph, *, max_relations: int = 12, only_related: bool = True
 ) -> np.ndarray:
     """
-    Draws boxes, and the best relations as arrows from subject to object with the predicate at their middle.
+    The image, a new one, with boxes, and the best relations as arrows with the predicate at their middle.
 
     Args:
         image: (h, w, 3) uint8 RGB.
         max_relations: that many of the first, for more cannot be read.
         only_related: leave out boxes that are in none of these relations.
-    Returns:
-        A new image of the same size.
     """
     graph = replace(graph, relations=graph.relations[:max_relations])
     canvas, taken = _with_boxes(image, graph, only_related, scores=False)

@@ -15,12 +15,7 @@ SIDE, SIDE_PER_NODE, BORDER = 480, 36, 60
 
 
 def draw_nodes(graph: SceneGraph, *, max_relations: int = 20) -> np.ndarray:
-    """
-    Args:
-        max_relations: that many of the first, for more cannot be read.
-    Returns:
-        (s, s, 3) uint8 RGB; s grows with the number of nodes.
-    """
+    """(s, s, 3) uint8 RGB of the first relations, for more cannot be read; s grows with the number of nodes."""
     shown = graph.relations[:max_relations]
     pairs: dict[tuple[int, int], list[str]] = {}
     for relation in shown:

@@ -219,13 +219,11 @@ class SceneGraph:
 
     def draw(self, image: np.ndarray | None = None, *, max_relations: int = 12) -> np.ndarray:
         """
-        The picture with boxes, and the best relations as arrows.
+        The picture, a new one, with boxes, and the best relations as arrows.
 
         Args:
             image: (h, w, 3) uint8 RGB; None: the graph's own, read from its file again where it came from one.
             max_relations: that many of the first, for more cannot be read.
-        Returns:
-            (h, w, 3) uint8 RGB, a new one.
         Raises:
             UserError: there is no picture, or its file is gone.
         """

@@ -65,13 +65,11 @@ def place(
     size: tuple[int, int], corners: Iterable[tuple[float, float]], taken: Sequence[Rectangle], frame: tuple[int, int]
 ) -> Rectangle:
     """
-    The rectangle of a label among candidate upper left corners, moved into the frame, that covers least of the
-    rectangles already taken.
+    The xyxy rectangle of a label that covers least of those already taken, moved into the frame.
 
     Args:
         size, frame: (width, height).
-        corners: candidates, the preferred first; the first without overlap wins.
-        taken: xyxy rectangles.
+        corners: candidates for its upper left one, the preferred first; the first without overlap wins.
     """
     others = np.asarray(taken, dtype=np.float64).reshape(-1, 4)
     best, best_cost = None, np.inf

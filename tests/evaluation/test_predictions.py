@@ -268,7 +268,7 @@ def test_a_bad_image_of_a_json_file_is_named(tmp_path, change, words):
     [
         ({"predicates": ["on", "has"]}, "predicates: the first name must be __background__"),
         ({"predicates": ["__background__", "on", "on"]}, "'on' stands there twice"),
-        ({"objects": "man"}, "'objects' must be a list of names"),
+        ({"objects": "man"}, "'objects' must be a list of names, __background__ first, found 'man'"),
         ({"mode": 3}, "'mode' must be text"),
         ({"train_counts": [1, "2"]}, "'train_counts', row 1, must be a whole number"),
         ({"train_counts": [1, 2]}, "'train_counts' has 2 entries, there are 5 predicates"),

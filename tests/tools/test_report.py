@@ -312,6 +312,8 @@ def test_what_cannot_be_reported_is_named(tmp_path, name, content, words):
         ("metrics.json", "confusion", [[1, 2]], "metrics.json: confusion, row 0, must"),
         ("metrics.json", "confusion", [[0] * 5] * 4, "'confusion' has 4 rows, its predicates and the background are 5"),
         ("metrics.json", "choices", {"groups": {"head": "on"}}, "choices 'groups' must be lists"),
+        ("metrics.json", "choices", {"iou_threshold": "half"}, "choices: 'iou_threshold' must be a finite number"),
+        ("metrics.json", "choices", {"rel_nms": "yes"}, "choices: 'rel_nms' must be a finite number or false"),
     ],
 )
 def test_a_damaged_file_of_an_evaluation_is_named(run, file, key, value, words):
@@ -319,6 +321,13 @@ def test_a_damaged_file_of_an_evaluation_is_named(run, file, key, value, words):
     path.write_text("x" if key is None else json.dumps(json.loads(path.read_text()) | {key: value}))
     with pytest.raises(UserError, match=words):
         write_report(run[0])
+
+
+@pytest.mark.parametrize("key", ["per_predicate", "choices"])
+def test_a_part_that_is_null_is_not_there(run, key):
+    path = run[0] / "inference/toy_test/metrics.json"
+    path.write_text(json.dumps(run[1] | {key: None}))
+    assert "12 images" in Page(write_report(run[0]).read_text()).text()
 
 
 def test_lines_that_are_no_figures_are_left_out(tmp_path, caplog):

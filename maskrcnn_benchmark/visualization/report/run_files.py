@@ -38,10 +38,7 @@ class RunFiles:
 
     @classmethod
     def read(cls, folder: str | Path) -> "RunFiles":
-        """
-        Raises:
-            UserError: no such folder, nothing in it that a report could show, or a file that is damaged.
-        """
+        """UserError: no such folder, nothing in it that a report could show, or a file that is damaged."""
         folder = Path(folder)
         if not folder.is_dir():
             raise UserError(f"report of {folder}: no such folder; give the OUTPUT_DIR of a training or evaluation")

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from maskrcnn_benchmark.data.word_vectors import load_word_vectors, word_vector_file
-from maskrcnn_benchmark.utils.checkpoint import mark_unfilled
 from maskrcnn_benchmark.utils.seeding import torch_generator
+from maskrcnn_benchmark.utils.weights import mark_unfilled
 
 
 def starting_vectors(

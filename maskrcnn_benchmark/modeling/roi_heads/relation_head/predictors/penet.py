@@ -27,9 +27,9 @@ from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.base import 
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.blocks import MLP, initial_log_scale, scaled_cosine
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.loss import prototype_losses
 from maskrcnn_benchmark.structures.relation import PairBatch, RelationOutput
-from maskrcnn_benchmark.utils.checkpoint import mark_unfilled
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.seeding import torch_generator
+from maskrcnn_benchmark.utils.weights import mark_unfilled
 
 
 class PENet(RelationPredictor):

@@ -4,7 +4,7 @@ Boxes and relations of many images in a few flat arrays, which worker processes 
 Dims: I images, B boxes and R relations of all of them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -99,9 +99,7 @@ class Annotations:
     def keep_relations(self, keep: np.ndarray) -> "Annotations":
         """The relations where `keep` (R,) is set; all images and boxes stay."""
         counts = np.bincount(self.image_of_relation()[keep], minlength=self.num_images)
-        return Annotations(
-            self.boxes, self.labels, self.box_start, self.relations[keep], offsets(counts), self.attributes
-        )
+        return replace(self, relations=self.relations[keep], rel_start=offsets(counts))
 
     def keep_boxes(self, keep: np.ndarray) -> "Annotations":
         """The boxes where `keep` (B,) is set and the relations among them, renumbered; all images stay."""
@@ -110,14 +108,12 @@ class Annotations:
         kept_before = offsets(keep)
         new_row = kept_before[:-1] - np.repeat(kept_before[self.box_start[:-1]], self.box_counts)
         subjects, objects = inside.relation_boxes()
-        relations = np.stack([new_row[subjects], new_row[objects], inside.relations[:, 2]], axis=1).astype(
-            self.relations.dtype
-        )
+        relations = np.stack([new_row[subjects], new_row[objects], inside.relations[:, 2]], axis=1)
         return Annotations(
             boxes=self.boxes[keep],
             labels=self.labels[keep],
             box_start=kept_before[self.box_start],
-            relations=relations,
+            relations=relations.astype(self.relations.dtype),
             rel_start=inside.rel_start,
             attributes=None if self.attributes is None else self.attributes[keep],
         )

@@ -14,14 +14,7 @@ from maskrcnn_benchmark.data.loader import EvaluationLoader, TrainingLoader
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.data.names import sided
 from maskrcnn_benchmark.data.samplers import EvaluationBatchSampler, TrainingBatchSampler, aspect_groups, canvas_groups
-from maskrcnn_benchmark.data.statistics import (
-    CACHE_DIR,
-    TrainingStatistics,
-    cache_key,
-    count_relations,
-    load_cached,
-    store,
-)
+from maskrcnn_benchmark.data.statistics import TrainingStatistics, cache_file, count_relations, load_cached, store
 from maskrcnn_benchmark.data.transforms import Transform, resized_shape
 from maskrcnn_benchmark.data.zeroshot import read_triplets, unseen_triplets
 from maskrcnn_benchmark.utils.distributed import rank, world_size
@@ -41,8 +34,7 @@ def read_source(entry: DatasetEntry, *, statistics_only: bool = False, say_findi
     Raises:
         UserError: files that are missing or damaged.
     """
-    if not all(path.exists() for what, path in entry.files.items() if what != "images"):
-        entry.require_files()
+    entry.require_files("images")
     source = entry.format.read(entry, statistics_only)
     for finding in source.findings if say_findings else ():
         text = f"{source.file}: {finding.sentence()}"
@@ -62,11 +54,11 @@ def training_statistics(name: str) -> TrainingStatistics:
         UserError: files that are missing or damaged.
     """
     entry = dataset_entry(name)
-    files = [path for what, path in sorted(entry.files.items()) if what not in ("images", "image_data")]
-    if not all(path.exists() for path in files):
-        entry.require_files()
+    uncounted = "images", "image_data"
+    entry.require_files(*uncounted)
+    files = [path for what, path in sorted(entry.files.items()) if what not in uncounted]
     settings = {"kind": entry.format.name, "split": entry.split, "num_val": entry.num_val}
-    cache = CACHE_DIR / f"statistics-{name}-{cache_key(files, settings)}.npz"
+    cache = cache_file(name, files, settings)
     statistics = load_cached(cache)
     if statistics is None:
         statistics = _count(read_source(entry, statistics_only=True), entry)
@@ -77,9 +69,8 @@ def training_statistics(name: str) -> TrainingStatistics:
 def _count(source: AnnotationSource, entry: DatasetEntry) -> TrainingStatistics:
     rows = split_rows(source, entry.split, num_val=entry.num_val, with_relations=True, may_be_empty=True)
     annotations = source.annotations.take(rows)
-    fg, bg = count_relations(
-        annotations, len(source.objects), len(source.predicates), overlapping=source.overlapping_statistics
-    )
+    sizes = len(source.objects), len(source.predicates)
+    fg, bg = count_relations(annotations, *sizes, overlapping=source.overlapping_statistics)
     meta = DatasetMeta(source.objects, source.predicates, source.attributes, fg, bg, source.predicate_totals)
     return TrainingStatistics(meta, annotations.distinct_triplets())
 
@@ -190,30 +181,23 @@ def make_data_loader(
         name = names[0]
     training = split == "train"
     dataset = build_dataset(cfg, name, training=training, task=task)
-    options = {
-        "num_workers": cfg.DATALOADER.NUM_WORKERS,
-        "timeout": cfg.DATALOADER.TIMEOUT,
-        "pin_memory": _on_cuda(cfg),
-    }
+    on_cuda = str(cfg.MODEL.DEVICE).startswith("cuda") and torch.cuda.is_available()
+    loading = cfg.DATALOADER
+    options = {"num_workers": loading.NUM_WORKERS, "timeout": loading.TIMEOUT, "pin_memory": on_cuda}
     if not training:
         batch_size = cfg.TEST.IMS_PER_BATCH // world_size()
-        sizes = [
-            resized_shape(*size, cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST) for size in dataset.sizes().tolist()
-        ]
-        canvases = canvas_groups(sizes, cfg.DATALOADER.SIZE_DIVISIBILITY)
+        limits = cfg.INPUT.MIN_SIZE_TEST, cfg.INPUT.MAX_SIZE_TEST
+        sizes = [resized_shape(*size, *limits) for size in dataset.sizes().tolist()]
+        canvases = canvas_groups(sizes, loading.SIZE_DIVISIBILITY)
         sampler = EvaluationBatchSampler(canvases, batch_size, rank=rank(), world_size=world_size())
         return EvaluationLoader(dataset, sampler, **options)
-    groups = aspect_groups(dataset.sizes(), cfg.DATALOADER.ASPECT_RATIO_GROUPING)
+    groups = aspect_groups(dataset.sizes(), loading.ASPECT_RATIO_GROUPING)
     sampler = TrainingBatchSampler(
         groups, cfg.SOLVER.IMS_PER_BATCH, seed=cfg.SEED, rank=rank(), world_size=world_size()
     )
     if sampler_state is not None:
         sampler.load_state_dict(sampler_state)
     return TrainingLoader(dataset, sampler, **options)
-
-
-def _on_cuda(cfg: Any) -> bool:
-    return str(cfg.MODEL.DEVICE).startswith("cuda") and torch.cuda.is_available()
 
 
 def zeroshot_triplets(cfg: Any, dataset: SceneGraphDataset) -> np.ndarray:

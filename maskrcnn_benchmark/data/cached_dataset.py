@@ -1,7 +1,6 @@
 """A data set whose items bring features made beforehand in place of the image."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -9,7 +8,6 @@ from torch.utils.data import Dataset
 
 from maskrcnn_benchmark.data.datasets.base import SceneGraphDataset
 from maskrcnn_benchmark.data.feature_cache import FeatureFiles
-from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.data.transforms import resized_shape
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 from maskrcnn_benchmark.structures.boxlist_ops import ground_truth_entities
@@ -46,6 +44,9 @@ class CachedDataset(Dataset):
     ):
         self.dataset, self.groups, self.given_boxes = dataset, dict(groups), given_boxes
         self.min_size, self.max_size = min_size, max_size
+        # What an evaluation asks its data set for is the annotated one's.
+        self.meta, self.triplets = dataset.meta, dataset.triplets
+        self.get_groundtruth, self.get_img_info = dataset.get_groundtruth, dataset.get_img_info
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -70,22 +71,3 @@ class CachedDataset(Dataset):
         for name, values in arrays.items():
             entities.add_field(name, torch.from_numpy(values.copy()))
         return CachedRegions([entities], [features])
-
-    # What an evaluation asks its data set for.
-
-    @property
-    def meta(self) -> DatasetMeta:
-        """Names of the annotated data set."""
-        return self.dataset.meta
-
-    def get_groundtruth(self, index: int) -> BoxList:
-        """As of the annotated data set."""
-        return self.dataset.get_groundtruth(index)
-
-    def get_img_info(self, index: int) -> dict[str, Any]:
-        """As of the annotated data set."""
-        return self.dataset.get_img_info(index)
-
-    def triplets(self) -> np.ndarray:
-        """As of the annotated data set."""
-        return self.dataset.triplets()

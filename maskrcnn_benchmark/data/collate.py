@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -66,17 +67,14 @@ class Batch:
 
 def _plain(target: BoxList) -> tuple[Any, ...]:
     fields = {name: target.get_field(name) for name in target.fields()}
-    arrays = {
-        name: (isinstance(value, Tensor), value.numpy() if isinstance(value, Tensor) else value)
-        for name, value in fields.items()
-    }
-    return target.bbox.numpy(), target.size, target.mode, arrays
+    plain = {name: value.numpy() if isinstance(value, Tensor) else value for name, value in fields.items()}
+    return target.bbox.numpy(), target.size, target.mode, plain
 
 
-def _boxlist(boxes: Any, size: tuple[int, int], mode: str, arrays: dict[str, tuple[bool, Any]]) -> BoxList:
+def _boxlist(boxes: np.ndarray, size: tuple[int, int], mode: str, fields: dict[str, Any]) -> BoxList:
     target = BoxList(torch.from_numpy(boxes), size, mode)
-    for name, (is_tensor, value) in arrays.items():
-        target.add_field(name, torch.from_numpy(value) if is_tensor else value)
+    for name, value in fields.items():
+        target.add_field(name, torch.from_numpy(value) if isinstance(value, np.ndarray) else value)
     return target
 
 

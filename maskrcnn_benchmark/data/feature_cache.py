@@ -108,10 +108,8 @@ class FeatureFiles:
             arrays[name] = self._map(name, part)[first[kind] : first[kind] + ROWS[kind](n)]
         checksum = self._checksums.pop(image_id, None)
         if checksum is not None and checksum != _checksum(image_id, n, arrays):
-            raise UserError(
-                f"{self.folder}: the features of image {image_id} are damaged; remove the folder, they are made anew"
-                " then"
-            )
+            said = f"the features of image {image_id} are damaged; remove the folder, they are made anew then"
+            raise UserError(f"{self.folder}: {said}")
         return arrays
 
     def add(self, part: int, images: Sequence[tuple[int, int, Mapping[str, tuple[str, np.ndarray]]]]) -> None:
@@ -133,14 +131,10 @@ class FeatureFiles:
         elif spec != self._spec:
             raise UserError(f"{self.folder}: holds {self._spec}, to be written is {spec}; remove the folder")
         for name in spec:
-            self._append(
-                self._array_file(name, str(part)),
-                b"".join(np.ascontiguousarray(arrays[name][1]) for _, _, arrays in images),
-            )
-        records = [
-            (image, n, _checksum(image, n, {name: arrays[name][1] for name in self._spec}))
-            for image, n, arrays in images
-        ]
+            rows = b"".join(np.ascontiguousarray(arrays[name][1]) for _, _, arrays in images)
+            self._append(self._array_file(name, str(part)), rows)
+        plain = [(image, n, {name: arrays[name][1] for name in self._spec}) for image, n, arrays in images]
+        records = [(image, n, _checksum(image, n, arrays)) for image, n, arrays in plain]
         self._append(self._journal_file(str(part)), np.array(records, dtype=_RECORD).tobytes())
 
     def cut(self, part: int) -> None:

@@ -25,15 +25,8 @@ _DRAWINGS = ("EPS", "WMF")  # other programs would have to draw them
 _JPEG = ("JPEG", "MPO")  # MPO: a JPEG with further pictures behind it
 # EXIF orientation -> (mirrored left to right, quarter turns against the clock, after that) to stand upright.
 _TURNS = {
-    1: (False, 0),
-    2: (True, 0),
-    3: (False, 2),
-    4: (True, 2),
-    5: (True, 1),
-    6: (False, 3),
-    7: (True, 3),
-    8: (False, 1),
-}
+    1: (False, 0), 2: (True, 0), 3: (False, 2), 4: (True, 2), 5: (True, 1), 6: (False, 3), 7: (True, 3), 8: (False, 1),
+}  # fmt: skip
 # Pillow warns of oddities that do not matter here: EXIF entries that are cut, sizes that are limited below.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 _DAMAGE = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, OverflowError)
@@ -103,9 +96,9 @@ def _header(file: BinaryIO, path: str | Path) -> ImageHeader:
             f"image {path}: too large ({error}); the environment variable {PIXELS.name} sets the limit"
         ) from error
     except _DAMAGE as error:
-        known = "JPEG, PNG, WEBP, GIF, BMP, TIFF and what else Pillow knows"
         raise ImageFileError(
-            f"image {path}: its header is that of no image that is known ({known}), or damaged; {_CURE}"
+            f"image {path}: its header is that of no image that is known (JPEG, PNG, WEBP, GIF, BMP, TIFF and what else"
+            f" Pillow knows), or damaged; {_CURE}"
         ) from error
     if kind in _DRAWINGS:
         raise ImageFileError(f"image {path}: is a drawing ({kind}), not a picture; save it as JPEG or PNG")

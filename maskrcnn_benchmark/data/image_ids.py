@@ -68,9 +68,8 @@ def image_file_name(name: Any, where: str, *, copied: bool = False) -> str:
         )
     if len(name.encode()) > _LONGEST:
         raise UserError(f"{where}: the name of the image file must have at most {_LONGEST} bytes, found {shown(name)}")
-    if (os.path.isabs(name) or (".." in name and ".." in name.replace("\\", "/").split("/"))) and (
-        copied or not outside_allowed()
-    ):
+    outside = os.path.isabs(name) or ".." in name.replace("\\", "/").split("/")
+    if outside and (copied or not outside_allowed()):
         cure = "" if copied else f"; the environment variable {ALLOW_OUTSIDE}=1 allows it"
         raise UserError(f"{where}: must be relative to the folder of images and stay in it, found {shown(name)}{cure}")
     return posixpath.normpath(name)

@@ -62,11 +62,6 @@ class TrainingBatchSampler(Sampler):
             self._epoch, self._waiting, self._planned = self._epoch + 1, waiting, None
             batches, waiting = self._plan_now()
 
-    @property
-    def epoch(self) -> int:
-        """Epoch of the next batch."""
-        return self._epoch
-
     def state_dict(self) -> dict[str, Any]:
         """The position after the batches used so far, as plain numbers."""
         return {
@@ -94,11 +89,8 @@ class TrainingBatchSampler(Sampler):
         self._waiting = np.array(state["waiting"], dtype=np.int64).reshape(-1, 2)
         self._planned = None
         if state["batch_size"] != self.batch_size:
-            logger.warning(
-                "batches hold %d images, %d before: the epoch goes on about where it was",
-                self.batch_size,
-                state["batch_size"],
-            )
+            sizes = self.batch_size, state["batch_size"]
+            logger.warning("batches hold %d images, %d before: the epoch goes on about where it was", *sizes)
             used = self._batch * state["batch_size"] // self.batch_size
             self._batch = min(used, max(len(self._plan_now()[0]) - 1, 0))
 

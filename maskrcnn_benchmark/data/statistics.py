@@ -109,11 +109,11 @@ def _small(boxes: np.ndarray) -> np.ndarray:
     return boxes.astype(np.int16) if fits else boxes
 
 
-def cache_key(files: Sequence[Path], settings: dict[str, Any]) -> str:
-    """A name for what is counted: every file's path, size and time of change, and the settings (plain values)."""
+def cache_file(name: str, files: Sequence[Path], settings: dict[str, Any]) -> Path:
+    """Named for what is counted: every file's path, size and time of change, and the settings (plain values)."""
     stats = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     text = json.dumps([_VERSION, stats, settings], sort_keys=True, default=str)
-    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+    return CACHE_DIR / f"statistics-{name}-{hashlib.blake2b(text.encode(), digest_size=12).hexdigest()}.npz"
 
 
 def load_cached(path: Path) -> TrainingStatistics | None:

@@ -10,7 +10,10 @@ from torchvision.transforms.v2 import functional as F
 
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 
-COLOURS = ("brightness", "contrast", "saturation", "hue")
+COLOURS = {
+    "brightness": F.adjust_brightness, "contrast": F.adjust_contrast, "saturation": F.adjust_saturation,
+    "hue": F.adjust_hue,
+}  # fmt: skip
 
 
 def resized_shape(width: int, height: int, min_size: int, max_size: int) -> tuple[int, int]:
@@ -83,7 +86,8 @@ class Transform:
         if generator.random() < self.vflip:
             image, target = F.vertical_flip(image), target.vflip()
         for name, strength in self.jitter.items():
-            image = _recolour(image, name, strength, generator)
+            low, high = (-strength, strength) if name == "hue" else (max(0.0, 1 - strength), 1 + strength)
+            image = COLOURS[name](image, float(generator.uniform(low, high)))
         return image, target
 
 
@@ -92,11 +96,3 @@ def resize_image(image: Tensor, size: tuple[int, int]) -> Tensor:
     if (image.size(2), image.size(1)) == size:
         return image
     return F.resize(image, [size[1], size[0]], interpolation=InterpolationMode.BILINEAR, antialias=True)
-
-
-def _recolour(image: Tensor, name: str, strength: float, generator: np.random.Generator) -> Tensor:
-    if name == "hue":
-        return F.adjust_hue(image, float(generator.uniform(-strength, strength)))
-    factor = float(generator.uniform(max(0.0, 1 - strength), 1 + strength))
-    adjust = {"brightness": F.adjust_brightness, "contrast": F.adjust_contrast, "saturation": F.adjust_saturation}[name]
-    return adjust(image, factor)

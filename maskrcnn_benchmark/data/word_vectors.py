@@ -9,7 +9,7 @@ the [demo] extra installs.
 import importlib.util
 import re
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -111,12 +111,12 @@ def _file_rows(path: Path, wanted: set[str], dim: int) -> dict[str, np.ndarray] 
         return None
     if path.suffix == ".pt":
         return _cache_rows(path, wanted, dim)
-    with _text_lines(path, dim) as lines:
-        return _parse(_lines(lines, path), wanted, dim, path)
+    with _text_file(path, dim) as file:
+        return _parse(file, wanted, dim, path)
 
 
 @contextmanager
-def _text_lines(path: Path, dim: int) -> Iterator[IO[bytes]]:
+def _text_file(path: Path, dim: int) -> Iterator[IO[bytes]]:
     if path.suffix == ".txt":
         with open(path, "rb") as file:
             yield file
@@ -131,18 +131,11 @@ def _text_lines(path: Path, dim: int) -> Iterator[IO[bytes]]:
         raise UserError(f"{path}: expected a zip file with {member} in it ({error}); fetch it again") from error
 
 
-def _lines(file: IO[bytes], path: Path) -> Iterator[bytes]:
-    """The lines of a file, none longer than LINE_BYTES."""
-    limit = LINE_BYTES.value
+def _parse(file: IO[bytes], wanted: set[str], dim: int, path: Path) -> dict[str, np.ndarray]:
+    left = {word.encode(errors="surrogatepass") for word in wanted}
+    known, number, limit = {}, 0, LINE_BYTES.value
     for number, line in enumerate(iter(lambda: file.readline(limit + 1), b""), start=1):
         LINE_BYTES.check(len(line), f"{path}, line {number}")
-        yield line
-
-
-def _parse(lines: Iterable[bytes], wanted: set[str], dim: int, path: Path) -> dict[str, np.ndarray]:
-    left = {word.encode(errors="surrogatepass") for word in wanted}
-    known, number = {}, 0
-    for number, line in enumerate(lines, start=1):
         word, _, numbers = line.partition(b" ")
         if word not in left and number > 1:  # the first line shows whether the file is what it should be
             continue

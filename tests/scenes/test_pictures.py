@@ -115,6 +115,6 @@ def test_every_group_draws_and_speaks_the_vocabulary(group):
 def test_unknown_words_are_refused():
     scene = empty_scene()
     with pytest.raises(ValueError, match="zebra"):
-        scene.add(np.random.default_rng(0), "zebra", (1, 1), 10, 10)
+        spot_in(scene, 0).add("zebra", (1, 1))
     with pytest.raises(ValueError, match="eating"):
         scene.relate(0, "eating", 1)

@@ -14,9 +14,7 @@ def check_annotations(report: Report, source: AnnotationSource, *, prefix: str =
     """Adds what is odd about the boxes and relations of a source; `prefix` says which file, where there are several."""
     annotations = source.annotations
     image_of_box, image_of_rel = annotations.image_of_box(), annotations.image_of_relation()
-
-    def name(image: int) -> str:
-        return source.file_name(image)
+    name = source.file_name
 
     def add(level: str, what: str, bad: np.ndarray, describe: Callable[[int], str]) -> None:
         rows = np.flatnonzero(bad)

@@ -67,9 +67,8 @@ def _look(entries: dict[str, DatasetEntry]) -> tuple[AnnotationSource, dict[str,
         if file not in sources and (split == "train" or file.exists()):
             sources[file] = read_source(entry, statistics_only=True)
         if file in sources:
-            num_val = entry.num_val
-            rows = split_rows(sources[file], split, num_val=num_val, with_relations=True, may_be_empty=True)
-            images[split] = len(rows)
+            rules = {"num_val": entry.num_val, "with_relations": True, "may_be_empty": True}
+            images[split] = len(split_rows(sources[file], split, **rules))
     file = entries["train"].files["annotations"]
     if not images["train"]:
         raise UserError(f"{file}: no image of the training split has a relation")
@@ -156,15 +155,13 @@ def _write_descriptions(file: Path, predicates: tuple[str, ...]) -> None:
     for shipped in sorted(Path(data.__file__).with_name("descriptions").glob("*.json")):
         known = read_json(shipped, dict) | known
     unknown = [predicate for predicate in predicates if predicate not in known]
-    plain = {
-        predicate: [
+    for predicate in unknown:
+        known[predicate] = [
             f"One thing is seen {predicate} another.",
             f"What joins the two is best told by the words {predicate}.",
             f"In the picture, {predicate} says how the first stands to the second.",
         ]
-        for predicate in unknown
-    }
-    write_json(file, {predicate: known.get(predicate) or plain[predicate] for predicate in predicates})
+    write_json(file, {predicate: known[predicate] for predicate in predicates})
     if unknown:
         logger.warning(
             "%s: the package has no sentences on %d of %d predicates, %s; plain ones stand there, better ones of your"

@@ -67,11 +67,8 @@ def make_dataset(
     split_sizes(1, val, test)
     settings = {"val": val, "test": test, "seed": seed}
     drawn = _drawn_before(folder, settings)
-    good, problems = _checked(
-        (given for source in sources for given in read_annotations(Path(source), image_dir, relations)),
-        image_dir,
-        vocabulary,
-    )
+    given = (each for source in sources for each in read_annotations(Path(source), image_dir, relations))
+    good, problems = _checked(given, image_dir, vocabulary)
     for problem in problems[:_SHOWN]:
         logger.error(problem)
     if len(problems) > _SHOWN:
@@ -195,8 +192,7 @@ def _image_ids(entries: Sequence[dict[str, Any]]) -> Sequence[int]:
 def _image(entry: dict[str, Any], ids: tuple[dict[str, int], ...], image_id: int) -> dict[str, Any]:
     """An entry as write_vg_layout takes it, without its split."""
     object_id, predicate_id, attribute_id = ids
-    objects = entry["objects"]
-    width, height = entry["size"]
+    objects, (width, height) = entry["objects"], entry["size"]
     return {
         "image_id": image_id,
         "file_name": entry["file"],
@@ -204,10 +200,8 @@ def _image(entry: dict[str, Any], ids: tuple[dict[str, int], ...], image_id: int
         "height": height,
         "boxes": [item["box"] for item in objects],
         "labels": [object_id[item["label"]] for item in objects],
-        "attributes": [[attribute_id[name] for name in item.get("attributes", ())] for item in objects],
-        "relations": [
-            (subject, object_, predicate_id[predicate]) for subject, predicate, object_ in entry.get("relations", ())
-        ],
+        "attributes": [[attribute_id[name] for name in item["attributes"]] for item in objects],
+        "relations": [(subject, object_, predicate_id[word]) for subject, word, object_ in entry["relations"]],
     }
 
 

@@ -32,11 +32,8 @@ def box_from_sides(x: float, y: float, width: float, height: float) -> list[floa
 
 def clean_entry(entry: Any, vocabulary: Vocabulary | None) -> dict[str, Any]:
     """An entry with its names in their one spelling. UserError that says what is wrong with its form."""
-    if (
-        not isinstance(entry, dict)
-        or not isinstance(entry.get("file"), str)
-        or not isinstance(entry.get("objects"), list)
-    ):
+    given = entry if isinstance(entry, dict) else {}
+    if not isinstance(given.get("file"), str) or not isinstance(given.get("objects"), list):
         raise UserError('expected an object with "file" (text) and "objects" (list)')
     name = image_file_name(entry["file"], '"file"', copied=True)
     if entry.get("split") is not None and (not isinstance(entry["split"], str) or entry["split"] not in SPLITS):
@@ -45,9 +42,8 @@ def clean_entry(entry: Any, vocabulary: Vocabulary | None) -> dict[str, Any]:
     if not isinstance(relations, list):
         raise UserError('"relations" must be a list')
     objects = [_clean_object(item, f"object {row}", vocabulary) for row, item in enumerate(entry["objects"])]
-    triplets = [
-        _clean_relation(item, f"relation {row}", len(objects), vocabulary) for row, item in enumerate(relations)
-    ]
+    count = len(objects)
+    triplets = [_clean_relation(item, f"relation {row}", count, vocabulary) for row, item in enumerate(relations)]
     own = {} if entry.get("image_id") is None else {"image_id": image_number(entry["image_id"], '"image_id"')}
     return {**entry, **own, "file": name, "objects": objects, "relations": triplets}
 
@@ -71,11 +67,8 @@ def _clean_object(item: Any, where: str, vocabulary: Vocabulary | None) -> dict[
         )
     known = (None, None) if vocabulary is None else (vocabulary.objects, vocabulary.attributes)
     label = _clean_word(item["label"], f'{where}, "label"', known[0])
-    return {
-        **item,
-        "label": label,
-        "attributes": [_clean_word(name, f'{where}, "attributes"', known[1]) for name in attributes],
-    }
+    words = [_clean_word(name, f'{where}, "attributes"', known[1]) for name in attributes]
+    return {**item, "label": label, "attributes": words}
 
 
 def _clean_relation(relation: Any, where: str, objects: int, vocabulary: Vocabulary | None) -> list[Any]:

@@ -34,8 +34,8 @@ class Vocabulary:
         objects, predicates, attributes = Counter(), Counter(), Counter()
         for entry in entries:
             objects.update(item["label"] for item in entry["objects"])
-            attributes.update(name for item in entry["objects"] for name in item.get("attributes", ()))
-            predicates.update(predicate for _, predicate, _ in entry.get("relations", ()))
+            attributes.update(name for item in entry["objects"] for name in item["attributes"])
+            predicates.update(predicate for _, predicate, _ in entry["relations"])
         kinds = (("labels", objects), ("predicates", predicates), ("attributes", attributes))
         ordered = ((kind, sorted(counts, key=lambda name: (-counts[name], name))) for kind, counts in kinds)
         return cls(*(list(vocabulary(names, kind)[1:]) for kind, names in ordered))

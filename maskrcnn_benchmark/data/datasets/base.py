@@ -50,8 +50,7 @@ class SceneGraphDataset(Dataset):
         transform: (image, target, generator) -> (image, target); None: the image as it is.
         seed: of all draws.
         skip_missing: an image whose file is missing is left out with a count, one that does not decode is None when it
-            is read; False: reading either is an ImageFileError that names it (require_image_files looks for all of them
-            beforehand).
+            is read; False: reading either is an ImageFileError that names it.
     Raises:
         UserError: nothing is left; or an image file, see skip_missing.
     """

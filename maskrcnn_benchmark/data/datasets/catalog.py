@@ -11,15 +11,10 @@ from maskrcnn_benchmark.data.datasets.format import DatasetEntry, Format, Publis
 from maskrcnn_benchmark.data.datasets.source import SPLITS
 from maskrcnn_benchmark.utils.errors import UserError
 
-
-def _formats() -> tuple[Format, ...]:
-    """The FORMAT of every module beside this one that has one."""
-    names = [info.name for info in pkgutil.iter_modules(datasets.__path__) if info.name != "catalog"]
-    modules = [importlib.import_module(f"{__package__}.{name}") for name in names]
-    return tuple(module.FORMAT for module in modules if "FORMAT" in vars(module))
-
-
-FORMATS = _formats()
+_BESIDE = [info.name for info in pkgutil.iter_modules(datasets.__path__) if info.name != "catalog"]
+_MODULES = [importlib.import_module(f"{__package__}.{name}") for name in _BESIDE]
+# The FORMAT of every module beside this one that has one.
+FORMATS: tuple[Format, ...] = tuple(module.FORMAT for module in _MODULES if "FORMAT" in vars(module))
 _PUBLISHED: dict[str, tuple[Format, Published]] = {
     published.stem: (each, published) for each in FORMATS for published in each.published
 }
@@ -55,14 +50,9 @@ def dataset_entry(name: str, root: Path | None = None) -> DatasetEntry:
     folder = root / published.folder
     if published.made_by and not folder.is_dir():
         raise UserError(f"data set '{name}': no folder {folder}; {published.made_by} makes it")
-    return DatasetEntry(
-        name=name,
-        format=found,
-        split=split,
-        files=(published.files or found.files)(folder, split),
-        num_val=published.num_val,
-        exclude_images=published.exclude_images,
-    )
+    files = (published.files or found.files)(folder, split)
+    facts = {"num_val": published.num_val, "exclude_images": published.exclude_images}
+    return DatasetEntry(name=name, format=found, split=split, files=files, **facts)
 
 
 def names_file(name: str) -> Path | None:
@@ -117,9 +107,6 @@ def _format_of_folder(name: str, folder: Path) -> Format:
 def _known_names() -> str:
     root = data_dir()
     folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    own = [
-        path.name
-        for path in folders
-        if path.name not in RESERVED_NAMES and any(each.is_own_folder(path) for each in FORMATS)
-    ]
+    other = [path for path in folders if path.name not in RESERVED_NAMES]
+    own = [path.name for path in other if any(each.is_own_folder(path) for each in FORMATS)]
     return ", ".join(f"{stem}_*" for stem in (*_PUBLISHED, *own))

@@ -8,6 +8,7 @@ position; `rel_categories`), as RelTR and EGTR read them.
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +56,6 @@ def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource: 
 
     Annotations and relations of images that the file does not have are left out with a count, as are boxes marked
     iscrowd or ignore.
-
-    Raises:
-        UserError: keys that are missing, values of a wrong type, ids that repeat or point nowhere; the message names
-            the entry.
     """
     file = entry.files["annotations"]
     content = read_json(file, dict)
@@ -128,22 +125,17 @@ def _is_set(item: dict[str, Any], flag: str, where: str) -> bool:
 
 def _refuse_category(file: Path, item: dict[str, Any], categories: list[Any]) -> None:
     category = item["category_id"]
-    background = any(isinstance(each, dict) and each.get("id") == category for each in categories)
-    why = (
-        f"the category {BACKGROUND}, which is no object"
-        if background
-        else f"category {category}, which 'categories' does not have"
-    )
+    why = f"category {category}, which 'categories' does not have"
+    if any(isinstance(each, dict) and each.get("id") == category for each in categories):
+        why = f"the category {BACKGROUND}, which is no object"
     raise UserError(f"{file}: annotation {shown(item.get('id'))} of image {shown(item['image_id'])} is of {why}")
 
 
-def _numbered(categories: Any, where: str) -> tuple[dict[int, int], tuple[str, ...]]:
+def _numbered(categories: list[Any], where: str) -> tuple[dict[int, int], tuple[str, ...]]:
     """
     Id in the file -> number from 1, and the names, background first. `categories`: {"id", "name"} each, or names in the
     order of ids.
     """
-    if not isinstance(categories, list):
-        raise UserError(f"{where}: expected a list, found {shown(categories)}")
     named = {}
     for position, item in enumerate(categories):
         if isinstance(item, str):
@@ -179,36 +171,30 @@ def _relations_inside(
     strangers = []
     for position, item in enumerate(items):
         where = f"{file}, rel_annotations[{position}]"
-        subject, object_, predicate = fields(
-            item, where, subject_id=IDENTIFIER, object_id=IDENTIFIER, predicate_id=WHOLE
-        )
+        *ids, predicate = fields(item, where, subject_id=IDENTIFIER, object_id=IDENTIFIER, predicate_id=WHOLE)
         where += f" (id {shown(item['id'])})" if "id" in item else ""
-        ends = plain_id(subject), plain_id(object_)
+        ends = [plain_id(each) for each in ids]
         own = item["image_id"] if "image_id" in item else _only_image(boxes, ends, where)
         image = image_number(own, f"{where}: its image id")
         if image not in known:
             strangers.append(f"{shown(item.get('id'))} of image {shown(item['image_id'])}")
             continue
+        at = f"{where}, image {image}"
         if predicate not in number_of:
-            raise UserError(
-                f"{where}, image {image}: predicate {predicate} is not in 'rel_categories', or the background"
-            )
-        rows = [boxes.row(end, image, f"{where}, image {image}") for end in ends]
+            raise UserError(f"{at}: predicate {predicate} is not in 'rel_categories', or the background")
+        rows = [boxes.row(end, image, at) for end in ends]
         relations[image].append((*rows, number_of[predicate]))
-    findings += found(
-        WARNING, "relations of images that the file does not have, left out", strangers[:_SAID], len(strangers)
-    )
+    said = "relations of images that the file does not have, left out"
+    findings += found(WARNING, said, strangers[:_SAID], len(strangers))
     return relations, predicates
 
 
-def _only_image(boxes: _Objects, ends: tuple[int | str, int | str], where: str) -> int:
+def _only_image(boxes: _Objects, ends: list[int | str], where: str) -> int:
     """The image of a relation that does not say it: both ends' only one."""
     images = [{image for image, _ in boxes.places.get(end, ())} for end in ends]
     if images[0] != images[1] or len(images[0]) != 1:
-        raise UserError(
-            f"{where}: has no image_id, and its ends {shown(ends[0])} and {shown(ends[1])} do not lie in one image"
-            " alone"
-        )
+        said = f"its ends {shown(ends[0])} and {shown(ends[1])} do not lie in one image alone"
+        raise UserError(f"{where}: has no image_id, and {said}")
     return next(iter(images[0]))
 
 
@@ -230,9 +216,8 @@ def _relations_beside(
             continue
         if not isinstance(triplets, list):
             raise UserError(f"{where}: expected a list of [subject, object, predicate], found {shown(triplets)}")
-        table = number_table(
-            triplets, 3, whole=True, where=lambda row, where=where: f"{where}: relation {row}"
-        ).tolist()
+        named = partial("{}: relation {}".format, where)
+        table = number_table(triplets, 3, whole=True, where=named).tolist()
         bad = [predicate for _, _, predicate in table if predicate not in number_of]
         if bad:
             raise UserError(f"{where}: predicate {bad[0]} is not in 'rel_categories', or the background")

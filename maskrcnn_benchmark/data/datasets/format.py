@@ -85,12 +85,12 @@ class DatasetEntry:
         """The file that names the classes and predicates."""
         return self.files[self.format.names_file]
 
-    def require_files(self) -> None:
-        """UserError that lists what is missing, if anything is."""
-        missing = [str(path) for path in self.files.values() if not path.exists()]
-        if missing:
+    def require_files(self, *needless: str) -> None:
+        """UserError that lists what is missing, if any file is but the needless ones."""
+        missing = {what: str(path) for what, path in self.files.items() if not path.exists()}
+        if missing.keys() - needless:
+            listed = f"{', '.join(missing.values())} {'is' if len(missing) == 1 else 'are'} missing"
             raise UserError(
-                f"data set {self.name}: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing. DATASET.md"
-                f" says where to get what; the environment variable DATA_DIR (now {data_dir()}) says where the folders"
-                " lie."
+                f"data set {self.name}: {listed}. DATASET.md says where to get what; the environment variable DATA_DIR"
+                f" (now {data_dir()}) says where the folders lie."
             )

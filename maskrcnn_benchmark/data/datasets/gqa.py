@@ -18,9 +18,6 @@ def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource: 
     The annotations of a catalog entry of kind "gqa": five parallel lists, one entry per image.
 
     An entry whose boxes are all zero is left out, as the published loader does (test: 2315749.jpg).
-
-    Raises:
-        UserError: lists that are missing or of different lengths, or values that cannot be.
     """
     info_file, file = entry.files["info"], entry.files["annotations"]
     info, content = read_json(info_file, dict), read_json(file, dict)

@@ -11,12 +11,7 @@ from maskrcnn_benchmark.utils.untrusted import fields, read_json, shown
 
 
 def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource:  # noqa: ARG001 (one signature for all readers)
-    """
-    The annotations of a catalog entry of kind "openimages". The files count classes and predicates from 0; here from 1.
-
-    Raises:
-        UserError: entries without one of img_fn, img_size, bbox, det_labels and rel, or values that cannot be.
-    """
+    """The annotations of a catalog entry of kind "openimages", whose files count classes and predicates from 0."""
     categories_file, file = entry.files["categories"], entry.files["annotations"]
     names = fields(read_json(categories_file, dict), str(categories_file), obj=list, rel=list)
     objects, predicates = (

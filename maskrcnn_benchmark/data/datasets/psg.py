@@ -14,13 +14,7 @@ _KEYS = ("data", "thing_classes", "stuff_classes", "predicate_classes", "test_im
 
 
 def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource:  # noqa: ARG001 (one signature for all readers)
-    """
-    The annotations of a catalog entry of kind "psg": OpenPSG's psg.json, one file for all splits, boxes xyxy, ids from
-    0.
-
-    Raises:
-        UserError: keys that are missing, or values that cannot be.
-    """
+    """The annotations of a catalog entry of kind "psg": OpenPSG's psg.json for all splits, boxes xyxy, ids from 0."""
     file = entry.files["annotations"]
     data, things, stuff, predicates, test_ids = fields(read_json(file, dict), str(file), **dict.fromkeys(_KEYS, list))
     test = {image_number(image_id, f"{file}, test_image_ids[{i}]") for i, image_id in enumerate(test_ids)}

@@ -70,11 +70,10 @@ def source_from_records(
     for position, record in enumerate(records):
         known = "" if record.image_id is None else f", id {shown(record.image_id)}"
         names.append(image_file_name(record.name, f"{file}, image {position} (from 0{known})"))
-        for field in ("boxes", "labels", "relations"):
-            if not isinstance(getattr(record, field), (list, tuple)):
-                raise UserError(
-                    f"{file}, image {record.name}: {field} must be a list, found {shown(getattr(record, field))}"
-                )
+        lists = {"boxes": record.boxes, "labels": record.labels, "relations": record.relations}
+        for field, values in lists.items():
+            if not isinstance(values, (list, tuple)):
+                raise UserError(f"{file}, image {record.name}: {field} must be a list, found {shown(values)}")
         if len(record.labels) != len(record.boxes):
             raise UserError(f"{file}, image {record.name}: {len(record.boxes)} boxes but {len(record.labels)} labels")
     images = np.arange(len(records))
@@ -102,18 +101,15 @@ def source_from_records(
         rows = f"box row of a relation's {end}"
         _check(rows, relations[:, column], of_relation, 0, box_counts[image_of_rel] - 1)
     boxes = np.concatenate([raw[:, :2], raw[:, :2] + raw[:, 2:] - 1], axis=1) if widths else raw
+    labels, relations = labels.astype(np.int32), relations.astype(np.int32)
+    boxes = boxes.astype(np.float32)
+    annotations = Annotations(boxes, labels, offsets(box_counts), relations, offsets(rel_counts))
     return AnnotationSource(
         file=file,
         objects=tuple(objects),
         predicates=tuple(predicates),
         attributes=(),
-        annotations=Annotations(
-            boxes.astype(np.float32),
-            labels.astype(np.int32),
-            offsets(box_counts),
-            relations.astype(np.int32),
-            offsets(rel_counts),
-        ),
+        annotations=annotations,
         marks=np.array([record.mark for record in records], dtype=np.int8),
         image_ids=_image_ids(file, records, names),
         sizes=image_sizes([(record.width, record.height) for record in records], of_image),

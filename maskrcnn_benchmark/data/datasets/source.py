@@ -98,34 +98,20 @@ def split_rows(
     usable = source.annotations.box_counts > 0
     if with_relations:
         usable &= source.annotations.rel_counts > 0
-    marked = source.marks if (source.marks == VAL).any() or not num_val else _cut_val(source.marks, usable, num_val)
-    rows = np.flatnonzero(usable & (marked == SPLIT_MARKS[split]))
+    marks = source.marks
+    if num_val and not (marks == VAL).any():
+        marks = marks.copy()
+        marks[np.flatnonzero(usable & (marks == TRAIN))[:num_val]] = VAL
+    rows = np.flatnonzero(usable & (marks == SPLIT_MARKS[split]))
     if len(rows) == 0 and not may_be_empty:
         what = "with a relation" if with_relations else "with a box"
         raise UserError(
-            f"{source.file}: no image {what} in split '{split}', of {len(marked)} images; "
+            f"{source.file}: no image {what} in split '{split}', of {len(marks)} images; "
             f"val is the first {num_val or 0} of training unless the file marks val itself"
         )
     return rows
 
 
-def _cut_val(marks: np.ndarray, usable: np.ndarray, num_val: int) -> np.ndarray:
-    marks = marks.copy()
-    marks[np.flatnonzero(usable & (marks == TRAIN))[:num_val]] = VAL
-    return marks
-
-
 def names_array(names: Sequence[str]) -> np.ndarray:
     """File names as one flat array of UTF-8 bytes."""
     return np.array([name.encode() for name in names], dtype=np.bytes_)
-
-
-def check_ids(values: np.ndarray, names: Sequence[str], what: str, file: Path, names_file: Path) -> None:
-    """UserError unless all ids (n,) are rows of `names`, background excluded."""
-    bad = np.flatnonzero((values < 1) | (values >= len(names)))
-    if len(bad):
-        raise UserError(
-            f"{file}: {what} must lie between 1 and {len(names) - 1} (the names in {names_file}), found"
-            f" {values[bad[0]]} in row {bad[0]} and {len(bad) - 1} more such; the two files do not belong together or"
-            " are damaged"
-        )

@@ -5,6 +5,7 @@ A folder holds `image_data.json`, `VG-SGG-dicts-with-attri.json`, `VG-SGG-with-a
 `VG_100K/`.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,8 @@ def encode_boxes(boxes: np.ndarray, width: int, height: int, scale: int) -> np.n
         (n, 4) int32 centre x, centre y, width, height, such that trunc(centre - side / 2) and that plus the side are
         the rounded corners.
     """
-    corners = np.rint(np.asarray(boxes, dtype=np.float64).reshape(-1, 4) * (scale / max(width, height))).astype(
-        np.int64
-    )
-    corners = np.maximum(corners, 0)  # truncation is downwards only from 0 on
+    scaled = np.asarray(boxes, dtype=np.float64).reshape(-1, 4) * (scale / max(width, height))
+    corners = np.maximum(np.rint(scaled).astype(np.int64), 0)  # truncation is downwards only from 0 on
     sides = np.maximum(corners[:, 2:] - corners[:, :2], 0)
     return np.concatenate([corners[:, :2] + (sides + 1) // 2, sides], axis=1).astype(np.int32)
 
@@ -80,17 +79,14 @@ def write_vg_layout(
 
 def _record(position: int, image: Mapping[str, Any], sizes: Mapping[str, int]) -> dict[str, Any]:
     """One image's checked arrays."""
-    info = {
-        "image_id": int(image.get("image_id", position + 1)),
-        "width": int(image["width"]),
-        "height": int(image["height"]),
-    }
+    image_id, width, height = int(image.get("image_id", position + 1)), int(image["width"]), int(image["height"])
+    info = {"image_id": image_id, "width": width, "height": height}
     name = image.get("file_name")
-    if name is not None and name != f"{info['image_id']}.jpg":
+    if name is not None and name != f"{image_id}.jpg":
         info["file_name"] = str(name)
-    what = f"image {info['image_id']} ({name or 'position ' + str(position)})"
-    if min(info["width"], info["height"]) <= 0:
-        raise UserError(f"{what}: width and height must be above 0, found {info['width']} x {info['height']}")
+    what = f"image {image_id} ({name or f'position {position}'})"
+    if min(width, height) <= 0:
+        raise UserError(f"{what}: width and height must be above 0, found {width} x {height}")
     if image["split"] not in SPLIT_MARKS:
         raise UserError(f"{what}: split must be one of {', '.join(SPLIT_MARKS)}, found {image['split']!r}")
     boxes = np.asarray(image["boxes"], dtype=np.float64).reshape(-1, 4)
@@ -109,14 +105,8 @@ def _record(position: int, image: Mapping[str, Any], sizes: Mapping[str, int]) -
     _check_range(what, "predicate", relations[:, 2], 1, sizes["predicate"])
     _check_range(what, "relation's box row", relations[:, :2], 0, len(boxes) - 1)
     _check_range(what, "attribute", attributes, 0, sizes["attribute"])
-    return {
-        "info": info,
-        "split": SPLIT_MARKS[image["split"]],
-        "boxes": boxes,
-        "labels": labels,
-        "relations": relations,
-        "attributes": attributes,
-    }
+    rows = {"boxes": boxes, "labels": labels, "relations": relations, "attributes": attributes}
+    return {"info": info, "split": SPLIT_MARKS[image["split"]], **rows}
 
 
 def _check_range(what: str, name: str, values: np.ndarray, low: int, high: int) -> None:
@@ -126,9 +116,8 @@ def _check_range(what: str, name: str, values: np.ndarray, low: int, high: int) 
 
 
 def _stack(parts: Sequence[np.ndarray], width: int, dtype: type) -> np.ndarray:
-    return np.concatenate(
-        [np.zeros((0, width), dtype=dtype), *(part.reshape(-1, width).astype(dtype) for part in parts)]
-    )
+    rows = [part.reshape(-1, width).astype(dtype) for part in parts]
+    return np.concatenate([np.zeros((0, width), dtype=dtype), *rows])
 
 
 def _write_arrays(file: h5py.File, records: Sequence[Mapping[str, Any]]) -> None:
@@ -142,10 +131,8 @@ def _write_arrays(file: h5py.File, records: Sequence[Mapping[str, Any]]) -> None
     file["labels"] = _stack([record["labels"] for record in records], 1, np.int64)
     file["attributes"] = _stack([record["attributes"] for record in records], MAX_ATTRIBUTES, np.int64)
     for scale in BOX_SCALES:
-        encoded = [
-            encode_boxes(record["boxes"], record["info"]["width"], record["info"]["height"], scale)
-            for record in records
-        ]
+        sized = ((record["boxes"], record["info"]) for record in records)
+        encoded = [encode_boxes(boxes, info["width"], info["height"], scale) for boxes, info in sized]
         file[f"boxes_{scale}"] = _stack(encoded, 4, np.int32)
     ends = [record["relations"][:, :2] + start for record, start in zip(records, box_starts[:-1], strict=True)]
     file["relationships"] = _stack(ends, 2, np.int32)
@@ -164,11 +151,9 @@ def _dictionaries(
         ("attribute", "attribute_count", attributes, [record["attributes"].ravel() for record in records]),
     )
     for kind, count_key, names, ids in kinds:
-        if len(set(names)) != len(names):
-            raise UserError(
-                f"{kind} names must differ, found more than once:"
-                f" {sorted({n for n in names if list(names).count(n) > 1})}"
-            )
+        twice = sorted(name for name, times in Counter(names).items() if times > 1)
+        if twice:
+            raise UserError(f"{kind} names must differ, found more than once: {twice}")
         counts = np.bincount(np.concatenate([np.zeros(0, dtype=np.int64), *ids]), minlength=len(names) + 1)
         tables[f"{kind}_to_idx"] = {name: i for i, name in enumerate(names, start=1)}
         tables[f"idx_to_{kind}"] = {str(i): name for i, name in enumerate(names, start=1)}

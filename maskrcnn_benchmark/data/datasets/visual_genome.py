@@ -15,7 +15,7 @@ from maskrcnn_benchmark.data.annotations import Annotations, expand_ranges, offs
 from maskrcnn_benchmark.data.datasets.base import SceneGraphDataset
 from maskrcnn_benchmark.data.datasets.format import DatasetEntry, Files, Format, Published
 from maskrcnn_benchmark.data.datasets.records import check_distinct, image_sizes
-from maskrcnn_benchmark.data.datasets.source import SPLIT_MARKS, AnnotationSource, check_ids, names_array
+from maskrcnn_benchmark.data.datasets.source import SPLIT_MARKS, AnnotationSource, names_array
 from maskrcnn_benchmark.data.findings import WARNING, Finding, found
 from maskrcnn_benchmark.data.image_ids import image_file_name, image_number
 from maskrcnn_benchmark.data.names import check_table, clean_name, vocabulary
@@ -32,7 +32,7 @@ _REQUIRED = (
 )  # fmt: skip
 
 # Sizes of numbers that the arrays in memory take.
-_LARGEST, _LARGEST_OTHER = {"attributes": 2**15 - 1}, 2**30
+_LARGEST, _LARGEST_ATTRIBUTE = 2**30, 2**15 - 1
 
 
 class VGDataset(SceneGraphDataset):
@@ -84,10 +84,20 @@ def read_vg(
     """
     annotation_file, dict_file = Path(annotation_file), Path(dict_file)
     tables = read_json(dict_file, dict)
-    objects, predicates, attributes = _vocabularies(tables, dict_file)
+    required = {"label": True, "predicate": True, "attribute": False}
+    objects, predicates, attributes = (_names(tables, kind, dict_file, needed) for kind, needed in required.items())
     annotations, marks, findings = _read_h5(annotation_file, with_attributes=image_data_file is not None)
-    check_ids(annotations.labels, objects, "labels", annotation_file, dict_file)
-    check_ids(annotations.relations[:, 2], predicates, "predicates", annotation_file, dict_file)
+    for what, ids, names in (
+        ("labels", annotations.labels, objects),
+        ("predicates", annotations.relations[:, 2], predicates),
+    ):
+        bad = np.flatnonzero((ids < 1) | (ids >= len(names)))
+        if len(bad):
+            raise UserError(
+                f"{annotation_file}: {what} must lie between 1 and {len(names) - 1} (the names in {dict_file}), found"
+                f" {ids[bad[0]]} in row {bad[0]} and {len(bad) - 1} more such; the two files do not belong together or"
+                " are damaged"
+            )
     if annotations.attributes is not None:
         least, largest = int(annotations.attributes.min(initial=0)), int(annotations.attributes.max(initial=0))
         named = max(len(attributes) - 1, 0)
@@ -109,20 +119,8 @@ def read_vg(
     )  # fmt: skip
 
 
-def _negative_boxes(annotations: Annotations) -> list[Finding]:
-    negative = (annotations.boxes[:, 2:] < annotations.boxes[:, :2]).any(axis=1)
-    rows = [f"row {row}" for row in np.flatnonzero(negative)[:3]]
-    return found(WARNING, "boxes of negative width or height", rows, int(negative.sum()))
-
-
-def _vocabularies(tables: dict[str, Any], dict_file: Path) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """Names of objects, predicates and attributes, background first; attributes are empty where the file has none."""
-    kinds = (("label", True), ("predicate", True), ("attribute", False))
-    return tuple(_names(tables, kind, dict_file, required) for kind, required in kinds)
-
-
 def _names(tables: dict[str, Any], kind: str, file: Path, required: bool) -> tuple[str, ...]:
-    """The names of `<kind>_to_idx`, which `idx_to_<kind>` must not contradict."""
+    """The names of `<kind>_to_idx`, background first, which `idx_to_<kind>` must not contradict."""
     key, back = f"{kind}_to_idx", f"idx_to_{kind}"
     if not required and not tables.get(key):
         return ()
@@ -186,25 +184,27 @@ def _read_h5(file: Path, *, with_attributes: bool) -> tuple[Annotations, np.ndar
     """Annotations in the order of the file, the split marks (I,), and what is odd."""
     arrays = read_h5(file, _REQUIRED, ("attributes",) if with_attributes else ())
     for key, array in arrays.items():
-        columns = {f"boxes_{BOX_SCALE}": 4, "relationships": 2, "attributes": array.shape[-1] if array.ndim else 0}.get(
-            key
-        )
+        widest = array.shape[-1] if array.ndim else 0
+        columns = {f"boxes_{BOX_SCALE}": 4, "relationships": 2, "attributes": widest}.get(key)
         if array.size == 0 and columns is not None:
             array = array.reshape(-1, max(columns, 1))
         arrays[key] = array = check_array(array, f"{file}: '{key}'", columns, whole=True)
-        largest, limit = int(np.abs(array).max(initial=0)), _LARGEST.get(key, _LARGEST_OTHER)
+        largest, limit = int(np.abs(array).max(initial=0)), _LARGEST_ATTRIBUTE if key == "attributes" else _LARGEST
         if largest > limit:
             raise UserError(
                 f"{file}: '{key}' must hold numbers up to {limit}, found one of size {largest}; the file is damaged"
             )
     marks = arrays["split"]
-    if not np.isin(marks, list(SPLIT_MARKS.values())).all():
-        image = int(np.flatnonzero(~np.isin(marks, list(SPLIT_MARKS.values())))[0])
+    odd = np.flatnonzero(~np.isin(marks, list(SPLIT_MARKS.values())))
+    if len(odd):
         raise UserError(
-            f"{file}: 'split' must be 0 (train), 1 (val) or 2 (test), found {marks[image]} at image {image} (from 0)"
+            f"{file}: 'split' must be 0 (train), 1 (val) or 2 (test), found {marks[odd[0]]} at image {odd[0]} (from 0)"
         )
     annotations, findings = _annotations(arrays, file)
-    return annotations, marks.astype(np.int8), [*findings, *_negative_boxes(annotations)]
+    negative = (annotations.boxes[:, 2:] < annotations.boxes[:, :2]).any(axis=1)
+    rows = [f"row {row}" for row in np.flatnonzero(negative)[:3]]
+    findings += found(WARNING, "boxes of negative width or height", rows, int(negative.sum()))
+    return annotations, marks.astype(np.int8), findings
 
 
 def _annotations(arrays: dict[str, np.ndarray], file: Path) -> tuple[Annotations, list[Finding]]:
@@ -257,12 +257,9 @@ def _rows(array: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return array if whole else array[rows]
 
 
-def _ranges(
-    arrays: dict[str, np.ndarray], what: str, images: int, rows: int, file: Path
-) -> tuple[np.ndarray, np.ndarray]:
+def _ranges(arrays: dict[str, np.ndarray], what: str, images: int, rows: int, file: Path) -> tuple[np.ndarray, ...]:
     """First row and number of rows (I,) of each image, from the inclusive ranges of the file, where -1 is none."""
-    first = arrays[f"img_to_first_{what}"].astype(np.int64)
-    last = arrays[f"img_to_last_{what}"].astype(np.int64)
+    first, last = (arrays[f"img_to_{end}_{what}"].astype(np.int64) for end in ("first", "last"))
     if len(first) != images or len(last) != images:
         raise UserError(
             f"{file}: img_to_first_{what} and img_to_last_{what} must have {images} rows as 'split' has, found"
@@ -281,9 +278,8 @@ def _ranges(
 
 def decode_boxes(encoded: np.ndarray) -> np.ndarray:
     """
-    Corners of boxes that are kept as centre and size: x1 = trunc(cx - w / 2), x2 = x1 + w, likewise y.
-
-    (n, 4) integers centre x, centre y, width, height -> (n, 4) int32 xyxy. (101, 57, 33, 21) -> (84, 46, 117, 67).
+    (n, 4) integers centre x and y, width, height -> (n, 4) int32 xyxy: x1 = trunc(cx - w / 2), x2 = x1 + w; likewise
+    y. (101, 57, 33, 21) -> (84, 46, 117, 67).
     """
     encoded = encoded.astype(np.int32)
     corners = np.empty_like(encoded)
@@ -293,7 +289,7 @@ def decode_boxes(encoded: np.ndarray) -> np.ndarray:
 
 
 def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource:
-    """The annotations of a catalog entry of kind "vg"."""
+    """As read_vg, of a catalog entry."""
     image_data = None if statistics_only else entry.files["image_data"]
     return read_vg(entry.files["annotations"], entry.files["dicts"], image_data, entry.exclude_images)
 

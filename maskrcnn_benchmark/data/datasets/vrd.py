@@ -23,9 +23,6 @@ def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource:
     Boxes are repeated relation by relation: an object is its box and class. The files do not say how large an image is:
     it is read from the image, and an image that is missing, which cannot be used anyway, is taken to be as large as its
     boxes reach.
-
-    Raises:
-        UserError: entries that are not of that form.
     """
     file = entry.files["annotations"]
     records = []
@@ -33,10 +30,9 @@ def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource:
         boxes, labels, triplets = _objects(relations, f"{file}, image {shown(name)}")
         name = image_file_name(name, str(file))
         path = entry.files["images"] / name
-        width, height = _extent(boxes) if statistics_only or not path.is_file() else image_size(path)
-        records.append(
-            ImageRecord(name, width, height, boxes, labels, triplets, TEST if entry.split == "test" else TRAIN)
-        )
+        size = _extent(boxes) if statistics_only or not path.is_file() else image_size(path)
+        mark = TEST if entry.split == "test" else TRAIN
+        records.append(ImageRecord(name, *size, boxes, labels, triplets, mark))
     objects, predicates = (
         vocabulary(read_json(entry.files[what], list), str(entry.files[what])) for what in ("objects", "predicates")
     )
@@ -56,10 +52,9 @@ def _objects(relations: Any, where: str) -> tuple[list[tuple[float, ...]], list[
         predicate, *ends = fields(relation, place, predicate=WHOLE, subject=dict, object=dict)
         found = []
         for what, end in zip(("subject", "object"), ends, strict=True):
-            label, box = fields(end, f"{place}, {what}", category=WHOLE, bbox=list)
-            y1, y2, x1, x2 = number_table(
-                [box], 4, whole=False, where=lambda _, at=f"{place}, {what}": f"{at}: 'bbox'"
-            )[0].tolist()
+            at = f"{place}, {what}"
+            label, box = fields(end, at, category=WHOLE, bbox=list)
+            y1, y2, x1, x2 = number_table([box], 4, whole=False, where=lambda _, at=at: f"{at}: 'bbox'")[0].tolist()
             found.append(rows.setdefault(((x1, y1, x2, y2), label), len(rows)))
         triplets.append((*found, predicate))
     return [box for box, _ in rows], [label for _, label in rows], triplets

@@ -9,7 +9,8 @@ import numpy as np
 from maskrcnn_benchmark.data.scenes import belongings, objects
 from maskrcnn_benchmark.data.scenes.canvas import Point
 from maskrcnn_benchmark.data.scenes.poses import Body, pose_body
-from maskrcnn_benchmark.data.scenes.scene import Scene
+from maskrcnn_benchmark.data.scenes.scene import Scene, Thing
+from maskrcnn_benchmark.data.scenes.vocabulary import OBJECTS
 
 KINDS = {
     "hat": ("brim", "cap", "top"),
@@ -63,8 +64,13 @@ class Spot:
         """A number, all equally likely."""
         return float(self.rng.uniform(low, high))
 
-    def add(self, name: str, at: Point, **looks) -> int:
-        """Adds any class with a kind, colours and a pattern that suit it; what is given in `looks` stays."""
+    def add(self, name: str, at: Point, *, draw: str = "whole", **looks) -> int:
+        """
+        Adds any class with a kind, colours and a pattern that suit it (what is given in `looks` stays) and, if `draw`,
+        its stroke; returns its index.
+        """
+        if name not in OBJECTS:
+            raise ValueError(f"scene: '{name}' is not a class of the demo data set")
         if name in KINDS and "kind" not in looks:
             looks["kind"] = self.pick(*KINDS[name])
         if "colors" not in looks:
@@ -81,7 +87,12 @@ class Spot:
             looks["marks"] = (self.pick("standing", "walking"),)
         if name == "umbrella":
             looks.setdefault("marks", ("closed" if looks["kind"] == "closed" else "open",))
-        return self.scene.add(self.rng, name, at, self.unit, self.y, **{"flip": self.flip, **looks})
+        looks.setdefault("flip", self.flip)
+        self.scene.things.append(Thing(name, *at, self.unit, self.y, seed=int(self.rng.integers(2**31)), **looks))
+        index = len(self.scene.things) - 1
+        if draw:
+            self.scene.draw(index, draw)
+        return index
 
 
 def add_vehicle(spot: Spot, name: str, at: Point, **looks) -> int:

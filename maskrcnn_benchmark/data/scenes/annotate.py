@@ -1,6 +1,7 @@
 """What annotators make of a scene: the geometry they notice, what they leave out, and coarse words for fine ones."""
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -23,8 +24,8 @@ ATTACHED = ("wheel", "window", "hat", "cup")  # not worth a word about where the
 @dataclass(frozen=True)
 class Annotation:
     """
-    things: indices of the scene's things that are annotated, in the order of the data set's boxes. relations: every
-    true relation as (subject row, object row, true predicate, annotated predicate, or "" where annotators left it out).
+    things: indices of the annotated things, in the order of the boxes. relations: every true relation as (subject row,
+    object row, true predicate, annotated predicate or "" where annotators left it out).
     """
 
     things: list[int]
@@ -60,15 +61,9 @@ def geometric_relations(scene: Scene, picture: Picture, things: list[int], known
     close by in another way.
     """
     related = {frozenset((subject, target)) for subject, _, target in known}
-    found: list[Relation] = []
-    candidates = [index for index in things if scene.things[index].name not in ATTACHED]
-    for position, one in enumerate(candidates):
-        for other in candidates[position + 1 :]:
-            if frozenset((one, other)) not in related:
-                relation = _geometry(scene, picture.boxes, one, other)
-                if relation is not None:
-                    found.append(relation)
-    return found
+    pairs = combinations([index for index in things if scene.things[index].name not in ATTACHED], 2)
+    found = [_geometry(scene, picture.boxes, *pair) for pair in pairs if frozenset(pair) not in related]
+    return [relation for relation in found if relation is not None]
 
 
 def _geometry(scene: Scene, boxes: np.ndarray, one: int, other: int) -> Relation | None:

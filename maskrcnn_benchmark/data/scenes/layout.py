@@ -24,6 +24,7 @@ class Setting:
 
 GROUNDS = ("grass", "grass", "pavement", "sand", "snow")
 PLACE_TRIES = 14
+Placed = list[tuple[float, float, float]]  # left, right, nearness
 
 
 def sample_scene(rng: np.random.Generator) -> tuple[Scene, Setting]:
@@ -35,13 +36,13 @@ def sample_scene(rng: np.random.Generator) -> tuple[Scene, Setting]:
     setting = _setting(rng, height)
     scene = Scene(width, height)
     wanted = int(rng.integers(10, 15))
-    placed: list[tuple[float, float, float]] = []
+    placed: Placed = []
     groups: list[tuple[float, list]] = []
     weights = np.array([group.weight for group in GROUPS])
     scale = float(rng.uniform(0.9, 1.12)) * (1.0 if width > height else 0.8)
     while len(scene.things) < wanted:
         group = GROUPS[rng.choice(len(GROUPS), p=weights / weights.sum())]
-        spot = _place(rng, scene, setting, group, placed, scale)
+        spot = _place(rng, scene, setting.horizon, group, placed, scale)
         scene.strokes = []
         group.build(spot)
         groups.append((spot.y, scene.strokes))
@@ -62,16 +63,9 @@ def _setting(rng: np.random.Generator, height: int) -> Setting:
     )
 
 
-def _place(
-    rng: np.random.Generator,
-    scene: Scene,
-    setting: Setting,
-    group: Group,
-    placed: list[tuple[float, float, float]],
-    scale: float,
-) -> Spot:
-    """The least crowded of a few random spots; it is entered in `placed` as (left, right, nearness)."""
-    first, last = setting.horizon + 0.06 * scene.height, 0.965 * scene.height
+def _place(rng: np.random.Generator, scene: Scene, horizon: int, group: Group, placed: Placed, scale: float) -> Spot:
+    """The least crowded of a few random spots; it is entered in `placed`."""
+    first, last = horizon + 0.06 * scene.height, 0.965 * scene.height
     best, best_cost = None, np.inf
     for _ in range(PLACE_TRIES):
         near = float(rng.uniform(*group.near))

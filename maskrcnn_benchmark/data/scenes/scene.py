@@ -7,7 +7,7 @@ import numpy as np
 
 from maskrcnn_benchmark.data.scenes.canvas import Canvas, Pen, Point
 from maskrcnn_benchmark.data.scenes.poses import Body
-from maskrcnn_benchmark.data.scenes.vocabulary import COLORS, OBJECTS, PREDICATES
+from maskrcnn_benchmark.data.scenes.vocabulary import COLORS, PREDICATES
 
 Relation = tuple[int, str, int]
 
@@ -75,18 +75,6 @@ class Scene:
     things: list[Thing] = field(default_factory=list)
     relations: list[Relation] = field(default_factory=list)
     strokes: list[tuple[int, str] | Cord] = field(default_factory=list)
-
-    def add(
-        self, rng: np.random.Generator, name: str, at: Point, unit: float, depth: float, *, draw: str = "whole", **looks
-    ) -> int:
-        """Adds a thing and, if `draw`, its stroke; returns its index."""
-        if name not in OBJECTS:
-            raise ValueError(f"scene: '{name}' is not a class of the demo data set")
-        self.things.append(Thing(name, *at, unit, depth, seed=int(rng.integers(2**31)), **looks))
-        index = len(self.things) - 1
-        if draw:
-            self.draw(index, draw)
-        return index
 
     def draw(self, index: int, stage: str = "whole") -> None:
         """Appends a stroke: the whole thing, or a person's "body" or near "arm"."""

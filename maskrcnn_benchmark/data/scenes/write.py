@@ -47,10 +47,6 @@ class Sizes:
         train = (images - val + 1) // 2
         return cls(train, val, images - val - train)
 
-    @property
-    def total(self) -> int:
-        return self.train + self.val + self.test
-
 
 SMALL = Sizes(400, 50, 200)
 

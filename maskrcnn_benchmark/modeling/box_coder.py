@@ -19,13 +19,7 @@ class BoxCoder(nn.Module):
         self.register_buffer("weights", torch.tensor([float(w) for w in weights]), persistent=False)
 
     def encode(self, boxes: Tensor, references: Tensor) -> Tensor:
-        """
-        Args:
-            boxes: (n, 4) xyxy, what the offsets shall lead to.
-            references: (n, 4) xyxy, where they start.
-        Returns:
-            (n, 4) offsets.
-        """
+        """(n, 4) xyxy that the offsets lead to, (n, 4) xyxy references where they start -> (n, 4) offsets."""
         size, centre = _size_and_centre(references)
         target_size, target_centre = _size_and_centre(boxes)
         offsets = torch.cat([(target_centre - centre) / size, torch.log(target_size / size)], dim=1)
@@ -33,12 +27,8 @@ class BoxCoder(nn.Module):
 
     def decode(self, offsets: Tensor, references: Tensor) -> Tensor:
         """
-        Args:
-            offsets: (n, C, 4).
-            references: (n, 4) xyxy.
-        Returns:
-            (n, C, 4) boxes xyxy, float32 (float64 if the references are); width and height grow at most
-            MAX_GROWTH-fold.
+        (n, C, 4) offsets, (n, 4) xyxy references -> (n, C, 4) boxes xyxy, float32 (float64 if the references are);
+        sides grow at most MAX_GROWTH-fold.
         """
         size, centre = (part[:, None] for part in _size_and_centre(references))
         offsets = offsets.to(references.dtype) / self.weights.to(references)

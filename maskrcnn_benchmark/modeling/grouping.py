@@ -5,14 +5,7 @@ from torch import Tensor
 
 
 def rank_within(groups: Tensor) -> Tensor:
-    """
-    How many entries of the same group stand before each entry.
-
-    Args:
-        groups: (n,) int64.
-    Returns:
-        (n,) int64.
-    """
+    """How many entries of the same group stand before each. groups (n,) int64 -> (n,) int64."""
     ordered, order = groups.sort(stable=True)
     place = torch.arange(len(groups), device=groups.device)
     return torch.empty_like(order).scatter_(0, order, place - torch.searchsorted(ordered, ordered))

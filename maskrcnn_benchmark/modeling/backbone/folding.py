@@ -49,13 +49,7 @@ class FoldedConv(nn.Module):
     def __init__(
         self, conv: nn.Conv2d, weight: Tensor, bias: Tensor | None, activation: nn.Module | None, dtype: torch.dtype
     ):
-        """
-        Args:
-            conv: its geometry is taken, its values are not.
-            weight, bias: with the norm folded in.
-            activation: module without parameters.
-            dtype: to work in.
-        """
+        """conv: its geometry is taken, not its values. weight, bias: with the norm folded in. dtype: to work in."""
         super().__init__()
         self.conv = copy.copy(conv)  # shares nothing that is written below
         self.conv._parameters = {
@@ -109,6 +103,7 @@ def fold_backbone(backbone: nn.Module, dtype: torch.dtype) -> nn.Module:
         A module with folded copies of the convolutions; parts without a convolution before them are the backbone's own.
     Raises:
         torch.fx.proxy.TraceError: the backbone decides its way by the values it computes.
+        ValueError: a part that stays as it is has weights of another dtype, which its input would not fit.
     """
     graph = _Tracer().trace(backbone)
     folded = fx.GraphModule(backbone, graph)
@@ -118,8 +113,17 @@ def fold_backbone(backbone: nn.Module, dtype: torch.dtype) -> nn.Module:
             _replace(folded, _find_fusion(node, modules), modules, f"folded_{number}", dtype)
     folded.graph.lint()
     folded.delete_all_unused_submodules()
+    _check_rest(folded, dtype)
     folded.recompile()
     return folded.requires_grad_(False)
+
+
+def _check_rest(folded: nn.Module, dtype: torch.dtype) -> None:
+    """ValueError for weights that were not brought to this dtype; those of batch norms may be of any."""
+    of_norms = {id(p) for module in folded.modules() if isinstance(module, _BatchNorm) for p in module.parameters()}
+    for name, parameter in folded.named_parameters():
+        if parameter.dtype != dtype and id(parameter) not in of_norms:
+            raise ValueError(f"{name} stays {parameter.dtype}, the rest works in {dtype}")
 
 
 def _module(node: fx.Node, modules: dict[str, nn.Module], kind: type | tuple[type, ...]) -> nn.Module | None:

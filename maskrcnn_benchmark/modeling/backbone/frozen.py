@@ -45,9 +45,7 @@ class FoldedBackbone:
             try:
                 self._folded = fold_backbone(backbone, dtype)
             except (fx.proxy.TraceError, TypeError, ValueError, RuntimeError, AssertionError) as error:
-                logger.info(
-                    f"the backbone runs as it is written, without folded norms: torch.fx cannot follow it ({error})"
-                )
+                logger.info(f"the backbone runs as it is written, without folded norms ({error})")
         return self._folded
 
 

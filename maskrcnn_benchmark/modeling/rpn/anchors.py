@@ -77,10 +77,8 @@ class AnchorGenerator(nn.Module):
 
     def forward(self, sizes: Sequence[tuple[int, int]]) -> list[Tensor]:
         """
-        Args:
-            sizes: (height, width) of each level's map.
-        Returns:
-            (height · width · A, 4) float32 xyxy per level: rows outer, columns inner, the cell's anchors innermost.
+        (height, width) of each level's map -> (height · width · A, 4) float32 xyxy per level: rows outer, columns
+        inner, the cell's anchors innermost.
         """
         if len(sizes) != len(self.strides):
             raise UserError(

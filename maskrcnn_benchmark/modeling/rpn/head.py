@@ -27,11 +27,8 @@ class SingleConvRPNHead(nn.Module):
 
     def forward(self, features: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """
-        Args:
-            features: (B, in_channels, H_l, W_l) per level.
-        Returns:
-            Objectness logits (B, H_l · W_l · A) and offsets (B, H_l · W_l · A, 4) per level, float32, in the anchors'
-            order.
+        (B, in_channels, H_l, W_l) per level -> objectness logits (B, H_l · W_l · A) and offsets (B, H_l · W_l · A, 4)
+        per level, float32, in the anchors' order.
         """
         logits, offsets = [], []
         for feature in features:

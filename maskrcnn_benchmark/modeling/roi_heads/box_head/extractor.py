@@ -27,13 +27,7 @@ class BoxFeatureExtractor(nn.Module, ABC):
         """(n, C, r, r) pooled features -> (n, F)."""
 
     def forward(self, features: Sequence[Tensor], boxlists: Sequence[BoxList]) -> Tensor:
-        """
-        Args:
-            features: (B, C, H_l, W_l) per level.
-            boxlists: B lists of boxes, xyxy, in pixels of the input.
-        Returns:
-            (number of all boxes, F).
-        """
+        """(B, C, H_l, W_l) per level; B lists of boxes, xyxy, in pixels of the input -> (number of all boxes, F)."""
         return self.embed(self.pooler(features, [boxes.bbox for boxes in boxlists]))
 
 
@@ -59,14 +53,11 @@ class FPN2MLPFeatureExtractor(BoxFeatureExtractor):
         self.fc7 = linear(hidden, out_channels, norm)
 
     @classmethod
-    def from_config(
-        cls, cfg, in_channels: int, half_out: bool = False, all_levels: bool = False
-    ) -> BoxFeatureExtractor:
+    def from_config(cls, cfg, in_channels: int, half_out: bool, all_levels: bool = False) -> BoxFeatureExtractor:
         """Reads MODEL.ROI_BOX_HEAD; half_out halves fc7."""
         hidden = cfg.MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM
-        pooler = pooler_from_config(cfg, in_channels, all_levels)
         return cls(
-            pooler=pooler,
+            pooler=pooler_from_config(cfg, in_channels, all_levels),
             in_channels=in_channels,
             hidden=hidden,
             out_channels=hidden // 2 if half_out else hidden,
@@ -96,20 +87,17 @@ class FPNXconv1fcFeatureExtractor(BoxFeatureExtractor):
         super().__init__()
         self.pooler, self.out_channels = pooler, out_channels
         layers: list[nn.Module] = []
-        for i in range(num_convs):
-            layers.append(
-                conv2d(conv_channels if i else in_channels, conv_channels, 3, dilation=dilation, bias=norm is None)
-            )
+        for _ in range(num_convs):
+            layers.append(conv2d(in_channels, conv_channels, 3, dilation=dilation, bias=norm is None))
             nn.init.normal_(layers[-1].weight, std=0.01)
             layers += [norm(conv_channels)] if norm is not None else []
             layers.append(nn.ReLU(inplace=True))
+            in_channels = conv_channels
         self.xconvs = nn.Sequential(*layers)
-        self.fc6 = linear((conv_channels if num_convs else in_channels) * pooler.resolution**2, out_channels)
+        self.fc6 = linear(in_channels * pooler.resolution**2, out_channels)
 
     @classmethod
-    def from_config(
-        cls, cfg, in_channels: int, half_out: bool = False, all_levels: bool = False
-    ) -> BoxFeatureExtractor:
+    def from_config(cls, cfg, in_channels: int, half_out: bool, all_levels: bool = False) -> BoxFeatureExtractor:
         """Reads MODEL.ROI_BOX_HEAD; half_out halves fc6."""
         node = cfg.MODEL.ROI_BOX_HEAD
         return cls(
@@ -133,11 +121,8 @@ class ResNet50Conv5ROIFeatureExtractor(BoxFeatureExtractor):
 
     def __init__(self, *, pooler: Pooler, layer4: nn.Module, out_channels: int, halve: bool = False):
         """
-        Args:
-            pooler: gives what layer4 takes.
-            layer4: the stage.
-            out_channels: width of layer4's output.
-            halve: ends in a fully connected layer (`narrow`) with ReLU to half that width, for ATTRIBUTE_ON.
+        out_channels: width of layer4's output. halve: a fully connected layer (`narrow`) with ReLU halves it, for
+        ATTRIBUTE_ON.
         """
         super().__init__()
         self.pooler, self.head = pooler, nn.ModuleDict({"layer4": layer4})
@@ -146,9 +131,7 @@ class ResNet50Conv5ROIFeatureExtractor(BoxFeatureExtractor):
             self.narrow = linear(out_channels, self.out_channels)
 
     @classmethod
-    def from_config(
-        cls, cfg, in_channels: int, half_out: bool = False, all_levels: bool = False
-    ) -> BoxFeatureExtractor:
+    def from_config(cls, cfg, in_channels: int, half_out: bool, all_levels: bool = False) -> BoxFeatureExtractor:
         """Reads MODEL.RESNETS and the pooler of MODEL.ROI_BOX_HEAD."""
         depth = cfg.MODEL.BACKBONE.CONV_BODY.rpartition("-")[0]
         blocks, bottleneck = DEPTHS.get(depth, DEPTHS["R-50"])

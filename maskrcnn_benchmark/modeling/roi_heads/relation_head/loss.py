@@ -130,20 +130,14 @@ def predicate_weights(cfg: Config, meta: DatasetMeta, iteration: int) -> Tensor 
 
 class RelationLoss(nn.Module):
     """
-    `loss_rel` over the sampled pairs, background included, and `loss_refine_obj` over all entities, which PredCls
-    leaves out.
+    `loss_rel` over the sampled pairs, background included, and `loss_refine_obj` over all entities (not in PredCls).
 
     Attributes:
         iteration: of the training, from 1, that the next losses belong to; weights may depend on it.
     """
 
     def __init__(self, *, weights: PredicateWeights | None = None, smoothing: float = 0.0, refine_labels: bool = True):
-        """
-        Args:
-            weights: of the predicates, or None.
-            smoothing: ε of label smoothing in both.
-            refine_labels: False in PredCls, where the labels are ground truth.
-        """
+        """smoothing: ε of label smoothing in both. refine_labels: False in PredCls, whose labels are ground truth."""
         super().__init__()
         self.weights = weights
         self.smoothing = smoothing

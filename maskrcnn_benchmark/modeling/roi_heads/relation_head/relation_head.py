@@ -55,8 +55,7 @@ class ROIRelationHead(nn.Module):
         att_feature_extractor: nn.Module | None = None,
         test_requires_overlap: bool = False,
     ):
-        """att_feature_extractor: more columns of entities' features (ATTRIBUTE_ON). test_requires_overlap: pairs of
-        overlapping boxes alone at test in SGDet."""
+        """att_feature_extractor: of ATTRIBUTE_ON. test_requires_overlap: in SGDet only pairs of overlapping boxes."""
         super().__init__()
         self.task, self.sampler = task, sampler
         self.box_feature_extractor = box_feature_extractor
@@ -92,13 +91,7 @@ class ROIRelationHead(nn.Module):
             self.shows_terms = False
 
     def regions(self, maps: Sequence[Tensor], entities: Sequence[BoxList]) -> LiveRegions:
-        """
-        What this head's extractors see.
-
-        Args:
-            maps: feature maps of the batch, one for each level.
-            entities: the boxes of each image, with the fields that the box head adds in relation mode.
-        """
+        """What this head's extractors see of the maps (B, C, H_l, W_l) of each level and the entities of each image."""
         *box_extractors, union_extractor = self.extractors
         return LiveRegions(maps, entities, box_extractors=box_extractors, union_extractor=union_extractor)
 

@@ -147,10 +147,8 @@ def _at_most(rows: Tensor, limit: int, generator: torch.Generator | None) -> Ten
 
 def _draw_in_groups(group: Tensor, weight: Tensor, limit: int, generator: torch.Generator | None) -> Tensor:
     """
-    Draws up to `limit` members of each group without replacement, with probability proportional to weight; indices in
-    ascending order.
-
-    Exponential races: the members with the smallest E / weight, E standard exponential, are such a draw.
+    Up to `limit` members of each group, drawn without replacement with probability proportional to weight; indices in
+    ascending order. As exponential races: the members with the smallest E / weight, E standard exponential, win.
     """
     race = torch.empty(len(weight), dtype=torch.float64).exponential_(generator=generator)
     race /= weight.double().clamp(min=1e-12)

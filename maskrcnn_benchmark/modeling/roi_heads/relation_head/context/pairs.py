@@ -33,12 +33,8 @@ def union_projection(in_channels: int, pooling_dim: int) -> nn.Module:
 
 def pair_linear(layer: nn.Linear, subject: Tensor, object_: Tensor, pair_index: Tensor) -> Tensor:
     """
-    layer([subject[i]; object[j]]) of every pair, with the products taken once per entity.
-
-    Args:
-        subject: (N, H) representations in the subject's role; object_: (N, H); pair_index: (P, 2).
-    Returns:
-        (P, layer.out_features)
+    layer([subject[i]; object[j]]) of every pair, with the products taken once per entity. (N, H) in the subject's role,
+    (N, H) in the object's, pair_index (P, 2) -> (P, layer.out_features).
     """
     width = subject.size(1)
     from_subject = F.linear(subject, layer.weight[:, :width])

@@ -14,10 +14,8 @@ def starting_vectors(
     cfg, names: Sequence[str], width: int, kind: str, generator: torch.Generator
 ) -> tuple[Tensor, str]:
     """
-    Start values (len(names), width) of a table from the vectors in GLOVE_DIR.
-
-    Returns:
-        The values, and why they are a draw of `generator` that a checkpoint must replace; '' where they are not.
+    Start values (len(names), width) of a table from the vectors in GLOVE_DIR; and why they are a draw of `generator`
+    that a checkpoint must replace, '' where they are not.
     """
     vectors = load_word_vectors(names, cfg.GLOVE_DIR, width, kind=kind, seed=cfg.SEED)
     if vectors is not None:

@@ -128,11 +128,9 @@ class CausalAnalysisPredictor(RelationPredictor):
     def forward(self, pairs: PairBatch) -> RelationOutput:
         """
         Args:
-            pairs: see the context layer; union_features (P, D), with SEPARATE_SPATIAL spatial_features (P, D), in
-                training rel_labels.
+            pairs: see the context layer; union_features (P, D), spatial_features (P, D) with SEPARATE_SPATIAL.
         Returns:
-            entity logits of the factual pass; fused logits, or at test the effect asked for; the auxiliary losses in
-            training.
+            Entity logits of the factual pass; fused logits, at test the effect asked for; in training auxiliary losses.
         """
         context = self.context_layer(pairs)
         numbers = pair_spatial_numbers(pairs) if self.spatial_for_vision else None
@@ -153,12 +151,7 @@ class CausalAnalysisPredictor(RelationPredictor):
     def pair_context(
         self, context: Context, pair_index: Tensor, numbers: Tensor | None, spatial: Tensor | None
     ) -> Tensor:
-        """
-        Args:
-            context: edge (N, H). numbers: (P, 32) or (1, 32) box geometry. spatial: (P, D) or (1, D) spatial features.
-        Returns:
-            (P, D)
-        """
+        """edge (N, H); (P, 32) or (1, 32) box geometry; (P, D) or (1, D) spatial features -> (P, D)."""
         subject, object_ = self.post_emb(context.edge).chunk(2, 1)
         if self.difference:
             post = subject[pair_index[:, 0]] - object_[pair_index[:, 1]]

@@ -20,11 +20,7 @@ HIDDEN, ROUNDS = 512, 3
 
 
 class MessagePassing(nn.Module):
-    """Three rounds of gated messages between entity states and pair states, both updated by a GRU cell.
-
-    Args:
-        in_channels: F, width of the entity features; edge_channels: D, width of the pair features.
-    """
+    """Three rounds of gated messages between entity states and pair states, both updated by a GRU cell."""
 
     def __init__(
         self,

@@ -102,9 +102,8 @@ class PENet(RelationPredictor):
     @classmethod
     def from_config(cls, cfg: Config, meta: DatasetMeta, in_channels: int) -> "PENet":
         """
-        Reads the PENET_* keys, CONTEXT_POOLING_DIM and CONTEXT_HIDDEN_DIM of MODEL.ROI_RELATION_HEAD, GLOVE_DIR, SEED
-        and TEST.RELATION.LATER_NMS_PREDICTION_THRES; the word vectors of the file that GLOVE_DIR names, where it is
-        there.
+        Reads the PENET_* and CONTEXT_* keys of MODEL.ROI_RELATION_HEAD, GLOVE_DIR, SEED and
+        TEST.RELATION.LATER_NMS_PREDICTION_THRES, and the file of word vectors, if it is there.
 
         Raises:
             UserError: keys that contradict each other.
@@ -160,8 +159,7 @@ class PENet(RelationPredictor):
 
     def refine_labels(self, pairs: PairBatch) -> tuple[Tensor, Tensor]:
         """
-        The entities' classes: ground truth in PredCls; else refined from appearance, position and the detector's
-        prediction.
+        The entities' classes: ground truth in PredCls; else refined from appearance, position and detector.
 
         Returns:
             logits (N, O), and the labels (N,) that the word vectors are taken of, never background outside PredCls: the

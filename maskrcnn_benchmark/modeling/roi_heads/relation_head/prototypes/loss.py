@@ -57,12 +57,7 @@ def matching(rows: Tensor, prototypes: Tensor, labels: Tensor, *, margin: float 
 
 
 def prototype_losses(rows: Tensor, prototypes: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """
-    PE-Net's losses by their published names.
-
-    Args:
-        rows: (P, W) of the pairs. prototypes: (K, W). labels: (P,) predicates, 0 background.
-    """
+    """PE-Net's losses by their published names. (P, W) rows, (K, W) prototypes, (P,) labels, 0 background."""
     return {
         "l21_loss": similarity_norm(prototypes),
         "dist_loss2": prototype_spread(prototypes),

@@ -48,7 +48,7 @@ def visual_source(cfg: Config, in_channels: int) -> PrototypeSource | None:
 
 def conceptual_source(cfg: Config) -> PrototypeSource | None:
     """
-    The conceptual prototypes' file, the one that CON_PRO_TYPE names; None without the conceptual term (NONE).
+    The file that CON_PRO_TYPE names; None without the conceptual term (NONE).
 
     Raises:
         UserError: no file under the type's key, or a VAE of another width than the prototypes.
@@ -78,10 +78,8 @@ def read_or_start(
     source: PrototypeSource | None, predicates: Sequence[str], seed: int
 ) -> tuple[Tensor | None, str | None]:
     """
-    The bank (K, width) of a file; if it is not there, a seeded random one of the same shape for a checkpoint to fill.
-
-    Returns:
-        The bank, None without a source; and why it is unfilled, None if it is not.
+    The bank (K, width) of a file, None without a source; if the file is not there, a seeded random one of the same
+    shape for a checkpoint to fill, and why.
     """
     if source is None:
         return None, None

@@ -58,11 +58,8 @@ class VAE(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """
-        Args:
-            x: (n, V).
-        Returns:
-            What the latent variable restores of x (n, V); its mean and log-variance (n, L). In training the variable is
-            drawn with `torch.randn_like`, in evaluation it is its mean, so that the same input has the same result.
+        (n, V) -> what the latent variable restores of it (n, V), and its mean and log-variance (n, L). In training it
+        is drawn with `torch.randn_like`, in evaluation it is its mean, so that the same input has the same result.
         """
         mean, log_variance = self.encoder(x)
         latent = mean

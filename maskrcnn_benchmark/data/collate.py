@@ -34,12 +34,8 @@ class Batch:
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "Batch":
         """The same on another device."""
         images = [image.to(device, non_blocking=non_blocking) for image in self.images]
-        return Batch(
-            images,
-            [target.to(device, non_blocking=non_blocking) for target in self.targets],
-            self.indices,
-            self.skipped,
-        )
+        targets = [target.to(device, non_blocking=non_blocking) for target in self.targets]
+        return Batch(images, targets, self.indices, self.skipped)
 
     def pin_memory(self) -> "Batch":
         """The same in page-locked memory."""

@@ -31,17 +31,13 @@ class Finding:
         return f"{self.count} {self._text()}"
 
     def _text(self) -> str:
-        shown = (
-            f": {', '.join(self.examples)}{', ...' if self.count > len(self.examples) else ''}" if self.examples else ""
-        )
-        return self.what + shown
+        more = ", ..." if self.count > len(self.examples) else ""
+        return f"{self.what}: {', '.join(self.examples)}{more}" if self.examples else self.what
 
 
 def found(level: str, what: str, examples: Iterable[str], count: int | None = None) -> list[Finding]:
     """One finding, or none where there is no example; `count` where `examples` are only the first."""
     examples = list(examples)
-    return (
-        [Finding(level, what, len(examples) if count is None else count, tuple(examples[:EXAMPLES]))]
-        if examples
-        else []
-    )
+    if not examples:
+        return []
+    return [Finding(level, what, len(examples) if count is None else count, tuple(examples[:EXAMPLES]))]

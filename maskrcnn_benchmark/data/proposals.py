@@ -95,11 +95,10 @@ class ProposalFile:
             )
         scale = np.asarray([target.size[0] / width, target.size[1] / height] * 2, np.float32)
         boxes = BoxList(torch.from_numpy(self._rows("boxes", rows, image_id) * scale), target.size).clip_to_image()
-        logits = (
-            torch.from_numpy(self._rows("logits", rows, image_id))
-            if "logits" in self.arrays
-            else self._label_logits(rows, image_id)
-        )
+        if "logits" in self.arrays:
+            logits = torch.from_numpy(self._rows("logits", rows, image_id))
+        else:
+            logits = self._label_logits(rows, image_id)
         best = logits.softmax(dim=1)[:, 1:].max(dim=1)
         boxes.add_field("pred_labels", best.indices + 1)
         boxes.add_field("pred_scores", best.values)
@@ -124,11 +123,9 @@ class ProposalFile:
     def _label_logits(self, rows: slice, image_id: int) -> Tensor:
         """Logits whose softmax gives the label its score, and every other class an even share of the rest."""
         labels = torch.from_numpy(np.array(self.arrays["labels"][rows], dtype=np.int64))
-        scores = (
-            torch.from_numpy(self._rows("scores", rows, image_id))
-            if "scores" in self.arrays
-            else torch.ones(len(labels))
-        )
+        scores = torch.ones(len(labels))
+        if "scores" in self.arrays:
+            scores = torch.from_numpy(self._rows("scores", rows, image_id))
         least = 1.01 / self.num_classes  # at an even share any class could be the best
         scores = scores.clamp(least, LARGEST_PROBABILITY)
         rest = ((1 - scores) / (self.num_classes - 1))[:, None].repeat(1, self.num_classes)
@@ -219,28 +216,22 @@ def _checked(
         raise UserError(f"{name}: counts add up boxes and are at least 0, found {min(counts)}")
     if sum(counts) != boxes:
         raise UserError(f"{name}: counts add up to {sum(counts)}, but there are {boxes} boxes")
-    rows = _rows_by_image(arrays["image_ids"], name)
+    where = f"{name}: each of image_ids"
+    rows = {image_number(image_id, where): row for row, image_id in enumerate(arrays["image_ids"].tolist())}
+    if len(rows) != images:
+        raise UserError(f"{name}: image_ids names an image twice")
     if images and arrays["sizes"].min() <= 0:
         raise UserError(f"{name}: sizes must be above 0")
-    if "logits" not in arrays and boxes and not (1 <= arrays["labels"].min() and arrays["labels"].max() < num_classes):
-        raise UserError(
-            f"{name}: labels must lie in 1 … {num_classes - 1}, found {arrays['labels'].min()} …"
-            f" {arrays['labels'].max()}"
-        )
-    if "scores" in arrays and boxes and not (arrays["scores"].min() >= 0 and arrays["scores"].max() < 1.001):
-        raise UserError(
-            f"{name}: scores must lie in 0 … 1, found {arrays['scores'].min():g} … {arrays['scores'].max():g}"
-        )
+    if "logits" not in arrays and boxes:
+        least, most = arrays["labels"].min(), arrays["labels"].max()
+        if least < 1 or most >= num_classes:
+            raise UserError(f"{name}: labels must lie in 1 … {num_classes - 1}, found {least} … {most}")
+    if "scores" in arrays and boxes:
+        least, most = arrays["scores"].min(), arrays["scores"].max()
+        if least < 0 or most >= 1.001:
+            raise UserError(f"{name}: scores must lie in 0 … 1, found {least:g} … {most:g}")
     _check_boxes(arrays, name)
     return arrays, rows
-
-
-def _rows_by_image(image_ids: np.ndarray, name: str) -> dict[int, int]:
-    where = f"{name}: each of image_ids"
-    rows = {image_number(image_id, where): row for row, image_id in enumerate(image_ids.tolist())}
-    if len(rows) != len(image_ids):
-        raise UserError(f"{name}: image_ids names an image twice")
-    return rows
 
 
 def _check_boxes(arrays: Mapping[str, np.ndarray], name: str) -> None:

@@ -65,11 +65,8 @@ def load_word_vectors(
     if kind not in ("object", "predicate"):
         raise ValueError(f"load_word_vectors: kind must be object or predicate, got {kind!r}")
     wanted = {form for name in names for word in (name, *_words(name)) for form in (word, word.lower())}
-    known = (
-        _packaged_rows(wanted, dim)
-        if str(glove_dir) == PACKAGED
-        else _file_rows(word_vector_file(glove_dir, dim), wanted, dim)
-    )
+    packaged = str(glove_dir) == PACKAGED
+    known = _packaged_rows(wanted, dim) if packaged else _file_rows(word_vector_file(glove_dir, dim), wanted, dim)
     if known is None:
         return None
     table = torch.randn(len(names), dim, generator=torch_generator(seed, len(names), dim))
@@ -137,9 +134,7 @@ def _text_lines(path: Path, dim: int) -> Iterator[IO[bytes]]:
 def _lines(file: IO[bytes], path: Path) -> Iterator[bytes]:
     """The lines of a file, none longer than LINE_BYTES."""
     limit = LINE_BYTES.value
-    number = 0
-    while line := file.readline(limit + 1):
-        number += 1
+    for number, line in enumerate(iter(lambda: file.readline(limit + 1), b""), start=1):
         LINE_BYTES.check(len(line), f"{path}, line {number}")
         yield line
 
@@ -151,20 +146,15 @@ def _parse(lines: Iterable[bytes], wanted: set[str], dim: int, path: Path) -> di
         word, _, numbers = line.partition(b" ")
         if word not in left and number > 1:  # the first line shows whether the file is what it should be
             continue
+        expected = f"{path}, line {number}: expected a word and {dim}"
         try:
             vector = np.array(numbers.split(), dtype=np.float32)
         except ValueError as error:
-            raise UserError(f"{path}, line {number}: expected a word and {dim} numbers ({error})") from error
+            raise UserError(f"{expected} numbers ({error})") from error
         if len(vector) != dim:
-            raise UserError(
-                f"{path}, line {number}: expected a word and {dim} numbers, found {len(vector)}; is the file's name"
-                " right?"
-            )
+            raise UserError(f"{expected} numbers, found {len(vector)}; is the file's name right?")
         if not np.isfinite(vector).all():
-            raise UserError(
-                f"{path}, line {number}: expected a word and {dim} finite numbers, found"
-                f" {vector[~np.isfinite(vector)][0]}"
-            )
+            raise UserError(f"{expected} finite numbers, found {vector[~np.isfinite(vector)][0]}")
         if word in left:
             left.discard(word)
             known[word.decode(errors="surrogatepass")] = vector

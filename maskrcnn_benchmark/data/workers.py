@@ -54,20 +54,16 @@ def _lost(workers: set[Any]) -> RuntimeError | None:
         if worker.sentinel in ended:
             worker.join(1)  # its exit code may be there a moment later
         if worker.exitcode:
-            how = (
-                f"is killed by signal: {signal.strsignal(-worker.exitcode)}"
-                if worker.exitcode < 0
-                else "exited unexpectedly"
-            )
+            killed = f"is killed by signal: {signal.strsignal(abs(worker.exitcode))}"
+            how = killed if worker.exitcode < 0 else "exited unexpectedly"
             return RuntimeError(f"DataLoader worker (pid {worker.pid}) {how}")
     return None
 
 
 def _end(workers: set[Any]) -> None:
     """Kills workers; PyTorch, which takes the end of a worker for an error, does not hear of it."""
-    handler = (
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL) if threading.current_thread() is threading.main_thread() else None
-    )
+    main = threading.current_thread() is threading.main_thread()
+    handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL) if main else None
     for worker in workers:
         worker.kill()
         worker.join()
@@ -94,11 +90,10 @@ def worker_failure(error: BaseException) -> UserError | None:
         " --shm-size), or lower DATALOADER.NUM_WORKERS; 0 needs none"
     )
     if match := re.search(r"DataLoader timed out after ([\d.]+) seconds", text):
+        alive = ", ".join(str(worker.pid) for worker in _started if worker.is_alive())
         stalled = (
-            "the workers (processes"
-            f" {', '.join(str(worker.pid) for worker in _started if worker.is_alive()) or 'gone'}) stall, as on a disk"
-            " that does not answer: raise the key if they are only slow; with DATALOADER.NUM_WORKERS 0 this process"
-            " reads itself"
+            f"the workers (processes {alive or 'gone'}) stall, as on a disk that does not answer: raise the key if they"
+            " are only slow; with DATALOADER.NUM_WORKERS 0 this process reads itself"
         )
         return UserError(
             f"no batch came for {match[1]} seconds (DATALOADER.TIMEOUT): {memory if free < LITTLE else stalled}"

@@ -4,12 +4,15 @@ import fcntl
 import json
 import os
 import platform
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 import torch
 import torchvision
@@ -27,6 +30,8 @@ from maskrcnn_benchmark.utils.seeding import seed_everything
 
 logger = get_logger(__name__)
 LOCK = ".lock"
+# What ends a training at the next iteration, with a checkpoint.
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
 @dataclass(frozen=True)
@@ -125,6 +130,48 @@ def _holder(path: Path) -> str:
         return f"process {note['process']} on {note['host']} since {note['started']} ({note['command']})"
     except (ValueError, KeyError, TypeError):
         return "another process"
+
+
+@dataclass
+class StopRequest:
+    """Whether this process has been asked to stop."""
+
+    asked: bool = False
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[StopRequest]:
+    """
+    Turns SIGNALS into a request to stop for as long as the block runs. A second signal interrupts at once; one that is
+    ignored from the start (nohup's SIGHUP) stays ignored. The loader's workers ignore all of them.
+
+    Outside the main thread signals cannot be caught, and the request is never made.
+    """
+    request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+
+    process = os.getpid()
+
+    def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (the signature of a handler)
+        if os.getpid() != process:
+            return  # a loader's worker, which ends when this process lets it go
+        if request.asked:
+            raise KeyboardInterrupt
+        request.asked = True
+        logger.warning(
+            f"{signal.Signals(number).name}: stopping after this iteration, with a checkpoint; once more stops at once"
+        )
+
+    before = {
+        number: signal.signal(number, handle) for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN
+    }
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def environment(device: torch.device) -> str:

@@ -12,18 +12,15 @@ from maskrcnn_benchmark.data.build import make_data_loader, training_name
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.engine.description import describe
 from maskrcnn_benchmark.engine.feature_cache import with_feature_cache
-from maskrcnn_benchmark.engine.inference import evaluate
+from maskrcnn_benchmark.engine.inference import ValidationPictures, evaluate
 from maskrcnn_benchmark.engine.metric_log import MetricLog
 from maskrcnn_benchmark.engine.metrics import deciding_metrics, headline, metric_value
 from maskrcnn_benchmark.engine.processes import broadcast_model
 from maskrcnn_benchmark.engine.resume import Best, TrainingState, load_last, random_state, set_random_state
-from maskrcnn_benchmark.engine.run import Run
+from maskrcnn_benchmark.engine.run import Run, StopRequest, stop_on_signals
 from maskrcnn_benchmark.engine.same_run import check_iterations, check_same_data
-from maskrcnn_benchmark.engine.signals import StopRequest, stop_on_signals
-from maskrcnn_benchmark.engine.start import detector_is_among, load_start
-from maskrcnn_benchmark.engine.start_table import start_table
+from maskrcnn_benchmark.engine.start import detector_is_among, load_start, start_table
 from maskrcnn_benchmark.engine.step import TrainingStep, make_scaler, require_finite
-from maskrcnn_benchmark.engine.validation_pictures import ValidationPictures
 from maskrcnn_benchmark.engine.writers import make_writers
 from maskrcnn_benchmark.solver import make_optimizer, make_schedule
 from maskrcnn_benchmark.utils.checkpoint import Checkpointer

@@ -11,10 +11,7 @@ MAX_GROWTH = 1000.0 / 16
 
 
 class BoxCoder(nn.Module):
-    """
-    Encodes boxes as (dx, dy, dw, dh) from reference boxes, and back. A module of its head, so that its constants are on
-    the device.
-    """
+    """Boxes as (dx, dy, dw, dh) from reference boxes, and back; a module, so that its constants are on the device."""
 
     def __init__(self, weights: Sequence[float]):
         """weights: what each of the four offsets is multiplied by."""

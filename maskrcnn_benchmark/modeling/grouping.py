@@ -1,6 +1,4 @@
-"""
-Lists of boxes of several images or classes side by side, taken apart without asking a GPU for more than one answer.
-"""
+"""Boxes of several images or classes side by side, taken apart without waiting for a GPU more than once."""
 
 import torch
 from torch import Tensor

@@ -132,7 +132,7 @@ def test_a_graph_does_not_depend_on_the_pictures_beside_it(penet, trained):
 def test_boxes_and_labels_of_several_pictures_may_be_arrays(spln, trained):
     photo = trained / "photos/1.jpg"
     wanted = spln.predict(photo, boxes=BOXES, labels=LABELS)
-    for graph in spln.predict([photo] * 2, boxes=np.array([BOXES] * 2), labels=np.array([LABELS] * 2)):
+    for graph in spln.predict([photo] * 2, boxes=np.array([BOXES] * 2), labels=np.array([LABELS] * 2, dtype=object)):
         assert_same(graph, wanted)
 
 

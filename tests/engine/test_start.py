@@ -6,8 +6,7 @@ import torch
 from maskrcnn_benchmark.config import load_config
 from maskrcnn_benchmark.data.build import load_dataset_meta
 from maskrcnn_benchmark.engine.commands import weights_to_test
-from maskrcnn_benchmark.engine.start import load_start, load_tested
-from maskrcnn_benchmark.engine.start_table import parameter_table
+from maskrcnn_benchmark.engine.start import load_start, load_tested, parameter_table
 from maskrcnn_benchmark.modeling.detector import build_detection_model
 from maskrcnn_benchmark.utils.errors import UserError
 

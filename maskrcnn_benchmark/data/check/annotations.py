@@ -32,22 +32,15 @@ def check_annotations(report: Report, source: AnnotationSource, *, prefix: str =
 
     for finding in source.findings:
         report.findings.append(replace(finding, what=prefix + finding.what))
-    add(NOTE, "images without a box, in no split", annotations.box_counts == 0, name)
-    add(
-        NOTE,
-        "images without a relation, used for the detector only",
-        (annotations.box_counts > 0) & (annotations.rel_counts == 0),
-        name,
-    )
+    boxless = annotations.box_counts == 0
+    add(NOTE, "images without a box, in no split", boxless, name)
+    unrelated = ~boxless & (annotations.rel_counts == 0)
+    add(NOTE, "images without a relation, used for the detector only", unrelated, name)
     add(WARNING, "boxes that reach beyond their image and are clipped", beyond, box)
     add(WARNING, "boxes of no width or height", flat, box)
     add(WARNING, "boxes that are empty once clipped, left out in training", empty & ~flat, box)
-    add(
-        NOTE,
-        "repeated boxes, of the same class in the same image",
-        _repeated(image_of_box, *annotations.boxes.T, annotations.labels),
-        box,
-    )
+    repeated = _repeated(image_of_box, *annotations.boxes.T, annotations.labels)
+    add(NOTE, "repeated boxes, of the same class in the same image", repeated, box)
 
     relations = annotations.relations.astype(np.int64)
 
@@ -56,12 +49,8 @@ def check_annotations(report: Report, source: AnnotationSource, *, prefix: str =
         return f"{name(image_of_rel[row])} ({subject}, {source.predicates[predicate]}, {object_})"
 
     add(NOTE, "relations of a box with itself, which no model predicts", relations[:, 0] == relations[:, 1], relation)
-    add(
-        NOTE,
-        "further relations of an ordered pair, of which training keeps one",
-        _repeated(image_of_rel, *relations[:, :2].T),
-        relation,
-    )
+    further = _repeated(image_of_rel, *relations[:, :2].T)
+    add(NOTE, "further relations of an ordered pair, of which training keeps one", further, relation)
 
 
 def _empty(boxes: np.ndarray) -> np.ndarray:
@@ -71,10 +60,7 @@ def _empty(boxes: np.ndarray) -> np.ndarray:
 def _repeated(*columns: np.ndarray) -> np.ndarray:
     """(n,) bool: a row whose values in all columns (n,) each have occurred before."""
     order = np.lexsort(columns[::-1])
-    same = np.ones(max(len(order) - 1, 0), dtype=bool)
-    for column in columns:
-        ordered = column[order]
-        same &= ordered[1:] == ordered[:-1]
+    ordered = np.stack(columns)[:, order]
     repeated = np.zeros(len(order), dtype=bool)
-    repeated[order[1:]] = same
+    repeated[order[1:]] = (ordered[:, 1:] == ordered[:, :-1]).all(axis=0)
     return repeated

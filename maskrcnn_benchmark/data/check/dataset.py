@@ -68,11 +68,8 @@ def _summarise(report: Report, split: str, entry: DatasetEntry, source: Annotati
     report.objects, report.predicates = source.objects, source.predicates
     rows = split_rows(source, split, num_val=entry.num_val, with_relations=False, may_be_empty=True)
     if len(rows) == 0:
-        nothing = f"split '{split}' has no image with a box"
-        if split == "train":
-            report.add(ERROR, f"{nothing}, so there is nothing to train on")
-        else:
-            report.add(NOTE, nothing)
+        level, so = (ERROR, ", so there is nothing to train on") if split == "train" else (NOTE, "")
+        report.add(level, f"split '{split}' has no image with a box{so}")
         return
     annotations = source.annotations.take(rows)
     report.splits[split] = SplitSummary(
@@ -102,12 +99,12 @@ def _check_vocabularies(report: Report, sources: list[AnnotationSource]) -> None
                 report.add(ERROR, f"{first.file.name} and {other.file.name} name different {kind}, or in another order")
     if "train" not in report.splits:
         return
-    for kind, names in (("object_counts", report.objects), ("predicate_counts", report.predicates)):
-        what = "classes" if kind == "object_counts" else "predicates"
-        trained = getattr(report.splits["train"], kind)
-        report.add(
-            WARNING, f"{what} without a training example", [names[i] for i in range(1, len(names)) if trained[i] == 0]
-        )
+    for what, kind, names in (
+        ("classes", "object_counts", report.objects),
+        ("predicates", "predicate_counts", report.predicates),
+    ):
+        untrained = [i for i in range(1, len(names)) if getattr(report.splits["train"], kind)[i] == 0]
+        report.add(WARNING, f"{what} without a training example", [names[i] for i in untrained])
         for split, summary in report.splits.items():
-            unseen = [names[i] for i in range(1, len(names)) if trained[i] == 0 and getattr(summary, kind)[i] > 0]
+            unseen = [names[i] for i in untrained if getattr(summary, kind)[i] > 0]
             report.add(WARNING, f"{what} of split '{split}' that training never shows", unseen)

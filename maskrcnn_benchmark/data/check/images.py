@@ -43,11 +43,8 @@ def check_images(report: Report, sources: list[AnnotationSource], folder: Path, 
     headers = {name: found[name] for name in names if isinstance(found[name], ImageHeader)}
     turned = [name for name, header in headers.items() if header.orientation != 1]
     stored = [name for name in turned if headers[name].size != sizes[name] == headers[name].stored]
-    report.add(
-        NOTE,
-        "images that their EXIF orientation turns or mirrors; they are read upright",
-        sorted(set(turned) - set(stored)),
-    )
+    upright = sorted(set(turned) - set(stored))
+    report.add(NOTE, "images that their EXIF orientation turns or mirrors; they are read upright", upright)
     report.add(WARNING, "images with an EXIF orientation that are annotated as stored, and are read so", stored)
     several = [name for name, header in headers.items() if header.frames > 1]
     report.add(NOTE, "images of several frames, of which the first is read", several)

@@ -70,28 +70,20 @@ class SceneGraphDataset(Dataset):
         seed: int = 0,
         skip_missing: bool = False,
     ):
-        self.image_dir = Path(image_dir)
+        self.image_dir, self.split, self.training = Path(image_dir), split, training
+        self.transform, self.seed, self.skip_missing = transform, seed, skip_missing
         self.meta = DatasetMeta(source.objects, source.predicates, source.attributes)
-        self.split, self.training, self.transform, self.seed, self.skip_missing = (
-            split,
-            training,
-            transform,
-            seed,
-            skip_missing,
-        )
-        self._source = source = source.take(split_rows(source, split, num_val=num_val, with_relations=with_relations))
+        self._named = f"{source.file.name}, {split}"
+        source = source.take(split_rows(source, split, num_val=num_val, with_relations=with_relations))
         annotations = source.annotations
         if training and require_overlap:
             annotations = annotations.keep_relations(related_boxes_overlap(annotations))
         boxes, beyond = clip_boxes(source.pixel_boxes(), np.repeat(source.sizes, annotations.box_counts, axis=0))
         attributes = annotations.attributes if source.attributes else None
-        self._source = replace(
-            source, annotations=replace(annotations, boxes=boxes, attributes=attributes), box_scale=None
-        )
+        annotations = replace(annotations, boxes=boxes, attributes=attributes)
+        self._source = replace(source, annotations=annotations, box_scale=None)
         if beyond.any():
-            logger.info(
-                "%s, %s: %d boxes reach beyond their image and were clipped", source.file.name, split, int(beyond.sum())
-            )
+            logger.info("%s: %d boxes reach beyond their image and were clipped", self._named, int(beyond.sum()))
         if training:
             self._leave_out_empty_boxes()
             left = self._annotations.rel_counts if with_relations else self._annotations.box_counts
@@ -105,7 +97,7 @@ class SceneGraphDataset(Dataset):
     def __getitem__(self, item: int | tuple[int, int]) -> tuple[Tensor, BoxList, int] | None:
         epoch, index = item if isinstance(item, tuple) else (0, item)
         if not 0 <= index < len(self):
-            raise IndexError(f"{self._source.file.name}, {self.split}: image {index} of {len(self)}")
+            raise IndexError(f"{self._named}: image {index} of {len(self)}")
         try:
             image = self.image(index)
         except ImageFileError as error:
@@ -142,14 +134,9 @@ class SceneGraphDataset(Dataset):
 
     def get_img_info(self, index: int) -> dict[str, Any]:
         """{"image_id", "width", "height", "file_name"} of an image; file_name is relative to the folder of images."""
-        source = self._source
-        width, height = source.sizes[index].tolist()
-        return {
-            "image_id": int(source.image_ids[index]),
-            "width": width,
-            "height": height,
-            "file_name": source.file_name(index),
-        }
+        width, height = self._source.sizes[index].tolist()
+        image_id, file_name = int(self._source.image_ids[index]), self._source.file_name(index)
+        return {"image_id": image_id, "width": width, "height": height, "file_name": file_name}
 
     def image_path(self, index: int) -> Path:
         """The image file."""
@@ -221,37 +208,26 @@ class SceneGraphDataset(Dataset):
         boxes = self._annotations.boxes
         whole = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
         if not whole.all():
-            logger.info(
-                "%s, %s: %d boxes are empty once clipped and left out",
-                self._source.file.name,
-                self.split,
-                int((~whole).sum()),
-            )
+            logger.info("%s: %d boxes are empty once clipped and left out", self._named, int((~whole).sum()))
             self._source = replace(self._source, annotations=self._annotations.keep_boxes(whole))
 
     def _keep_images(self, keep: np.ndarray, why: str, *, level: int) -> None:
         if keep.all():
             return
-        file, images = self._source.file, len(keep)
-        logger.log(
-            level, "%s, %s: %d of %d images left out, %s", file.name, self.split, int((~keep).sum()), images, why
-        )
+        logger.log(level, "%s: %d of %d images left out, %s", self._named, int((~keep).sum()), len(keep), why)
         if not keep.any():
             raise UserError(
-                f"{file}, split '{self.split}': all {images} images are left out, {why} (folder {self.image_dir})"
+                f"{self._source.file}, split '{self.split}': all {len(keep)} images are left out, {why} (folder"
+                f" {self.image_dir})"
             )
         self._source = self._source.take(np.flatnonzero(keep))
 
     def _files_present(self) -> np.ndarray:
         """(I,) bool; each folder is listed once."""
-        listed: dict[Path, set[str]] = {}
-        present = np.zeros(len(self), dtype=bool)
-        for index in range(len(self)):
-            path = self.image_path(index)
-            if path.parent not in listed:
-                listed[path.parent] = set(os.listdir(path.parent)) if path.parent.is_dir() else set()
-            present[index] = path.name in listed[path.parent]
-        return present
+        paths = [self.image_path(index) for index in range(len(self))]
+        folders = {path.parent for path in paths}
+        listed = {folder: set(os.listdir(folder)) if folder.is_dir() else set() for folder in folders}
+        return np.array([path.name in listed[path.parent] for path in paths], dtype=bool)
 
 
 def one_relation_per_pair(relations: Tensor, generator: np.random.Generator) -> Tensor:

@@ -70,10 +70,7 @@ class DeformableConv(nn.Module):
 
 
 def group_norm_from_config(cfg) -> Norm:
-    """
-    MODEL.GROUP_NORM as a function from a number of channels to a GroupNorm; DIM_PER_GP, if positive, decides the number
-    of groups.
-    """
+    """MODEL.GROUP_NORM as a function of a number of channels; DIM_PER_GP, if positive, decides the number of groups."""
     node = cfg.MODEL.GROUP_NORM
 
     def norm(channels: int) -> nn.GroupNorm:

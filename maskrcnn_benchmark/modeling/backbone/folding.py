@@ -44,10 +44,7 @@ class _Fusion:
 
 
 class FoldedConv(nn.Module):
-    """
-    A convolution with bias, perhaps a tensor added to what it gives, perhaps an activation, in one call where the
-    library has one.
-    """
+    """A convolution with bias, perhaps a sum and an activation behind it, in one call where the library has one."""
 
     def __init__(
         self, conv: nn.Conv2d, weight: Tensor, bias: Tensor | None, activation: nn.Module | None, dtype: torch.dtype

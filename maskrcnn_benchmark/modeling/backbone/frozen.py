@@ -1,6 +1,4 @@
-"""
-When a backbone runs as its folded copy: made at first use, and made anew whenever the values behind it have changed.
-"""
+"""When a backbone runs as its folded copy: made at first use, and anew whenever the values behind it change."""
 
 import torch
 from torch import Tensor, fx, nn

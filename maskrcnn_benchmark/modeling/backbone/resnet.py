@@ -192,9 +192,7 @@ class ResNet(nn.Module):
     ):
         """
         Args:
-            settings: the kind of blocks.
             blocks: their number per stage.
-            stem_norm, stem_channels: of the stem.
             returned: stages whose maps are returned, from 1; later stages are not built.
             frozen: number of parts, the stem being the first, that get no gradient.
         """

@@ -91,10 +91,7 @@ class ProposalSelector:
         return self.coder.decode(offsets.reshape(-1, 1, 4), anchors[index.flatten()]).view_as(offsets), scores
 
     def _choose(self, boxes: Tensor, scores: Tensor, group: Tensor, images: int, levels: int) -> list[Tensor]:
-        """
-        Rows per image, best first. group: image · levels + level, or images · levels for a box that does not
-        count.
-        """
+        """Rows per image, best first. group: image · levels + level, or images · levels where a box does not count."""
         if self.nms_threshold > 0:
             kept = batched_nms(boxes, scores, group, self.nms_threshold)
         else:

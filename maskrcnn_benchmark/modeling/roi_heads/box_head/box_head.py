@@ -27,13 +27,7 @@ class ROIBoxHead(nn.Module):
         loss: BoxLoss,
         task: Task | None = None,
     ):
-        """
-        Args:
-            feature_extractor, predictor: features of a box; its class logits and offsets.
-            post_processor: makes detections of them.
-            loss: samples and compares; in a relation model its thresholds alone are used.
-            task: what a relation model asks for; None: this is a detector.
-        """
+        """task: of a relation model, which uses the thresholds of the loss alone; None for a detector."""
         super().__init__()
         self.feature_extractor, self.predictor = feature_extractor, predictor
         self.coder = post_processor.coder  # and of the loss

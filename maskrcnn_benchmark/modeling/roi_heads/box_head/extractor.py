@@ -39,13 +39,8 @@ class BoxFeatureExtractor(nn.Module, ABC):
 
 def pooler_from_config(cfg, in_channels: int, all_levels: bool) -> Pooler:
     """The pooler of MODEL.ROI_BOX_HEAD."""
-    node = cfg.MODEL.ROI_BOX_HEAD
-    return Pooler(
-        node.POOLER_RESOLUTION,
-        node.POOLER_SCALES,
-        node.POOLER_SAMPLING_RATIO,
-        reduced=in_channels if all_levels else None,
-    )
+    node, reduced = cfg.MODEL.ROI_BOX_HEAD, in_channels if all_levels else None
+    return Pooler(node.POOLER_RESOLUTION, node.POOLER_SCALES, node.POOLER_SAMPLING_RATIO, reduced=reduced)
 
 
 def _norm_from_config(cfg) -> Norm | None:
@@ -57,13 +52,7 @@ class FPN2MLPFeatureExtractor(BoxFeatureExtractor):
     """Two fully connected layers, each with its ReLU. Serves any backbone whose maps are pooled small, VGG-16 too."""
 
     def __init__(self, *, pooler: Pooler, in_channels: int, hidden: int, out_channels: int, norm: Norm | None = None):
-        """
-        Args:
-            pooler: gives (n, in_channels, r, r).
-            in_channels: width of the maps.
-            hidden, out_channels: widths of fc6 and fc7.
-            norm: makes the norm after each layer.
-        """
+        """hidden, out_channels: widths of fc6 and fc7. norm: makes the norm after each layer."""
         super().__init__()
         self.pooler, self.out_channels = pooler, out_channels
         self.fc6 = linear(in_channels * pooler.resolution**2, hidden, norm)
@@ -72,7 +61,7 @@ class FPN2MLPFeatureExtractor(BoxFeatureExtractor):
     @classmethod
     def from_config(
         cls, cfg, in_channels: int, half_out: bool = False, all_levels: bool = False
-    ) -> "FPN2MLPFeatureExtractor":
+    ) -> BoxFeatureExtractor:
         """Reads MODEL.ROI_BOX_HEAD; half_out halves fc7."""
         hidden = cfg.MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM
         pooler = pooler_from_config(cfg, in_channels, all_levels)
@@ -120,7 +109,7 @@ class FPNXconv1fcFeatureExtractor(BoxFeatureExtractor):
     @classmethod
     def from_config(
         cls, cfg, in_channels: int, half_out: bool = False, all_levels: bool = False
-    ) -> "FPNXconv1fcFeatureExtractor":
+    ) -> BoxFeatureExtractor:
         """Reads MODEL.ROI_BOX_HEAD; half_out halves fc6."""
         node = cfg.MODEL.ROI_BOX_HEAD
         return cls(
@@ -159,7 +148,7 @@ class ResNet50Conv5ROIFeatureExtractor(BoxFeatureExtractor):
     @classmethod
     def from_config(
         cls, cfg, in_channels: int, half_out: bool = False, all_levels: bool = False
-    ) -> "ResNet50Conv5ROIFeatureExtractor":
+    ) -> BoxFeatureExtractor:
         """Reads MODEL.RESNETS and the pooler of MODEL.ROI_BOX_HEAD."""
         depth = cfg.MODEL.BACKBONE.CONV_BODY.rpartition("-")[0]
         blocks, bottleneck = DEPTHS.get(depth, DEPTHS["R-50"])

@@ -87,8 +87,8 @@ class BoxPostProcessor:
 
     def _survivors(self, scores: Tensor, boxes: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
         """
-        Proposals' rows and classes (k,), (k,) that are likely enough and that suppression within image and class
-        leaves, image by image, class by class; rows ascending.
+        Rows and classes (k,), (k,) of proposals that are likely enough and survive suppression within image and class,
+        image by image, class by class; rows ascending.
         """
         likely = scores > self.score_threshold
         likely[:, 0] = False

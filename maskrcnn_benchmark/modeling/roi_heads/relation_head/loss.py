@@ -54,11 +54,9 @@ class PredicateWeights(nn.Module):
 
     def at(self, iteration: int) -> Tensor:
         """(K,) weights in an iteration, from 1."""
-        return (
-            self.start
-            if self.falling is None
-            else torch.where(self.falling, self.start * self.factor(iteration), self.start)
-        )
+        if self.falling is None:
+            return self.start
+        return torch.where(self.falling, self.start * self.factor(iteration), self.start)
 
 
 def effective_number_weights(counts: np.ndarray, beta: float) -> Tensor:
@@ -79,10 +77,7 @@ def effective_number_weights(counts: np.ndarray, beta: float) -> Tensor:
 
 
 def most_frequent(counts: np.ndarray, share: float) -> Tensor:
-    """
-    (K,) bool: the `share` of the K − 1 foreground predicates, rounded, that have the most examples; the first of
-    equals.
-    """
+    """(K,) bool: the rounded `share` of the K − 1 foreground predicates with most examples; the first of equals."""
     counts = np.asarray(counts, dtype=np.float64)[1:]
     order = np.argsort(-counts, kind="stable")[: round(share * len(counts))]
     found = torch.zeros(len(counts) + 1, dtype=torch.bool)
@@ -128,9 +123,7 @@ def configured_weights(cfg: Config, meta: DatasetMeta) -> PredicateWeights | Non
 
 
 def predicate_weights(cfg: Config, meta: DatasetMeta, iteration: int) -> Tensor | None:
-    """
-    (K,) weights of `loss_rel` in a training iteration, from 1; None without reweighting. Errors: `configured_weights`.
-    """
+    """(K,) weights of `loss_rel` in an iteration, from 1; None without reweighting. Errors: `configured_weights`."""
     weights = configured_weights(cfg, meta)
     return None if weights is None else weights.at(iteration)
 

@@ -95,10 +95,7 @@ class PairSampler:
         return self.of_detections(entities, target, relations, generator)
 
     def of_ground_truth(self, n: int, relations: Tensor, generator: torch.Generator | None = None) -> SampledPairs:
-        """
-        Of n ground-truth boxes every related pair up to its share, then others. A relation of a box with itself counts
-        as any other.
-        """
+        """Of n ground-truth boxes every related pair, self-relations too, up to its share; then others."""
         related = torch.zeros(n, n, dtype=torch.bool)
         related[relations[:, 0], relations[:, 1]] = True
         background = ~related & ~torch.eye(n, dtype=torch.bool)

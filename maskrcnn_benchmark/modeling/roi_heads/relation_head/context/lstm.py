@@ -120,13 +120,7 @@ class LSTMContext(RecurrentContext):
         later_nms_threshold: float,
         **shared: Any,
     ):
-        """
-        Args:
-            decoder_words: (O + 1, E) table of word vectors, as LabelDecoder has it.
-            object_layers, edge_layers: layers of the two LSTMs.
-            later_nms_threshold: IoU of the greedy label assignment (SGDet, test).
-            hidden, shared: as RecurrentContext has them.
-        """
+        """decoder_words: (O + 1, E), as LabelDecoder has it. The others: see RecurrentContext, greedy_foreground."""
         super().__init__(hidden=hidden, **shared)
         self.later_nms_threshold = later_nms_threshold
 

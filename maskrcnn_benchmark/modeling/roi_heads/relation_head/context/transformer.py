@@ -49,10 +49,7 @@ class SelfAttention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """
-    Two convolutions of kernel 1 (published weights are three-dimensional), residual, LayerNorm. (B, T, hidden) -> the
-    same.
-    """
+    """Two convolutions of kernel 1 (as published weights have it), residual, LayerNorm. (B, T, hidden) -> the same."""
 
     def __init__(self, *, hidden: int, inner: int, dropout: float):
         super().__init__()

@@ -144,13 +144,11 @@ class TreeDecoder(nn.Module):
 
     def forward(self, inputs: Tensor, forest: Forest) -> tuple[Tensor, Tensor]:
         """
-        In training the label passed to the children is drawn from the softmax without background, at test it is the
-        best one.
-
         Args:
             inputs: (N, I).
         Returns:
-            logits (N, O); labels (N,), each node's own best.
+            logits (N, O); labels (N,), each node's own best. In training children get a label drawn from the softmax
+            without background.
         """
         cell, width = self.decoderLSTM, inputs.size(1)
         from_input = F.linear(inputs, cell.iofux.weight[:, :width], cell.iofux.bias)

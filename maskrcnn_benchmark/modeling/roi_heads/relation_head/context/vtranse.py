@@ -36,10 +36,7 @@ class VTransEContext(ContextEncoder):
         return cls(**cls.arguments(cfg, meta, in_channels), keep_averages=keep_averages)
 
     def forward(self, pairs: PairBatch) -> Context:
-        """
-        Uses boxes, image_sizes, roi_features (N, F), labels or logits. PredCls keeps the ground-truth labels; published
-        code classifies.
-        """
+        """As RecurrentContext.forward. PredCls keeps the ground-truth labels, which published code classifies."""
         positions = self.pos_embed(position_numbers(pairs))
         entities = torch.cat([pairs.roi_features, label_vectors(self.obj_embed1, pairs, self.task), positions], 1)
         self.track("obj_feat", entities)

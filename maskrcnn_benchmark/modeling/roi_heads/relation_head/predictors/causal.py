@@ -1,7 +1,4 @@
-"""
-Unbiased scene graphs from causal effects (Tang et al., CVPR 2020): what is left of a prediction without its context
-bias.
-"""
+"""Causal effects (Tang et al., CVPR 2020): what is left of a prediction without its context bias."""
 
 from typing import NamedTuple
 
@@ -51,11 +48,9 @@ class CausalAnalysisPredictor(RelationPredictor):
     Fuses vision, context and frequency; at test it can return a causal effect instead of the fused logits.
 
     Args:
-        context_layer: encoder with `counterfactual`; fusion: "sum" or "gate"; effect_type: one of EFFECT_TYPES (with
-            effect_analysis).
-        separate_spatial: the extractor gives PairBatch.spatial_features; spatial_for_vision: the pair context is scaled
-            by box geometry.
+        context_layer: encoder with `counterfactual`.
         width: D = F, of pair context and union features.
+        fusion, effect_analysis, effect_type, separate_spatial, spatial_for_vision: as MODEL.ROI_RELATION_HEAD.CAUSAL.
     """
 
     def __init__(
@@ -180,10 +175,7 @@ class CausalAnalysisPredictor(RelationPredictor):
         return logits.context * torch.sigmoid(logits.vision + logits.frequency + self.ctx_gate_fc(post))
 
     def effect(self, pairs: PairBatch, context: Context, post: Tensor, logits: Logits) -> Tensor:
-        """
-        What the factual logits lose when the context, or the labels' frequency too, are replaced by averages (eq. 6 to
-        8).
-        """
+        """What factual logits lose when averages replace the context, or the labels' frequency too (eq. 6 to 8)."""
         averaged = self.context_layer.counterfactual(pairs, context)
         averaged_post = self.pair_context(
             averaged, pairs.pair_index, self.untreated_spt[None], self.untreated_conv_spt[None]

@@ -43,12 +43,7 @@ class GatedContextPredictor(RelationPredictor):
         num_predicates: int,
         use_vision: bool,
     ):
-        """
-        Args:
-            context_layer: the encoder of the entities. frequency_bias: None leaves it out.
-            in_channels: F, width of union features. pooling_dim: D, width of a pair's context.
-            use_vision: union features take part.
-        """
+        """frequency_bias: None leaves it out. in_channels, pooling_dim: F and D, of union features and pair context."""
         super().__init__()
         hidden = context_layer.hidden
         self.use_vision = use_vision

@@ -47,9 +47,7 @@ class MessagePassing(nn.Module):
         self.in_edge_w_fc = nn.Sequential(nn.Linear(2 * HIDDEN, 1), nn.Sigmoid())
 
     def forward(self, roi_features: Tensor, edge_features: Tensor, pair_index: Tensor) -> tuple[Tensor, Tensor]:
-        """
-        roi_features (N, F), edge_features (P, D), pair_index (P, 2) -> entity logits (N, O), relation logits (P, K).
-        """
+        """roi_features (N, F), edge_features (P, D), pair_index (P, 2) -> entity (N, O) and relation logits (P, K)."""
         subject, object_ = pair_index.unbind(1)
         node_input = self.obj_unary(roi_features)
         edge_input = F.relu(self.edge_unary(edge_features))

@@ -117,9 +117,7 @@ class PENet(RelationPredictor):
 
     @classmethod
     def _arguments(cls, cfg: Config, meta: DatasetMeta, in_channels: int) -> tuple[dict[str, Any], dict[str, str]]:
-        """
-        The constructor's arguments, and by name why a table holds only a seeded start that a checkpoint must fill.
-        """
+        """The constructor's arguments; and by name, why a table is only a seeded start that a checkpoint must fill."""
         head = cfg.MODEL.ROI_RELATION_HEAD
         if head.CONTEXT_POOLING_DIM != in_channels:
             raise UserError(

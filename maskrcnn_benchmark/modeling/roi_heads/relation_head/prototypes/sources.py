@@ -1,7 +1,4 @@
-"""
-What a config says of prototype files: which terms are on, which file each reads, and whether the widths around it
-agree.
-"""
+"""What a config says of prototype files: which terms are on, which file each reads, whether widths agree."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,13 +43,7 @@ def visual_source(cfg: Config, in_channels: int) -> PrototypeSource | None:
             f" PENET_MLP_DIM, {2 * head.PENET_MLP_DIM}; set PENET_MLP_DIM to {head.VIS_VAE_INPUT_DIM // 2}, or both"
             f" other widths to {2 * head.PENET_MLP_DIM}"
         )
-    return PrototypeSource(
-        key=f"{HEAD}VIS_PRO_PATH",
-        path=head.VIS_PRO_PATH,
-        dim_key=f"{HEAD}VIS_PRO_DIM",
-        dim=head.VIS_PRO_DIM,
-        tool="tools/extract_visual_prototypes.py",
-    )
+    return _source(head, "VIS_PRO_PATH", "VIS_PRO_DIM", "tools/extract_visual_prototypes.py")
 
 
 def conceptual_source(cfg: Config) -> PrototypeSource | None:
@@ -76,13 +67,11 @@ def conceptual_source(cfg: Config) -> PrototypeSource | None:
             f"{HEAD}CON_PRO_TYPE is {head.CON_PRO_TYPE}, but {key} is empty; name a file of"
             " tools/extract_conceptual_prototypes.py"
         )
-    return PrototypeSource(
-        key=HEAD + key,
-        path=head[key],
-        dim_key=f"{HEAD}CON_PRO_DIM",
-        dim=head.CON_PRO_DIM,
-        tool="tools/extract_conceptual_prototypes.py",
-    )
+    return _source(head, key, "CON_PRO_DIM", "tools/extract_conceptual_prototypes.py")
+
+
+def _source(head: Config, key: str, dim_key: str, tool: str) -> PrototypeSource:
+    return PrototypeSource(key=HEAD + key, path=head[key], dim_key=HEAD + dim_key, dim=head[dim_key], tool=tool)
 
 
 def read_or_start(

@@ -133,9 +133,7 @@ def target_name(name: str, targets: Container[str]) -> str | None:
     return next((candidate for candidate in candidates(name) if candidate in targets), None)
 
 
-def copy_source(
-    target: str, sources: Container[str], copies: Iterable[tuple[str, str]] = DETECTOR_COPIES
-) -> str | None:
+def copy_source(target: str, sources: Container[str], copies: Iterable[tuple[str, str]]) -> str | None:
     """The detector's entry that a relation extractor's entry starts from, None if there is none among the sources."""
     for prefix, source_prefix in copies:
         if target.startswith(prefix) and source_prefix + target[len(prefix) :] in sources:

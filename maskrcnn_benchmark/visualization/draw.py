@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,38 +32,34 @@ def object_names(graph: SceneGraph) -> list[str]:
     return names
 
 
-def draw_boxes(image: np.ndarray, graph: SceneGraph, *, only_related: bool = False, scores: bool = False) -> np.ndarray:
+def draw_boxes(image: np.ndarray, graph: SceneGraph, *, only_related: bool = False) -> np.ndarray:
     """
     The image with every object's box and label, a new one.
 
     Args:
         image: (h, w, 3) uint8 RGB; boxes are scaled from the graph's frame to it.
         only_related: leave out objects that are in no relation.
-        scores: write the score behind the class where it is below 1.
     """
-    return _with_boxes(image, graph, only_related, scores)[0]
+    return _with_boxes(image, graph, only_related)[0]
 
 
 def draw_labels(image: np.ndarray, graph: SceneGraph) -> np.ndarray:
     """As draw_boxes, but the labels alone: for pictures that have the boxes on top."""
     canvas = image.copy()
-    _put_labels(canvas, graph, list(range(len(graph.objects))), scores=False)
+    _put_labels(canvas, graph, range(len(graph.objects)))
     return canvas
 
 
-def draw_graph(
-    image: np.ndarray, graph: SceneGraph, *, max_relations: int = 12, only_related: bool = True
-) -> np.ndarray:
+def draw_graph(image: np.ndarray, graph: SceneGraph, *, max_relations: int = 12) -> np.ndarray:
     """
-    The image, a new one, with boxes, and the best relations as arrows with the predicate at their middle.
+    The image, a new one, with the best relations as arrows with the predicate at their middle, and their boxes.
 
     Args:
         image: (h, w, 3) uint8 RGB.
         max_relations: that many of the first, for more cannot be read.
-        only_related: leave out boxes that are in none of these relations.
     """
     graph = replace(graph, relations=graph.relations[:max_relations])
-    canvas, taken = _with_boxes(image, graph, only_related, scores=False)
+    canvas, taken = _with_boxes(image, graph, only_related=True)
     boxes = scaled_boxes(image, graph)
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
     arrows = []
@@ -94,9 +91,7 @@ def write_picture(path: str | Path, picture: np.ndarray) -> None:
         temporary.write_bytes(encoded.tobytes())
 
 
-def _with_boxes(
-    image: np.ndarray, graph: SceneGraph, only_related: bool, scores: bool
-) -> tuple[np.ndarray, list[Rectangle]]:
+def _with_boxes(image: np.ndarray, graph: SceneGraph, only_related: bool) -> tuple[np.ndarray, list[Rectangle]]:
     """The image with boxes and labels, and the rectangles of the labels."""
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(f"draw: image must be (h, w, 3) uint8, got {image.shape} {image.dtype}")
@@ -108,27 +103,19 @@ def _with_boxes(
         x1, y1, x2, y2 = np.round(boxes[row]).astype(int).tolist()
         cv2.rectangle(canvas, (x1, y1), (x2, y2), (0, 0, 0), 3)
         cv2.rectangle(canvas, (x1, y1), (x2, y2), color_of(row), 2)
-    return canvas, _put_labels(canvas, graph, rows, scores)
+    return canvas, _put_labels(canvas, graph, rows)
 
 
-def _put_labels(canvas: np.ndarray, graph: SceneGraph, rows: list[int], scores: bool) -> list[Rectangle]:
+def _put_labels(canvas: np.ndarray, graph: SceneGraph, rows: Sequence[int]) -> list[Rectangle]:
     """Writes the labels of these objects on the canvas, at corners of their boxes that are free; their rectangles."""
     names, boxes = object_names(graph), scaled_boxes(canvas, graph)
     taken: list[Rectangle] = []
     for row in sorted(rows, key=lambda row: boxes[row][1]):
-        text = f"{names[row]} {graph.objects[row].score:.2f}" if scores and graph.objects[row].score < 1 else names[row]
-        width, height = text_size(text, LABEL_SCALE)
+        width, height = text_size(names[row], LABEL_SCALE)
         x1, y1, x2, y2 = boxes[row]
-        corners = [
-            (x1, y1 - height),
-            (x1, y1),
-            (x1, y2),
-            (x2 - width, y1 - height),
-            (x2 - width, y2),
-            (x1, y2 - height),
-        ]
-        corners += [(x1, y1 - 2 * height), (x1, y1 - 3 * height), (x2, y1), (x1 - width, y1)]
-        put_where_free(canvas, text, corners, taken, LABEL_SCALE, color_of(row))
+        corners = [(x1, y1 - height), (x1, y1), (x1, y2), (x2 - width, y1 - height), (x2 - width, y2)]
+        corners += [(x1, y2 - height), (x1, y1 - 2 * height), (x1, y1 - 3 * height), (x2, y1), (x1 - width, y1)]
+        put_where_free(canvas, names[row], corners, taken, LABEL_SCALE, color_of(row))
     return taken
 
 

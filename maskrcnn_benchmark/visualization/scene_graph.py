@@ -13,10 +13,11 @@ from torch import Tensor
 from maskrcnn_benchmark.data.image_files import read_image
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 from maskrcnn_benchmark.utils.errors import UserError
-from maskrcnn_benchmark.utils.untrusted import NUMBER, TEXT, WHOLE, Kind, fields, is_number, is_whole
+from maskrcnn_benchmark.utils.untrusted import NUMBER, TEXT, Kind, fields, is_number, is_whole
 from maskrcnn_benchmark.visualization.draw import draw_graph
 from maskrcnn_benchmark.visualization.graph import to_json, to_networkx
 
+SIDE = Kind("a whole number above 0", lambda v: is_whole(v) and v > 0, int)
 BOX = Kind(
     "four finite numbers", lambda v: isinstance(v, (list, tuple)) and len(v) == 4 and all(map(is_number, v)), tuple
 )
@@ -196,7 +197,7 @@ class SceneGraph:
                 f"scene graph: schema_version {SCHEMA_VERSION} is read here, found {version}: predict it again"
             )
         width, height, objects, relations = fields(
-            values, "scene graph", width=WHOLE, height=WHOLE, objects=list, relations=list
+            values, "scene graph", width=SIDE, height=SIDE, objects=list, relations=list
         )
         row = Kind(f"a row of the {len(objects)} objects", lambda v: is_whole(v) and 0 <= v < len(objects), int)
         ends = {"subject": row, "object": row, "predicate": TEXT, "score": NUMBER, "terms": TERMS}

@@ -40,9 +40,8 @@ def put_label(
         ink = (0, 0, 0) if 0.3 * ground[0] + 0.59 * ground[1] + 0.11 * ground[2] > 140 else (255, 255, 255)
     cover = letters(text, round(EM * scale))
     x, y = x + MARGIN, y + MARGIN // 2
-    part = image[
-        max(y, 0) : max(y + cover.shape[0], 0), max(x, 0) : max(x + cover.shape[1], 0)
-    ]  # what of it lies on the image
+    # What of it lies on the image.
+    part = image[max(y, 0) : max(y + cover.shape[0], 0), max(x, 0) : max(x + cover.shape[1], 0)]
     share = cover[max(-y, 0) :, max(-x, 0) :][: part.shape[0], : part.shape[1], None] / 255
     part[:] = np.rint(part * (1 - share) + np.array(ink) * share)
 

@@ -4,6 +4,7 @@
 # make doctor what this machine can do, and what to mend
 # make stress 200 kills of trainings, caches, data sets and prototypes, each started again and compared (docs/reliability.md)
 # make check-kernels  the CUDA kernels compiled for the CPU, against the C++ ops, with and without sanitizers; minutes
+# make check-golden   the whole published model, in all modes, against its published outputs; minutes
 # make fuzz   2,000 damaged files of every kind, read by every reader
 # make docs   the site of the docs, in output/site
 # make env    only the environment in .venv
@@ -22,7 +23,7 @@ INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-com
 # Where there is a CUDA compiler the tests build the CUDA sources too.
 TEST_BUILD := $(if $(shell command -v nvcc 2>/dev/null),$(VENV)/.built-cuda,$(VENV)/.built)
 
-.PHONY: env demo test lint bench ablation doctor check-kernels stress fuzz docs
+.PHONY: env demo test lint bench ablation doctor check-kernels check-golden stress fuzz docs
 
 env: $(VENV)/.built
 
@@ -83,3 +84,6 @@ doctor:
 
 check-kernels: env
 	SGG_CHECK_KERNELS=1 $(PYTHON) -m pytest -q -rs tests/gpu_free/test_kernels.py
+
+check-golden: env
+	SGG_CHECK_GOLDEN=1 $(PYTHON) -m pytest -q -rs -m golden tests

@@ -23,6 +23,7 @@ RELATION_HEAD = ("context", "prototypes", "predictors", "regions", "relation_hea
 # free: `--help` must not wait for torch.
 LATE = {
     ("", "engine.prediction"): "importing the package stays cheap",
+    ("engine.cli", "data.build"): "a fault of the config is named before torch is there",
     ("engine.cli", "data.datasets.catalog"): "a fault of the config is named before torch is there",
     ("engine.export.write", "engine.export.onnx_ops"): "ONNX is an extra",
 }

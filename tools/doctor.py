@@ -1,9 +1,7 @@
 """Looks this machine over: `sgg doctor` as a script. --help tells more."""
 
-import sys
-
 from maskrcnn_benchmark.commands.doctor import main
 from maskrcnn_benchmark.utils.errors import run_tool
 
 if __name__ == "__main__":
-    sys.exit(run_tool(main))
+    raise SystemExit(run_tool(main))

@@ -1,9 +1,7 @@
 """Writes conceptual prototypes: `sgg prototypes conceptual` as a script. --help tells more."""
 
-import sys
-
 from maskrcnn_benchmark.commands.conceptual_prototypes import main
 from maskrcnn_benchmark.utils.errors import run_tool
 
 if __name__ == "__main__":
-    sys.exit(run_tool(main))
+    raise SystemExit(run_tool(main))

@@ -1,9 +1,7 @@
 """Writes visual prototypes: `sgg prototypes visual` as a script. --help tells more."""
 
-import sys
-
 from maskrcnn_benchmark.commands.visual_prototypes import main
 from maskrcnn_benchmark.utils.errors import run_tool
 
 if __name__ == "__main__":
-    sys.exit(run_tool(main))
+    raise SystemExit(run_tool(main))

@@ -13,7 +13,7 @@ from pathlib import Path
 from maskrcnn_benchmark.commands.parser import Parser, at_least
 
 
-def main(argv: Sequence[str] | None = None, prog: str = "python tools/ablation.py") -> int:
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     parser = Parser(__doc__, prog)
     parser.add_argument(
         "--quick", action="store_true", help="fewer images, updates, seeds: a quarter of an hour, not one and a half"

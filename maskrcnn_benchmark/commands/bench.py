@@ -16,7 +16,7 @@ from maskrcnn_benchmark.commands.parser import Parser
 from maskrcnn_benchmark.utils.errors import UserError
 
 
-def main(argv: Sequence[str] | None = None, prog: str = "sgg bench") -> int:
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     parser = Parser(__doc__, prog)
     parser.add_argument("names", nargs="*", metavar="NAME", help="benchmarks to run (default: all that take minutes)")
     names = parser.parse_args(argv).names

@@ -22,7 +22,7 @@ from maskrcnn_benchmark.engine.cli import read_config
 from maskrcnn_benchmark.utils.errors import UserError
 
 
-def main(argv: Sequence[str] | None = None, prog: str = "python tools/extract_conceptual_prototypes.py") -> int:
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     parser = config_parser(__doc__, prog)
     parser.add_argument(
         "--type", choices=("CLIP", "LLAMA", "SENTENCE"), required=True, help="kind of model, and so of prototypes"
@@ -49,9 +49,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python tools/extract_co
         )
     # After the checks: these take seconds to import.
     from maskrcnn_benchmark.data.build import load_dataset_meta
-    from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.concepts import (
-        extract_conceptual_prototypes,
-    )
+    from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.concepts import extract_conceptual_prototypes
     from maskrcnn_benchmark.utils.log import setup_logging
 
     setup_logging()

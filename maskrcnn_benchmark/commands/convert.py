@@ -13,7 +13,7 @@ from maskrcnn_benchmark.utils.log import get_logger, setup_logging
 logger = get_logger(__name__)
 
 
-def main(argv: Sequence[str] | None = None, prog: str = "python tools/convert_weights.py") -> int:
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     parser = Parser(__doc__, prog)
     parser.add_argument("source", type=Path, help="Detectron's file, such as checkpoints/R-101.pkl")
     parser.add_argument(

@@ -62,17 +62,15 @@ def check(args: argparse.Namespace) -> int:
 
     report = check_dataset(args.check, thorough=args.thorough)
     for name, split in report.splits.items():
-        logger.info(
-            "%-5s %8d images, %8d with a relation, %9d boxes, %8d relations",
-            name, split.images, split.images_with_relations, split.boxes, split.relations,
-        )  # fmt: skip
+        counts = (
+            f"{split.images_with_relations:8d} with a relation, {split.boxes:9d} boxes, {split.relations:8d} relations"
+        )
+        logger.info(f"{name:<5} {split.images:8d} images, {counts}")
     for finding in report.findings:
-        logger.info("%s", finding.line())
+        logger.info(finding.line())
     page = Path(args.page or f"output/check/{report.name}.html")
     write_page(report, page)
-    logger.info(
-        "%s: %s; the summary is %s", report.name, f"{report.errors} errors" if report.errors else "no errors", page
-    )
+    logger.info(f"{report.name}: {report.errors or 'no'} errors; the summary is {page}")
     return 1 if report.errors else 0
 
 
@@ -105,15 +103,13 @@ def convert(args: argparse.Namespace) -> int:
         seed=args.seed,
         skip_bad=args.skip_bad,
     )
-    logger.info("%s: %s", args.folder, ", ".join(f"{count} {what}" for what, count in made.items()))
-    logger.info(
-        "next: %spython tools/make_dataset.py --config %s",
-        environment(args.folder), os.path.basename(os.path.abspath(args.folder)),
-    )  # fmt: skip
+    logger.info(f"{args.folder}: {', '.join(f'{count} {what}' for what, count in made.items())}")
+    name = os.path.basename(os.path.abspath(args.folder))
+    logger.info(f"next: {environment(args.folder)}python tools/make_dataset.py --config {name}")
     return 0
 
 
-def main(argv: Sequence[str] | None = None, prog: str = "python tools/make_dataset.py") -> int:
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     args = parse_args(argv, prog)
     setup_logging()
     if args.check:
@@ -121,12 +117,10 @@ def main(argv: Sequence[str] | None = None, prog: str = "python tools/make_datas
     return configure(args.config) if args.config else convert(args)
 
 
-def check_main(argv: Sequence[str] | None = None, prog: str = "sgg data check") -> int:
+def check_main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """--check as a command of its own."""
-    description = (
-        "Looks a data set over and writes a page that sums it up.\n\nExample: %(prog)s datasets/birds --thorough"
-    )
-    parser = Parser(description, prog)
+    purpose = "Looks a data set over and writes a page that sums it up."
+    parser = Parser(f"{purpose}\n\nExample: %(prog)s datasets/birds --thorough", prog)
     parser.add_argument("check", metavar="DIR|NAME", help="a data set's folder, or its name in the catalog")
     _add_check_options(parser)
     args = parser.parse_args(argv)
@@ -134,7 +128,7 @@ def check_main(argv: Sequence[str] | None = None, prog: str = "sgg data check") 
     return check(args)
 
 
-def config_main(argv: Sequence[str] | None = None, prog: str = "sgg data config") -> int:
+def config_main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """--config as a command of its own."""
     parser = Parser("Writes configs/<name>/ for a data set.\n\nExample: %(prog)s birds", prog)
     parser.add_argument("config", metavar="DIR|NAME", help=_CONFIG_HELP)

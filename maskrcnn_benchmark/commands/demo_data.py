@@ -13,7 +13,7 @@ from maskrcnn_benchmark.config.paths_catalog import data_dir
 from maskrcnn_benchmark.utils.log import get_logger, setup_logging
 
 
-def main(argv: Sequence[str] | None = None, prog: str = "python tools/make_demo_dataset.py") -> int:
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     parser = Parser(__doc__, prog)
     parser.add_argument(
         "--folder", default=str(data_dir() / "scenes"), help="where to write (default: scenes in DATA_DIR)"

@@ -16,7 +16,7 @@ from maskrcnn_benchmark.commands.parser import config_parser
 from maskrcnn_benchmark.utils.errors import UserError
 
 
-def main(argv: Sequence[str] | None = None, prog: str = "python tools/doctor.py") -> int:
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     parser = config_parser(__doc__, prog, required=False)
     args = parser.parse_intermixed_args(argv)
     if args.overrides and not args.config_file:

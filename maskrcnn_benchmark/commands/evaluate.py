@@ -20,7 +20,7 @@ from maskrcnn_benchmark.utils.console import printable
 from maskrcnn_benchmark.utils.errors import UserError
 
 
-def main(argv: Sequence[str] | None = None, prog: str = "python tools/evaluate.py") -> int:
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     parser = Parser(__doc__, prog)
     parser.add_argument("file", help="predictions: .npz, folder of .npz, or .json")
     parser.add_argument(
@@ -69,18 +69,11 @@ def main(argv: Sequence[str] | None = None, prog: str = "python tools/evaluate.p
     if args.output and Path(args.output).resolve() in inputs:
         raise UserError(f"--output {args.output} holds the predictions themselves: name another file to write")
     # After the words are read: these take seconds to import.
-    from maskrcnn_benchmark.data.zeroshot import read_triplets
+    from maskrcnn_benchmark.evaluation import table
     from maskrcnn_benchmark.evaluation.bootstrap import bootstrap, paired_bootstrap
     from maskrcnn_benchmark.evaluation.figures import K_VALUES, freq_figures
     from maskrcnn_benchmark.evaluation.predictions import PredictionFile
-    from maskrcnn_benchmark.evaluation.saved import Setting, check_comparable, evaluate_saved
-    from maskrcnn_benchmark.evaluation.table import (
-        coverage_text,
-        difference_table,
-        interval_table,
-        metrics_table,
-        open_images_table,
-    )
+    from maskrcnn_benchmark.evaluation.saved import Names, Setting, check_names, evaluate_saved
     from maskrcnn_benchmark.utils.files import write_json
     from maskrcnn_benchmark.utils.log import setup_logging
 
@@ -89,7 +82,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python tools/evaluate.p
         mode=args.mode,
         dataset=args.dataset,
         train_dataset=args.train_dataset,
-        zeroshot_triplets=None if args.zeroshot is None else read_triplets(args.zeroshot),
+        zeroshot=args.zeroshot,
         iou_threshold=args.iou_threshold,
         rel_nms=args.rel_nms,
         open_images=args.open_images,
@@ -99,24 +92,24 @@ def main(argv: Sequence[str] | None = None, prog: str = "python tools/evaluate.p
     names = args.metrics or [figure.name for figure in freq_figures()]
     file = PredictionFile(args.file)
     evaluator, metrics = evaluate_saved(file, setting)
-    texts = [metrics_table(metrics)]
+    texts = [table.metrics_table(metrics)]
     if args.open_images:
-        texts.append(open_images_table(metrics["open_images"]))
+        texts.append(table.open_images_table(metrics["open_images"]))
     if args.bootstrap:
         metrics["intervals"] = {
             f"{name}@{k}": bootstrap(evaluator, name, k, **draws) for name in names for k in K_VALUES
         }
-        texts.append(interval_table(metrics["intervals"]))
+        texts.append(table.interval_table(metrics["intervals"]))
     if args.compare:
         other_file = PredictionFile(args.compare)
-        check_comparable(file, other_file)
+        check_names(Names.of_file(file, "this file"), Names.of_file(other_file, "that one"))
         other, other_metrics = evaluate_saved(other_file, setting)
         differences = {
             f"{name}@{k}": paired_bootstrap(evaluator, other, name, k, **draws) for name in names for k in K_VALUES
         }
         metrics["compared_with"] = {"file": args.compare, "differences": differences, "metrics": other_metrics}
-        texts.append(difference_table(differences))
-    note = coverage_text(metrics)
+        texts.append(table.difference_table(differences))
+    note = table.coverage_text(metrics)
     text = "\n\n".join([texts[0], *(f"{text}\n{note}" if note else text for text in texts[1:])])
     sys.stdout.write(printable(text) + "\n")
     if args.output:

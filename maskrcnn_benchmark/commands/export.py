@@ -17,7 +17,7 @@ SUFFIXES = {"onnx": ".onnx", "torch_export": ".pt2", "safetensors": ".safetensor
 logger = get_logger(__name__)
 
 
-def main(argv: Sequence[str] | None = None, prog: str = "python tools/export.py") -> int:
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     parser = Parser(__doc__, prog)
     parser.add_argument("checkpoint", help="a trained relation model, such as output/try/model_best.pth")
     parser.add_argument("target", type=Path, help="file to write: .onnx, .pt2 or .safetensors")
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "python tools/export.py"
 
 def _write_weights(args) -> int:
     # After the words are read: this takes seconds to import.
-    from maskrcnn_benchmark.engine.export.weights import write_weights
+    from maskrcnn_benchmark.engine.export.write import write_weights
 
     if args.part or args.check:
         raise UserError("--part and --check belong to graphs; a .safetensors file holds all weights of the model")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
-from maskrcnn_benchmark.commands.parser import config_parser
+from maskrcnn_benchmark.commands.parser import config_parser, running_script
 from maskrcnn_benchmark.engine.cli import (
     read_config,
     require_datasets,
@@ -29,8 +29,14 @@ in DETECTED_SGG_DIR.
 """
 
 
-def main(argv: Sequence[str] | None = None, *, prog: str, relation: bool, training: bool) -> int:
-    parser = config_parser(_description(prog, relation=relation, training=training), prog)
+def main(argv: Sequence[str] | None = None, prog: str | None = None, *, relation: bool, training: bool) -> int:
+    prog = prog or running_script()
+    words = {
+        "model": "relation model" if relation else "Faster R-CNN",
+        "config": "configs/demo/predcls.yaml" if relation else "configs/demo/detector.yaml",
+        "launched": prog.removeprefix("python ").replace("sgg", "-m maskrcnn_benchmark", 1),
+    }
+    parser = config_parser((_TRAIN if training else _TEST + _CUSTOM * relation).format(**words), prog)
     if training:
         parser.add_argument("--skip-test", action="store_true", help="do not evaluate the final weights")
     args = parser.parse_intermixed_args(argv)
@@ -53,18 +59,7 @@ def main(argv: Sequence[str] | None = None, *, prog: str, relation: bool, traini
     return 0
 
 
-def _description(prog: str, *, relation: bool, training: bool) -> str:
-    script = prog.removeprefix("python ")
-    words = {
-        "model": "relation model" if relation else "Faster R-CNN",
-        "config": "configs/demo/predcls.yaml" if relation else "configs/demo/detector.yaml",
-        "launched": script if script != prog else prog.replace("sgg", "-m maskrcnn_benchmark", 1),
-    }
-    text = _TRAIN if training else _TEST + _CUSTOM * relation
-    return text.format(**words)
-
-
-train_relation = partial(main, prog="python tools/relation_train_net.py", relation=True, training=True)
-test_relation = partial(main, prog="python tools/relation_test_net.py", relation=True, training=False)
-train_detector = partial(main, prog="python tools/detector_pretrain_net.py", relation=False, training=True)
-test_detector = partial(main, prog="python tools/detector_test_net.py", relation=False, training=False)
+train_relation = partial(main, relation=True, training=True)
+test_relation = partial(main, relation=True, training=False)
+train_detector = partial(main, relation=False, training=True)
+test_detector = partial(main, relation=False, training=False)

@@ -1,23 +1,32 @@
 """The parsers of the command lines."""
 
 import argparse
+import sys
 from collections.abc import Callable
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import NoReturn
 
 from maskrcnn_benchmark.utils.errors import UserError
+
+
+def running_script() -> str:
+    """The words that start this process, one of tools/."""
+    return f"python tools/{Path(sys.argv[0]).name}"
 
 
 class Parser(argparse.ArgumentParser):
     """argparse whose complaints are one line, like every other error, and whose description keeps its lines."""
 
-    def __init__(self, description: str, prog: str, **options: Any):
+    def __init__(self, description: str, prog: str | None = None):
         """
         Args:
             description: the command's docstring, with the line "Example: %(prog)s ...".
-            prog: the words that start the command, such as `sgg predict`.
+            prog: the words that start the command, such as `sgg predict`; None: running_script's.
         """
         super().__init__(
-            prog=prog, description=description, formatter_class=argparse.RawDescriptionHelpFormatter, **options
+            prog=prog or running_script(),
+            description=description,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
 
     def error(self, message: str) -> NoReturn:
@@ -46,7 +55,7 @@ def share(text: str) -> float:
     return number
 
 
-def config_parser(description: str, prog: str, *, required: bool = True) -> Parser:
+def config_parser(description: str, prog: str | None, *, required: bool = True) -> Parser:
     """
     A parser for `--config-file FILE [KEY VALUE ...]`, also as older launchers call it (--local_rank, --local-rank:
     ignored).

@@ -18,7 +18,7 @@ from maskrcnn_benchmark.engine.cli import GRAPH_FILES
 from maskrcnn_benchmark.utils.errors import UserError
 
 
-def main(argv: Sequence[str] | None = None, prog: str = "python tools/predict.py") -> int:
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     parser = Parser(__doc__, prog)
     parser.add_argument(
         "pictures", nargs="+", metavar="IMAGE|FOLDER|GLOB|VIDEO|WEBCAM", help="what to look at; a webcam by its number"
@@ -67,27 +67,21 @@ def main(argv: Sequence[str] | None = None, prog: str = "python tools/predict.py
     parser.add_argument("--device", help="such as cpu or cuda:1 (default: a GPU where there is one)")
     args = parser.parse_args(argv)
     # After the words are read: these take seconds to import.
-    from maskrcnn_benchmark.engine.picture_sources import (
-        Frames,
-        count_pictures,
-        find_sources,
-        pictures,
-        read_given_boxes,
-        require_joined,
-    )
+    from maskrcnn_benchmark.engine import picture_sources
     from maskrcnn_benchmark.engine.predict_files import Prediction, require_other_folder
     from maskrcnn_benchmark.engine.prediction import SceneGraphModel
     from maskrcnn_benchmark.engine.prediction_input import require_known
     from maskrcnn_benchmark.utils.log import setup_logging
 
     setup_logging()
-    sources, frames, output = find_sources(args.pictures), Frames(args.every, args.frames), Path(args.output)
+    frames = picture_sources.Frames(args.every, args.frames)
+    sources, output = picture_sources.find_sources(args.pictures), Path(args.output)
     if not sources:
         raise UserError(f"{', '.join(args.pictures)}: no file there to look at")
     require_other_folder(output, sources)
-    given = read_given_boxes(args.boxes) if args.boxes else None
+    given = picture_sources.read_given_boxes(args.boxes) if args.boxes else None
     if given is not None:
-        require_joined(given, sources, args.boxes)
+        picture_sources.require_joined(given, sources, args.boxes)
     model = SceneGraphModel.from_checkpoint(args.checkpoint, args.device)
     require_known(args.subject, model.objects, "--subject")
     require_known(args.object, model.objects, "--object")
@@ -97,10 +91,11 @@ def main(argv: Sequence[str] | None = None, prog: str = "python tools/predict.py
         "predicates": args.predicate,
         "objects": args.object,
         "max_relations": args.top,
+        "min_score": args.min_score,
+        "min_object_score": args.min_object_score,
     }
-    filters |= {"min_score": args.min_score, "min_object_score": args.min_object_score}
     prediction = Prediction(
         model, output, args.formats, filters, given=given, batch=args.batch, drawn=args.drawn, terms=args.terms
     )
-    written = prediction.run(pictures(sources, frames), count_pictures(sources, frames))
+    written = prediction.run(picture_sources.pictures(sources, frames), picture_sources.count_pictures(sources, frames))
     return 0 if written else 2

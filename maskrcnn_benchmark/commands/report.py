@@ -13,7 +13,7 @@ from maskrcnn_benchmark.commands.parser import Parser, at_least
 from maskrcnn_benchmark.utils.log import get_logger, setup_logging
 
 
-def main(argv: Sequence[str] | None = None, prog: str = "python tools/report.py") -> int:
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     parser = Parser(__doc__, prog)
     parser.add_argument(
         "output_dirs", nargs="+", metavar="OUTPUT_DIR", help="of a training or an evaluation; several are compared"

@@ -16,7 +16,7 @@ from maskrcnn_benchmark.commands.parser import config_parser
 from maskrcnn_benchmark.engine.cli import read_config, require_datasets
 
 
-def main(argv: Sequence[str] | None = None, prog: str = "python tools/extract_visual_prototypes.py") -> int:
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     parser = config_parser(__doc__, prog)
     parser.add_argument("--output", metavar="FILE", help="file to write (default: VIS_PRO_PATH)")
     args = parser.parse_intermixed_args(argv)

@@ -46,14 +46,9 @@ def load_config(file: str | Path | None, overrides: Sequence[Any] = ()) -> Confi
 
 
 def load_config_text(text: str, overrides: Sequence[Any] = (), *, name: str = "config") -> Config:
-    """
-    As load_config, from the text of a YAML file, such as the one inside a checkpoint; `name` stands for it in messages.
-    """
+    """As load_config, from YAML text such as the one in a checkpoint; `name` stands for it in messages."""
     config = default_config()
-    try:
-        config.merge_from_other_cfg(parse_yaml(text, name))
-    except UserError as error:
-        raise UserError(f"{name}: {error}") from error
+    config.merge_from_other_cfg(parse_yaml(text, name), f"{name}: ")
     return _finish(config, overrides)
 
 

@@ -23,24 +23,31 @@ IGNORED = (
 # The published commands write this section with and without its parent's name.
 ALIASED, ALIAS_PARENT = "ROI_RELATION_HEAD", "MODEL"
 BASE = "_BASE_"
+_NOTHING = object()
 
 
 class Config(CfgNode):
-    """
-    A node of the configuration. Merging converts each value to the type of the one it replaces; every fault is a
-    UserError.
-    """
+    """A node of the configuration. Merging converts values to the type of those they replace; faults are UserErrors."""
 
     def merge_from_file(self, cfg_filename: str | Path) -> None:
-        """
-        Merges a YAML file, after the file or the list of files that its `_BASE_` names, relative to its own folder.
-        """
+        """Merges a YAML file, after the file or files that its `_BASE_` names, relative to its own folder."""
         for path, content in _read_with_bases(Path(cfg_filename).expanduser(), ()):
-            self._merge(content, f"{path}: ")
+            self.merge_from_other_cfg(content, f"{path}: ")
 
-    def merge_from_other_cfg(self, cfg_other: Mapping) -> None:
-        """Merges another tree, or any nested dict."""
-        self._merge(cfg_other, "")
+    def merge_from_other_cfg(self, cfg_other: Mapping, origin: str = "") -> None:
+        """Merges another tree, or any nested dict; `origin` begins the messages about it."""
+        ignored, seen = [], set()
+        entries = list(self._flat(cfg_other, ""))
+        _refuse_removed([key for key, _ in entries], origin)
+        for key, value in entries:
+            if key in seen:
+                raise UserError(f"{origin}{key} stands there twice, in two spellings: keep one of them")
+            seen.add(key)
+            if _is_ignored(key):
+                ignored.append(key)
+            else:
+                self._assign(key, value, origin)
+        _warn_ignored(ignored)
 
     def merge_from_list(self, cfg_list: Sequence) -> None:
         """Merges keys and values in turn, ["SOLVER.MAX_ITER", "10", ...], as they follow a command's options."""
@@ -67,20 +74,6 @@ class Config(CfgNode):
     def known_keys(self) -> list[str]:
         """Full names of all keys that hold values."""
         return [key for key, _ in leaves(self)]
-
-    def _merge(self, content: Mapping, origin: str) -> None:
-        ignored, seen = [], set()
-        entries = list(self._flat(content, ""))
-        _refuse_removed([key for key, _ in entries], origin)
-        for key, value in entries:
-            if key in seen:
-                raise UserError(f"{origin}{key} stands there twice, in two spellings: keep one of them")
-            seen.add(key)
-            if _is_ignored(key):
-                ignored.append(key)
-            else:
-                self._assign(key, value, origin)
-        _warn_ignored(ignored)
 
     def _flat(self, content: Mapping, prefix: str) -> Iterator[tuple[str, Any]]:
         """(full key, value) of a nested dict, as deep as this tree's sections go."""
@@ -109,18 +102,16 @@ class Config(CfgNode):
         return f"{ALIAS_PARENT}.{key}" if short else key
 
     def _get(self, key: str) -> Any:
-        """What stands under a full name; None where nothing does."""
+        """What stands under a full name; _NOTHING where nothing does."""
         node = self
         for name in key.split("."):
             if not isinstance(node, CfgNode) or name not in node:
-                return None
+                return _NOTHING
             node = node[name]
         return node
 
     def _has(self, key: str) -> bool:
-        *parents, name = key.split(".")
-        owner = self._get(".".join(parents)) if parents else self
-        return isinstance(owner, CfgNode) and name in owner
+        return self._get(key) is not _NOTHING
 
     def _owner(self, key: str, origin: str) -> CfgNode:
         """The section that holds a key. UserError where there is no such key."""

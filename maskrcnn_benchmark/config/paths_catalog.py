@@ -12,13 +12,13 @@ IMAGENET_PREFIX = CATALOG_PREFIX + "ImageNetPretrained/"
 WEIGHTS_DIR = Path("checkpoints")
 _DETECTRON = "https://dl.fbaipublicfiles.com/detectron/ImageNetPretrained/"
 _TORCHVISION = "https://download.pytorch.org/models/"
-# Catalog name -> (file name without suffix in checkpoints/, source).
+# Catalog name -> source; the file in checkpoints/ has the same name, or another suffix.
 _WEIGHTS = {
-    "ImageNetPretrained/MSRA/R-50": ("R-50", _DETECTRON + "MSRA/R-50.pkl"),
-    "ImageNetPretrained/MSRA/R-101": ("R-101", _DETECTRON + "MSRA/R-101.pkl"),
-    "ImageNetPretrained/FAIR/20171220/X-101-32x8d": ("X-101-32x8d", _DETECTRON + "20171220/X-101-32x8d.pkl"),
-    "ImageNetPretrained/FAIR/20171220/X-101-64x4d": ("X-101-64x4d", _DETECTRON + "20171220/X-101-64x4d.pkl"),
-    "ImageNetPretrained/torchvision/VGG-16": ("vgg16-397923af", _TORCHVISION + "vgg16-397923af.pth"),
+    "ImageNetPretrained/MSRA/R-50": _DETECTRON + "MSRA/R-50.pkl",
+    "ImageNetPretrained/MSRA/R-101": _DETECTRON + "MSRA/R-101.pkl",
+    "ImageNetPretrained/FAIR/20171220/X-101-32x8d": _DETECTRON + "20171220/X-101-32x8d.pkl",
+    "ImageNetPretrained/FAIR/20171220/X-101-64x4d": _DETECTRON + "20171220/X-101-64x4d.pkl",
+    "ImageNetPretrained/torchvision/VGG-16": _TORCHVISION + "vgg16-397923af.pth",
 }
 
 # Catalog name -> (package that brings the weights, file in it, name on the package index).
@@ -38,11 +38,8 @@ def data_dir() -> Path:
 
 def weights_path(name: str | Path) -> Path:
     """
-    The file that MODEL.WEIGHT names: a path as it is, or the file in checkpoints/ behind a catalog name
-    (`catalog://ImageNetPretrained/...`).
-
-    Raises:
-        UserError: unknown catalog name, or its file is missing; the message says where to get it and where to put it.
+    The file that MODEL.WEIGHT names: a path as it is, or the file in checkpoints/ behind a `catalog://` name.
+    UserError: unknown name, or its file is missing; the message says where to get it and where to put it.
     """
     text = str(name)
     if not text.startswith(CATALOG_PREFIX):
@@ -53,18 +50,13 @@ def weights_path(name: str | Path) -> Path:
     if key not in _WEIGHTS:
         known = ", ".join(CATALOG_PREFIX + name for name in (*_WEIGHTS, *_PACKAGED_WEIGHTS))
         raise UserError(f"weights {text}: not in the catalog; known: {known}, or the path of a file")
-    stem, source = _WEIGHTS[key]
-    for suffix in (".safetensors", ".pth"):
-        path = WEIGHTS_DIR / (stem + suffix)
+    place = WEIGHTS_DIR / Path(_WEIGHTS[key]).name
+    wanted = place.with_suffix(".safetensors")
+    for path in (wanted, place.with_suffix(".pth")):
         if path.is_file():
             return path
-    place = WEIGHTS_DIR / Path(source).name
-    convert = (
-        f" and run: python tools/convert_weights.py {place} {WEIGHTS_DIR / (stem + '.safetensors')}"
-        if place.suffix == ".pkl"
-        else ""
-    )
-    raise UserError(f"weights {text}: no {WEIGHTS_DIR / stem}.safetensors or .pth. Put {source} at {place}{convert}")
+    convert = f" and run: python tools/convert_weights.py {place} {wanted}" if place.suffix == ".pkl" else ""
+    raise UserError(f"weights {text}: no {wanted} or .pth. Put {_WEIGHTS[key]} at {place}{convert}")
 
 
 def _packaged_weights(text: str, package: str, file: str, index_name: str) -> Path:

@@ -31,7 +31,7 @@ class Range:
 
     def fault(self, value: Any) -> str | None:
         """What a value should have been, in words; None where it is in range."""
-        elements = value if isinstance(value, tuple) else (value,)
+        elements = _elements(value)
         wrong_count = isinstance(value, tuple) and (
             len(elements) != self.count if self.count else self.some and not elements
         )
@@ -64,97 +64,63 @@ _FROM_1 = Range(low=1)
 _POSITIVE = Range(without_low=True)
 _SHARE = Range(high=1)
 _BELOW_1 = Range(high=1, without_high=True)
-_HEAD = "MODEL.ROI_RELATION_HEAD."
+_SOME_POSITIVE = Range(without_low=True, some=True)
 
-_RANGES: dict[str, Range] = {
+# Range, section, and the keys of that section that it holds for.
+_RANGES_OF = (
+    (Range(high=1e18), "", "SEED"),
     # -- training and evaluation
-    "SEED": Range(high=1e18),
-    "SOLVER.BASE_LR": _POSITIVE,
-    "SOLVER.MOMENTUM": _BELOW_1,
-    "SOLVER.STEPS": Range(low=1, rising=True),
-    "SOLVER.GAMMA": Range(high=1, without_low=True),
-    "SOLVER.WARMUP_FACTOR": _SHARE,
-    "SOLVER.SCHEDULE.FACTOR": Range(high=1, without_low=True, without_high=True),
-    "TEST.RELATION.IOU_THRESHOLD": Range(high=1, without_low=True),
-    "TEST.RELATION.LATER_NMS_PREDICTION_THRES": _SHARE,
-    "TEST.BBOX_AUG.SCALES": _FROM_1,
-    **dict.fromkeys(
-        [f"SOLVER.{name}" for name in ("IMS_PER_BATCH", "ACCUMULATE", "LOG_PERIOD", "SCHEDULE.PATIENCE",
-                                            "SCHEDULE.MAX_DECAY_STEP")]
-        + ["TEST.IMS_PER_BATCH", "TEST.BBOX_AUG.MAX_SIZE"],
-        _FROM_1,
-    ),
+    (_POSITIVE, "SOLVER.", "BASE_LR"),
+    (_BELOW_1, "SOLVER.", "MOMENTUM"),
+    (Range(low=1, rising=True), "SOLVER.", "STEPS"),
+    (Range(high=1, without_low=True), "SOLVER.", "GAMMA"),
+    (_SHARE, "SOLVER.", "WARMUP_FACTOR"),
+    (Range(high=1, without_low=True, without_high=True), "SOLVER.", "SCHEDULE.FACTOR"),
+    (_FROM_1, "SOLVER.", "IMS_PER_BATCH ACCUMULATE LOG_PERIOD SCHEDULE.PATIENCE SCHEDULE.MAX_DECAY_STEP"),
+    (Range(high=1, without_low=True), "TEST.", "RELATION.IOU_THRESHOLD"),
+    (_SHARE, "TEST.", "RELATION.LATER_NMS_PREDICTION_THRES"),
+    (_FROM_1, "TEST.", "IMS_PER_BATCH BBOX_AUG.MAX_SIZE BBOX_AUG.SCALES"),
     # -- images
-    "INPUT.MIN_SIZE_TRAIN": Range(low=1, some=True),
-    "INPUT.PIXEL_MEAN": Range(low=-math.inf, count=3),
-    "INPUT.PIXEL_STD": Range(without_low=True, count=3),
-    "INPUT.HUE": Range(high=0.5),
-    **dict.fromkeys(["INPUT.MAX_SIZE_TRAIN", "INPUT.MIN_SIZE_TEST", "INPUT.MAX_SIZE_TEST"], _FROM_1),
-    **dict.fromkeys(["INPUT.HORIZONTAL_FLIP_PROB_TRAIN", "INPUT.VERTICAL_FLIP_PROB_TRAIN"], _SHARE),
+    (Range(low=1, some=True), "INPUT.", "MIN_SIZE_TRAIN"),
+    (Range(low=-math.inf, count=3), "INPUT.", "PIXEL_MEAN"),
+    (Range(without_low=True, count=3), "INPUT.", "PIXEL_STD"),
+    (Range(high=0.5), "INPUT.", "HUE"),
+    (_FROM_1, "INPUT.", "MAX_SIZE_TRAIN MIN_SIZE_TEST MAX_SIZE_TEST"),
+    (_SHARE, "INPUT.", "HORIZONTAL_FLIP_PROB_TRAIN VERTICAL_FLIP_PROB_TRAIN"),
     # -- backbone
-    "MODEL.GROUP_NORM.EPSILON": _POSITIVE,
-    **dict.fromkeys(["MODEL.GROUP_NORM.DIM_PER_GP", "MODEL.GROUP_NORM.NUM_GROUPS"], Range(low=-1)),
-    **dict.fromkeys(
-        [
-            f"MODEL.RESNETS.{name}"
-            for name in (
-                "NUM_GROUPS", "WIDTH_PER_GROUP", "RES5_DILATION", "BACKBONE_OUT_CHANNELS", "RES2_OUT_CHANNELS",
-                "STEM_OUT_CHANNELS", "DEFORMABLE_GROUPS",
-            )
-        ]
-        + ["MODEL.VGG.VGG16_OUT_CHANNELS"],
-        _FROM_1,
-    ),  # fmt: skip
+    (_POSITIVE, "MODEL.GROUP_NORM.", "EPSILON"),
+    (Range(low=-1), "MODEL.GROUP_NORM.", "DIM_PER_GP NUM_GROUPS"),
+    (_FROM_1, "MODEL.RESNETS.", "NUM_GROUPS WIDTH_PER_GROUP RES5_DILATION BACKBONE_OUT_CHANNELS RES2_OUT_CHANNELS"),
+    (_FROM_1, "MODEL.RESNETS.", "STEM_OUT_CHANNELS DEFORMABLE_GROUPS"),
+    (_FROM_1, "MODEL.VGG.", "VGG16_OUT_CHANNELS"),
     # -- detector
-    "MODEL.RPN.STRADDLE_THRESH": _ANY,
-    "MODEL.RPN.ASPECT_RATIOS": Range(without_low=True, some=True),
-    "MODEL.RPN.ANCHOR_SIZES": Range(without_low=True, some=True),
-    "MODEL.RPN.ANCHOR_STRIDE": Range(low=1, some=True),
-    "MODEL.ROI_HEADS.BBOX_REG_WEIGHTS": Range(without_low=True, count=4),
-    "MODEL.ROI_BOX_HEAD.POOLER_SCALES": Range(without_low=True, some=True),
-    **dict.fromkeys(
-        [
-            f"MODEL.{section}.{name}"
-            for section in ("RPN", "ROI_HEADS")
-            for name in ("FG_IOU_THRESHOLD", "BG_IOU_THRESHOLD", "POSITIVE_FRACTION")
-        ]
-        + ["MODEL.RPN.NMS_THRESH", "MODEL.ROI_HEADS.NMS", "MODEL.ROI_HEADS.SCORE_THRESH"],
-        _SHARE,
-    ),
-    **dict.fromkeys(
-        ["MODEL.RPN.RPN_MID_CHANNEL", "MODEL.RPN.BATCH_SIZE_PER_IMAGE", "MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE"]
-        + ["MODEL.ROI_HEADS.DETECTIONS_PER_IMG", "MODEL.ROI_HEADS.POST_NMS_PER_CLS_TOPN"]
-        + [f"MODEL.RPN.{order}_NMS_TOP_N_{when}" for order in ("PRE", "POST", "FPN_POST") for when in ("TRAIN", "TEST")]
-        + [f"MODEL.ROI_BOX_HEAD.{name}" for name in ("POOLER_RESOLUTION", "MLP_HEAD_DIM", "DILATION", "CONV_HEAD_DIM")]
-        + ["MODEL.ROI_BOX_HEAD.NUM_STACKED_CONVS"]
-        + ["MODEL.ROI_BOX_HEAD.NUM_CLASSES", "MODEL.ROI_ATTRIBUTE_HEAD.NUM_ATTRIBUTES"]
-        + ["MODEL.ROI_ATTRIBUTE_HEAD.MAX_ATTRIBUTES"],
-        _FROM_1,
-    ),
+    (_ANY, "MODEL.RPN.", "STRADDLE_THRESH"),
+    (_SOME_POSITIVE, "MODEL.RPN.", "ASPECT_RATIOS ANCHOR_SIZES"),
+    (Range(low=1, some=True), "MODEL.RPN.", "ANCHOR_STRIDE"),
+    (_SHARE, "MODEL.RPN.", "FG_IOU_THRESHOLD BG_IOU_THRESHOLD POSITIVE_FRACTION NMS_THRESH"),
+    (_FROM_1, "MODEL.RPN.", "RPN_MID_CHANNEL BATCH_SIZE_PER_IMAGE PRE_NMS_TOP_N_TRAIN PRE_NMS_TOP_N_TEST"),
+    (_FROM_1, "MODEL.RPN.", "POST_NMS_TOP_N_TRAIN POST_NMS_TOP_N_TEST"),
+    (_FROM_1, "MODEL.RPN.", "FPN_POST_NMS_TOP_N_TRAIN FPN_POST_NMS_TOP_N_TEST"),
+    (Range(without_low=True, count=4), "MODEL.ROI_HEADS.", "BBOX_REG_WEIGHTS"),
+    (_SHARE, "MODEL.ROI_HEADS.", "FG_IOU_THRESHOLD BG_IOU_THRESHOLD POSITIVE_FRACTION NMS SCORE_THRESH"),
+    (_FROM_1, "MODEL.ROI_HEADS.", "BATCH_SIZE_PER_IMAGE DETECTIONS_PER_IMG POST_NMS_PER_CLS_TOPN"),
+    (_SOME_POSITIVE, "MODEL.ROI_BOX_HEAD.", "POOLER_SCALES"),
+    (_FROM_1, "MODEL.ROI_BOX_HEAD.", "POOLER_RESOLUTION MLP_HEAD_DIM CONV_HEAD_DIM NUM_STACKED_CONVS DILATION"),
+    (_FROM_1, "MODEL.ROI_BOX_HEAD.", "NUM_CLASSES"),
+    (_FROM_1, "MODEL.ROI_ATTRIBUTE_HEAD.", "NUM_ATTRIBUTES MAX_ATTRIBUTES"),
     # -- relation head
-    _HEAD + "POSITIVE_FRACTION": _SHARE,
-    _HEAD + "CONTEXT_DROPOUT_RATE": _BELOW_1,
-    _HEAD + "PENET_DROPOUT": _BELOW_1,
-    _HEAD + "TRANSFORMER.DROPOUT_RATE": _BELOW_1,
-    _HEAD + "REL_PROP": _SHARE,
-    "MODEL.REWEIGHT_BETA": _BELOW_1,
-    "MODEL.REWEIGHT_HEAD_SHARE": _SHARE,
-    "MODEL.REWEIGHT_CURRICULUM": _FROM_1,
-    "MODEL.REWEIGHT_FLOOR": _SHARE,
-    **dict.fromkeys(
-        [
-            _HEAD + name
-            for name in (
-                "BATCH_SIZE_PER_IMAGE", "NUM_SAMPLE_PER_GT_REL", "CONTEXT_POOLING_DIM", "NUM_CLASSES", "EMBED_DIM",
-                "CONTEXT_HIDDEN_DIM", "PENET_EMBED_DIM", "PENET_MLP_DIM", "VIS_PRO_DIM", "VIS_VAE_INPUT_DIM",
-                "VIS_VAE_LATENT_DIM", "CON_PRO_DIM", "CON_VAE_INPUT_DIM", "CON_VAE_LATENT_DIM",
-                "TRANSFORMER.OBJ_LAYER", "TRANSFORMER.REL_LAYER", "TRANSFORMER.NUM_HEAD", "TRANSFORMER.INNER_DIM",
-                "TRANSFORMER.KEY_DIM", "TRANSFORMER.VAL_DIM", "CONTEXT_OBJ_LAYER", "CONTEXT_REL_LAYER",
-            )
-        ],
-        _FROM_1,
-    ),  # fmt: skip
-}  # fmt: skip
+    (_BELOW_1, "MODEL.", "REWEIGHT_BETA"),
+    (_SHARE, "MODEL.", "REWEIGHT_HEAD_SHARE REWEIGHT_FLOOR"),
+    (_FROM_1, "MODEL.", "REWEIGHT_CURRICULUM"),
+    (_SHARE, "MODEL.ROI_RELATION_HEAD.", "POSITIVE_FRACTION REL_PROP"),
+    (_BELOW_1, "MODEL.ROI_RELATION_HEAD.", "CONTEXT_DROPOUT_RATE PENET_DROPOUT TRANSFORMER.DROPOUT_RATE"),
+    (_FROM_1, "MODEL.ROI_RELATION_HEAD.", "BATCH_SIZE_PER_IMAGE NUM_SAMPLE_PER_GT_REL NUM_CLASSES EMBED_DIM"),
+    (_FROM_1, "MODEL.ROI_RELATION_HEAD.", "CONTEXT_POOLING_DIM CONTEXT_HIDDEN_DIM CONTEXT_OBJ_LAYER CONTEXT_REL_LAYER"),
+    (_FROM_1, "MODEL.ROI_RELATION_HEAD.", "PENET_EMBED_DIM PENET_MLP_DIM VIS_PRO_DIM CON_PRO_DIM"),
+    (_FROM_1, "MODEL.ROI_RELATION_HEAD.", "VIS_VAE_INPUT_DIM VIS_VAE_LATENT_DIM CON_VAE_INPUT_DIM CON_VAE_LATENT_DIM"),
+    (_FROM_1, "MODEL.ROI_RELATION_HEAD.TRANSFORMER.", "OBJ_LAYER REL_LAYER NUM_HEAD INNER_DIM KEY_DIM VAL_DIM"),
+)
+_RANGES = {section + key: wanted for wanted, section, keys in _RANGES_OF for key in keys.split()}
 _NOT_NEGATIVE = Range()
 # Smaller and larger of two keys that have an order.
 _ORDERED = tuple(

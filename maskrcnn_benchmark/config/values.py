@@ -2,10 +2,10 @@
 
 import ast
 import os
-import sys
 from typing import Any
 
 from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.untrusted import is_number, is_whole
 
 WANTED = {
     bool: "True or False",
@@ -19,12 +19,12 @@ WANTED = {
 
 def coerce(value: Any, present: Any, key: str) -> Any:
     """
+    The value in the wanted type; lists become tuples, and a single value stands for a list of one.
+
     Args:
         value: a Python value, or text that spells one ("True", "(28000, 48000)", "5e-4", "float32").
         present: the value that the key has; its type is the wanted one, for lists that of its elements too.
         key: full name, for the message.
-    Returns:
-        The value in the wanted type; lists become tuples, and a single value stands for a list of one.
     Raises:
         UserError: the value is of another type.
     """
@@ -80,17 +80,10 @@ def _plain(value: Any, wanted: type, key: str) -> Any:
     given = value
     if isinstance(value, str):
         value = {"true": True, "false": False}.get(value.strip().lower(), _literal(value))
-    if wanted is bool or isinstance(value, bool):
-        if wanted is bool and isinstance(value, bool):
-            return value
+    fits = isinstance(value, bool) if wanted is bool else is_number(value) if wanted is float else is_whole(value)
+    if not fits:
         raise _wrong_type(given, wanted, key)
-    if (
-        isinstance(value, (int, float))
-        and abs(value) <= sys.float_info.max
-        and (wanted is float or value == int(value))
-    ):
-        return wanted(value)
-    raise _wrong_type(given, wanted, key)
+    return wanted(value)
 
 
 def _wrong_type(value: Any, wanted: type, key: str) -> UserError:

@@ -85,10 +85,7 @@ def read_yaml(path: Path) -> dict:
 
 
 def parse_yaml(text: str, name: str) -> dict:
-    """
-    A YAML text as a dict. UserError, under the text's name, if it is no YAML, no mapping of keys, empty, or holds what
-    _Loader refuses.
-    """
+    """A YAML text as a dict. UserError, under `name`, if it is no YAML, no mapping, or what _Loader refuses."""
     try:
         content = yaml.load(text, _Loader)  # noqa: S506 (a SafeLoader)
     except UserError as error:

@@ -211,12 +211,8 @@ def zeroshot_triplets(cfg: Any, dataset: SceneGraphDataset) -> np.ndarray:
         (t, 3) int64 subject class, object class, predicate.
     """
     if cfg.DATASETS.ZEROSHOT_FILE:
-        triplets, meta = read_triplets(cfg.DATASETS.ZEROSHOT_FILE), dataset.meta
-        most = [meta.num_classes - 1, meta.num_classes - 1, meta.num_predicates - 1]
-        if (triplets > most).any():
-            raise UserError(
-                f"DATASETS.ZEROSHOT_FILE {cfg.DATASETS.ZEROSHOT_FILE}: subject, object and predicate go up to"
-                f" {triplets.max(axis=0).tolist()}, but the data set's to {most}; it is another one's list"
-            )
-        return triplets
+        meta = dataset.meta
+        return read_triplets(
+            cfg.DATASETS.ZEROSHOT_FILE, num_classes=meta.num_classes, num_predicates=meta.num_predicates
+        )
     return unseen_triplets(dataset.triplets(), training_statistics(training_name(cfg)).triplets)

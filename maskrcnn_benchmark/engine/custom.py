@@ -1,7 +1,4 @@
-"""
-Scene graphs of a folder of one's own images in the two files that Scene-Graph-Benchmark's users know
-(TEST.CUSTUM_EVAL).
-"""
+"""TEST.CUSTUM_EVAL: scene graphs of a folder of images in the two files of Scene-Graph-Benchmark."""
 
 import json
 from pathlib import Path
@@ -31,8 +28,7 @@ INFO, PREDICTION = "custom_data_info.json", "custom_prediction.json"
 
 def run_custom(cfg: Config, weights: Path) -> None:
     """
-    Predicts the images in TEST.CUSTUM_PATH and writes custom_data_info.json and custom_prediction.json into
-    DETECTED_SGG_DIR.
+    Predicts the images in TEST.CUSTUM_PATH and writes INFO and PREDICTION into DETECTED_SGG_DIR.
 
     Args:
         weights: checkpoint of the model that cfg describes; one that does not say its names takes those of
@@ -51,10 +47,8 @@ def run_custom(cfg: Config, weights: Path) -> None:
         )
     folder, output = Path(cfg.TEST.CUSTUM_PATH), Path(cfg.DETECTED_SGG_DIR)
     if not folder.is_dir():
-        raise UserError(
-            f"TEST.CUSTUM_PATH {folder}: expected a folder of images, found"
-            f" {'a file' if folder.exists() else 'nothing'}"
-        )
+        found = "a file" if folder.exists() else "nothing"
+        raise UserError(f"TEST.CUSTUM_PATH {folder}: expected a folder of images, found {found}")
     with setup_run(cfg) as run:
         content = read_file(weights)
         told = isinstance(content, dict) and "meta" in content
@@ -77,20 +71,17 @@ def write_custom(model: SceneGraphModel, folder: Path, output: Path) -> None:
             except UserError as error:
                 logger.warning(f"left out: {why_left_out(error)}")
                 continue
-            result = model.results([image], None, Task.SGDET)[0]
-            out.write(
-                f"{', ' if files else ''}{json.dumps(str(len(files)))}:"
-                f" {json.dumps(custom_entry(result), allow_nan=False)}"
-            )
+            (result,) = model.results([image], None, Task.SGDET)
+            entry = json.dumps(custom_entry(result), allow_nan=False)
+            out.write(f'{", " if files else ""}"{len(files)}": {entry}')
             files.append(str(path))
             sizes.append(list(result.size))
         out.write("}\n")
         if not files:
             raise UserError(f"TEST.CUSTUM_PATH {folder}: no image in it that can be read")
     info = {"idx_to_files": files, "idx_to_sizes": sizes}
-    write_json(
-        output / INFO, info | {"ind_to_classes": list(model.objects), "ind_to_predicates": list(model.predicates)}
-    )
+    info |= {"ind_to_classes": list(model.objects), "ind_to_predicates": list(model.predicates)}
+    write_json(output / INFO, info)
     logger.info(f"{len(files)} images: {output / PREDICTION}, {output / INFO}")
 
 

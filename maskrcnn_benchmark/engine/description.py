@@ -1,7 +1,4 @@
-"""
-What a checkpoint says of itself, so that the model can be rebuilt from it alone: config, vocabulary, statistics,
-version.
-"""
+"""What a checkpoint says of itself, so that the model can be rebuilt from it alone."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -53,8 +50,8 @@ def described_model(content: Any, source: str) -> tuple[Config, DatasetMeta]:
     """
     The inverse, for prediction: config and vocabulary of the model whose weights a checkpoint holds.
 
-    The config names no file that is there: tables that were read from files are filled by the checkpoint, whatever lies
-    beside it. What concerns training alone is off.
+    The config names no file that is there, for the checkpoint fills tables that were read from files, and leaves out
+    what concerns training alone.
 
     Args:
         content: what the file holds. source: its name in messages.
@@ -69,9 +66,8 @@ def described_model(content: Any, source: str) -> tuple[Config, DatasetMeta]:
             " as MODEL.WEIGHT beside a config"
         )
     if not isinstance(content["config"], str):
-        raise UserError(
-            f"{source}: its entry config is a {type(content['config']).__name__}, not the text of a config: damaged"
-        )
+        kind = type(content["config"]).__name__
+        raise UserError(f"{source}: its entry config is a {kind}, not the text of a config: damaged")
     cfg = load_config_text(content["config"], name=f"{source}, entry config")
     cfg.defrost()
     for node, key in _path_entries(cfg):

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -95,25 +96,13 @@ def libraries() -> Iterator[Finding]:
 def extension() -> Iterator[Finding]:
     """Whether the compiled ops are there, and what their CUDA part was compiled for."""
     if not _extension.BUILT:
-        yield Finding(
-            NOTE,
-            f"the compiled ops are missing: {_extension.WHY_NOT}",
-            f"build the ops, which run slower without: {BUILD}",
-        )
-        return
-    architectures = cuda_architectures()
-    if architectures:
-        yield Finding(
-            GOOD,
-            "the compiled ops are there, for the CPU and for compute capability"
-            f" {', '.join(map(_dotted, architectures))}",
-        )
+        what = f"the compiled ops are missing: {_extension.WHY_NOT}"
+        yield Finding(NOTE, what, f"build the ops, which run slower without: {BUILD}")
+    elif architectures := ", ".join(map(_dotted, cuda_architectures())):
+        yield Finding(GOOD, f"the compiled ops are there, for the CPU and for compute capability {architectures}")
     elif torch.cuda.is_available():
-        yield Finding(
-            NOTE,
-            "the compiled ops were built without CUDA",
-            f"build the ops for the GPU (needs nvcc): FORCE_CUDA=1 {BUILD}",
-        )
+        advice = f"build the ops for the GPU (needs nvcc): FORCE_CUDA=1 {BUILD}"
+        yield Finding(NOTE, "the compiled ops were built without CUDA", advice)
     else:
         yield Finding(GOOD, "the compiled ops are there, for the CPU")
 
@@ -121,9 +110,8 @@ def extension() -> Iterator[Finding]:
 def cuda_architectures() -> list[int]:
     """Compute capabilities (10 · major + minor) that the extension's kernels were compiled for; empty without CUDA."""
     namespace = torch.ops.maskrcnn_benchmark
-    return (
-        sorted(namespace.cuda_architectures()) if _extension.BUILT and hasattr(namespace, "cuda_architectures") else []
-    )
+    has_list = _extension.BUILT and hasattr(namespace, "cuda_architectures")
+    return sorted(namespace.cuda_architectures()) if has_list else []
 
 
 def driver() -> Iterator[Finding]:
@@ -131,12 +119,9 @@ def driver() -> Iterator[Finding]:
     shown = _nvidia_smi()
     version = shown[0].split(", ")[0] if shown else "unknown"
     if torch.cuda.is_available():
-        hidden = (
-            ""
-            if not shown or len(shown) == torch.cuda.device_count()
-            else f", {len(shown)} in the machine (CUDA_VISIBLE_DEVICES)"
-        )
-        yield Finding(GOOD, f"driver {version}, {torch.cuda.device_count()} GPUs visible to torch{hidden}")
+        count = torch.cuda.device_count()
+        hidden = f", {len(shown)} in the machine (CUDA_VISIBLE_DEVICES)" if shown and len(shown) != count else ""
+        yield Finding(GOOD, f"driver {version}, {count} GPUs visible to torch{hidden}")
     elif shown and torch.version.cuda is None:
         what = f"the driver shows {len(shown)} GPUs, but this torch is a CPU build"
         yield Finding(BAD, what, "install PyTorch's CUDA build (INSTALL.md, By hand)")
@@ -169,11 +154,8 @@ def ops_on(device: torch.device) -> Iterator[Finding]:
         yield from _gpu(device)
     for name, op in _TINY.items():
         try:
-            found = [t.float().cpu() for t in op(device)]
-            same = all(
-                torch.allclose(a, b.float(), rtol=1e-2, atol=1e-3)
-                for a, b in zip(found, op(torch.device("cpu")), strict=True)
-            )
+            results = zip(op(device), op(torch.device("cpu")), strict=True)
+            same = all(torch.allclose(a.float().cpu(), b.float(), rtol=1e-2, atol=1e-3) for a, b in results)
         except (RuntimeError, ValueError) as error:
             reason = str(error).strip().split("\n")[0]
             yield Finding(BAD, f"{device}: {name} fails: {reason}", _advice_for(reason, device))
@@ -194,20 +176,14 @@ def _gpu(device: torch.device) -> Iterator[Finding]:
     memory = f"{free / _GIB:.1f} of {total / _GIB:.1f} GiB free"
     yield Finding(GOOD, f"{device}: {properties.name}, compute capability {_dotted(capability)}, {memory}")
     if free < total / 2:
-        yield Finding(
-            NOTE,
-            f"{device}: more than half of its memory is taken",
-            f"nvidia-smi names who holds the memory of {device}",
-        )
+        what = f"{device}: more than half of its memory is taken"
+        yield Finding(NOTE, what, f"nvidia-smi names who holds the memory of {device}")
     if have and not any(one // 10 == capability // 10 and one <= capability for one in have):
-        level = (
-            NOTE if capability > max(have) else BAD
-        )  # for later GPUs there may be PTX, which the driver compiles at first use
-        lacks = (
-            f"{device}: the ops were compiled for {', '.join(map(_dotted, have))}, none of them fits"
-            f" {_dotted(capability)}"
-        )
-        yield Finding(level, lacks, _advice_to_compile(capability))
+        # For later GPUs there may be PTX, which the driver compiles at first use.
+        level = NOTE if capability > max(have) else BAD
+        compiled = ", ".join(map(_dotted, have))
+        what = f"{device}: the ops were compiled for {compiled}, none of them fits {_dotted(capability)}"
+        yield Finding(level, what, _advice_to_compile(capability))
 
 
 def _dotted(capability: int) -> str:
@@ -227,58 +203,43 @@ def _advice_for(reason: str, device: torch.device) -> str:
     return f"build the ops against this PyTorch: {BUILD}"
 
 
-def _boxes(device: torch.device) -> Tensor:
-    return torch.tensor([[0.0, 0, 9, 9], [1, 1, 10, 10], [20, 5, 29, 18]], device=device)
+_MAP = torch.linspace(-1, 1, 2 * 16 * 16).view(1, 2, 16, 16)
+_BOXES = torch.tensor([[0.0, 0, 9, 9], [1, 1, 10, 10], [20, 5, 29, 18]])
+_ROIS = torch.cat([torch.zeros(3, 1), _BOXES], dim=1)
+_CHANCES = torch.tensor([[0.1, 0.6, 0.3], [0.1, 0.5, 0.4], [0.2, 0.7, 0.1]])
 
 
-def _tiny_map(device: torch.device) -> Tensor:
-    return torch.linspace(-1, 1, 2 * 16 * 16, device=device).view(1, 2, 16, 16)
-
-
-def _align(device: torch.device) -> list[Tensor]:
-    feature = _tiny_map(device).requires_grad_()
-    rois = torch.cat([torch.zeros(3, 1, device=device), _boxes(device)], dim=1)
-    pooled = layers.roi_align_levels(
-        [feature, feature], rois, torch.tensor([0, 1, 1], device=device), 7, [0.5, 0.25], 2
-    )
-    return [pooled.detach(), *torch.autograd.grad(pooled.square().sum(), feature)]
-
-
-def _pool(device: torch.device) -> list[Tensor]:
-    return [
-        layers.roi_pool(_tiny_map(device), torch.cat([torch.zeros(3, 1, device=device), _boxes(device)], dim=1), 3, 0.5)
-    ]
-
-
-def _suppress(device: torch.device) -> list[Tensor]:
-    return [layers.nms(_boxes(device), torch.tensor([0.5, 0.6, 0.4], device=device), 0.5)]
-
-
-def _labels(device: torch.device) -> list[Tensor]:
-    chances = torch.tensor([[0.1, 0.6, 0.3], [0.1, 0.5, 0.4], [0.2, 0.7, 0.1]], device=device)
-    return [layers.greedy_labels(chances, _boxes(device)[:, None].expand(3, 3, 4).contiguous(), 0.5)]
-
-
-def _pairs(device: torch.device) -> list[Tensor]:
-    boxes = _boxes(device)
-    return [
-        layers.box_iou(boxes, boxes),
-        layers.pair_masks(boxes, boxes.flip(0), torch.tensor([[30, 20]] * 3, device=device)),
-    ]
+def _with_gradient(op: Callable[[Tensor], Tensor], value: Tensor) -> list[Tensor]:
+    out = op(value.requires_grad_())
+    return [out.detach(), *torch.autograd.grad(out.square().sum(), value)]
 
 
 def _convolve(device: torch.device) -> list[Tensor]:
-    weight = torch.linspace(-1, 1, 3 * 2 * 9, device=device).view(3, 2, 3, 3).requires_grad_()
-    out = F.conv2d(_tiny_map(device), weight)
-    return [out.detach(), *torch.autograd.grad(out.mean(), weight)]
+    weight = torch.linspace(-1, 1, 3 * 2 * 9, device=device).view(3, 2, 3, 3)
+    return _with_gradient(lambda weight: F.conv2d(_MAP.to(device), weight), weight)
+
+
+def _align(device: torch.device) -> list[Tensor]:
+    rois, levels = _ROIS.to(device), torch.tensor([0, 1, 1], device=device)
+    return _with_gradient(
+        lambda level: layers.roi_align_levels([level, level], rois, levels, 7, [0.5, 0.25], 2),
+        _MAP.to(device, copy=True),
+    )
+
+
+def _pairs(device: torch.device) -> list[Tensor]:
+    boxes, sizes = _BOXES.to(device), torch.tensor([[30, 20]] * 3, device=device)
+    return [layers.box_iou(boxes, boxes), layers.pair_masks(boxes, boxes.flip(0), sizes)]
 
 
 _TINY: dict[str, Callable[[torch.device], list[Tensor]]] = {
     "convolution": _convolve,
     "ROIAlign": _align,
-    "ROIPool": _pool,
-    "NMS": _suppress,
-    "greedy labels": _labels,
+    "ROIPool": lambda device: [layers.roi_pool(_MAP.to(device), _ROIS.to(device), 3, 0.5)],
+    "NMS": lambda device: [layers.nms(_BOXES.to(device), _CHANCES[:, 1].to(device), 0.5)],
+    "greedy labels": lambda device: [
+        layers.greedy_labels(_CHANCES.to(device), _BOXES[:, None].repeat(1, 3, 1).to(device), 0.5)
+    ],
     "IoU and masks": _pairs,
 }
 
@@ -327,14 +288,14 @@ def data_sets() -> Iterator[Finding]:
 
 def needs_of(cfg: Config) -> Iterator[Finding]:
     """Whether the device, the data sets and the start weights that a config names are there."""
-    checks: list[tuple[str, Callable[[], object]]] = [
-        (f"MODEL.DEVICE {cfg.MODEL.DEVICE}", lambda: resolve_device(cfg.MODEL.DEVICE)),
-        ("start weights", lambda: require_start_files(cfg)),
-    ]
+    checks: dict[str, Callable[[], object]] = {
+        f"MODEL.DEVICE {cfg.MODEL.DEVICE}": partial(resolve_device, cfg.MODEL.DEVICE),
+        "start weights": partial(require_start_files, cfg),
+    }
     for split in SPLITS:
         names = ", ".join(cfg.DATASETS[split.upper()])
-        checks.append((f"DATASETS.{split.upper()} {names}", lambda split=split: require_datasets(cfg, [split])))
-    for what, check in checks:
+        checks[f"DATASETS.{split.upper()} {names}"] = partial(require_datasets, cfg, [split])
+    for what, check in checks.items():
         try:
             check()
         except UserError as error:

@@ -1,10 +1,9 @@
 """
-DATALOADER.FEATURE_CACHE: the features of a relation model's frozen extractors, made once per image; after that no image
-is read.
+DATALOADER.FEATURE_CACHE: the features of a relation model's frozen extractors, of all entities and all ordered pairs of
+an image, made once; after that no image is read.
 
-Kept are the features of all entities and of all ordered pairs. Boxes are the ground truth's in PredCls and SGCls, the
-frozen detector's in SGDet. Images are neither mirrored nor recoloured, and each is computed by itself, without the
-padding that a batch may bring.
+Boxes are the ground truth's in PredCls and SGCls, the frozen detector's in SGDet. Images are neither mirrored nor
+recoloured, and each is computed by itself, without the padding that a batch may bring.
 """
 
 import copy
@@ -119,12 +118,8 @@ def _folders(
         "annotated": loader.dataset.boxes_digest(),
     }
     if detected:
-        settings["detected"] = [
-            isinstance(loader, TrainingLoader),
-            node.RPN,
-            node.ROI_HEADS,
-            head.ADD_GTBOX_TO_PROPOSAL_IN_TRAIN,
-        ]
+        training = isinstance(loader, TrainingLoader)
+        settings["detected"] = [training, node.RPN, node.ROI_HEADS, head.ADD_GTBOX_TO_PROPOSAL_IN_TRAIN]
     modules = {
         RELATION: [f"roi_heads.relation.{part}_feature_extractor" for part in ("box", "att", "union")],
         ENTITIES: ["roi_heads.box"],
@@ -150,16 +145,11 @@ def digest(model: nn.Module, modules: Sequence[str]) -> str:
 
 
 def _fill(cfg: Config, model: nn.Module, images: Any, folders: Mapping[str, Path], training: bool) -> None:
-    """
-    Makes what the cache lacks; under torchrun each process its share. Torch's generators and the model's mode are left
-    as they were.
-    """
+    """Makes what the cache lacks, under torchrun each process its share; generators and the model's mode stay."""
     with _one_run_at_a_time(folders.values()):
         files = {group: FeatureFiles(folder) for group, folder in folders.items()}
         ids = [images.get_img_info(index)["image_id"] for index in range(len(images))]
-        missing = [
-            index for index, image_id in enumerate(ids) if any(image_id not in group for group in files.values())
-        ]
+        missing = [i for i, image_id in enumerate(ids) if any(image_id not in group for group in files.values())]
         barrier()  # before anybody writes, everybody has looked
         if not missing:
             return
@@ -171,9 +161,8 @@ def _fill(cfg: Config, model: nn.Module, images: Any, folders: Mapping[str, Path
             batches = [own[i : i + _IMAGES_AT_ONCE] for i in range(0, len(own), _IMAGES_AT_ONCE)]
             for group in files.values():
                 group.cut(rank())
-            loader = EvaluationLoader(
-                images, batches, num_workers=cfg.DATALOADER.NUM_WORKERS, timeout=cfg.DATALOADER.TIMEOUT
-            )
+            workers = {"num_workers": cfg.DATALOADER.NUM_WORKERS, "timeout": cfg.DATALOADER.TIMEOUT}
+            loader = EvaluationLoader(images, batches, **workers)
             for batch in progress(loader, total=len(batches), desc="features", unit="batch"):
                 _write_batch(cfg, model, batch, files)
         finally:
@@ -212,10 +201,10 @@ def image_features(
     entities = regions.entities[0]
     made: dict[str, Arrays] = {}
     if ENTITIES in groups:
-        made[ENTITIES] = {
-            name: ("entity", entities.get_field(name).cpu().numpy())
-            for name in _fields_of_its_own(entities, target, model)
-        }
+        # What ground-truth boxes have comes from the targets each time.
+        given = set(target.fields()) if model.task.uses_gt_boxes else set()
+        names = [name for name in entities.fields() if name not in IMAGE_FIELDS | given]
+        made[ENTITIES] = {name: ("entity", entities.get_field(name).cpu().numpy()) for name in names}
     if RELATION in groups:
         made[RELATION] = {
             "boxes": ("entity", entities.bbox.float().cpu().numpy()),
@@ -226,10 +215,7 @@ def image_features(
 
 
 def _pair_arrays(regions: Regions) -> Arrays:
-    """
-    Union (and spatial) features of all n·n pairs of an image; (i, j) and (j, i) are computed together, since they share
-    what is pooled.
-    """
+    """Union (and spatial) features of all n·n pairs; (i, j) and (j, i) together, since they share what is pooled."""
     (n,) = regions.counts
     made: dict[str, Tensor] = {}
     for pairs in torch.triu_indices(n, n).t().split(_PAIRS_AT_ONCE):
@@ -246,19 +232,11 @@ def _half(values: Tensor, name: str) -> np.ndarray:
     return to_half(values.float().cpu().numpy(), name)
 
 
-def _fields_of_its_own(entities: BoxList, target: BoxList, model: nn.Module) -> list[str]:
-    """Fields that the box head gave the entities; what ground-truth boxes have comes from the targets each time."""
-    given = set(target.fields()) if model.task.uses_gt_boxes else set()
-    return [name for name in entities.fields() if name not in IMAGE_FIELDS | given]
-
-
 @contextmanager
 def _one_run_at_a_time(folders: Any) -> Iterator[None]:
     """
-    Keeps a second run that fills the same cache waiting until this one is done; it then finds everything made.
-
-    The first process holds the locks for all. The others hear of every try, so that none waits for longer than a
-    process group allows.
+    Keeps a second run that fills the same cache waiting until this one is done; it then finds everything made. The
+    first process holds the locks for all; the others hear of every try, and so wait no longer than a group allows.
     """
     with ExitStack() as stack:
         while True:
@@ -276,10 +254,7 @@ def _one_run_at_a_time(folders: Any) -> Iterator[None]:
 
 
 def _lock(folders: Any, stack: ExitStack) -> tuple[bool, str]:
-    """
-    Takes the locks of some folders until the stack closes: whether all of them are held, and what is wrong with a
-    folder.
-    """
+    """Takes the locks of some folders until the stack closes: whether all are held, and what is wrong with one."""
     with ExitStack() as tried:
         for folder in folders:
             try:

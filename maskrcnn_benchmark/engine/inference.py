@@ -1,8 +1,7 @@
 """
 Evaluating a model on a data set, streaming: an image's predictions are reduced to what the metrics need and dropped.
 
-Under torchrun each process evaluates its share of the images, without padding; small states are gathered and merged,
-and every process returns the figures that one process alone would.
+Under torchrun each process takes its share of the images; every process returns the figures that one alone would.
 """
 
 import time
@@ -13,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -38,12 +38,36 @@ from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.files import atomic_path, write_json
 from maskrcnn_benchmark.utils.log import get_logger
 from maskrcnn_benchmark.utils.progress import progress
+from maskrcnn_benchmark.visualization.panel import agreement, side_by_side
+from maskrcnn_benchmark.visualization.scene_graph import SceneGraph
 
 logger = get_logger(__name__)
-
-
+# Relations in a picture of a validation image.
+RELATIONS = 12
 # What may look at each image of an evaluation: data set, index, prediction, ground truth.
 Observer = Callable[[SceneGraphDataset, int, BoxList, BoxList], None]
+
+
+class ValidationPictures:
+    """
+    An observer of an evaluation. `pictures` of its first images, (h, w, 3) uint8 RGB by image id: boxes, and beside
+    them the best relations, with a tick where one is in the ground truth.
+    """
+
+    def __init__(self, meta: DatasetMeta, limit: int):
+        self.meta, self.limit = meta, limit
+        self.pictures: dict[int, np.ndarray] = {}
+
+    def __call__(self, dataset: SceneGraphDataset, index: int, result: BoxList, groundtruth: BoxList) -> None:
+        item = dataset[index] if len(self.pictures) < self.limit else None
+        if item is None:  # there are enough, or the image file is missing
+            return
+        names = (self.meta.objects, self.meta.predicates)
+        graph = SceneGraph.from_result(result, *names, max_relations=RELATIONS)
+        marks = agreement(graph, SceneGraph.from_ground_truth(groundtruth, *names))
+        image_id = groundtruth.get_field("image_id")
+        pixels = item[0].permute(1, 2, 0).numpy()
+        self.pictures[image_id] = side_by_side(pixels, graph, marks=marks, title=f"image {image_id}", height=400)
 
 
 def evaluate(
@@ -92,6 +116,7 @@ def evaluate(
                 "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
                 "weights": None if weights is None else str(weights),
                 "seconds": round(time.perf_counter() - started, 2),
+                "predictions": bool(cfg.MODEL.RELATION_ON and cfg.TEST.SAVE_PREDICTIONS),
                 "terms": list(model.roi_heads.relation.predictor.term_names) if cfg.MODEL.RELATION_ON else [],
             }
             write_json(folder / EVALUATION_FILE, facts)
@@ -106,8 +131,8 @@ def evaluate_relations(
     loader: EvaluationLoader,
     meta: DatasetMeta,
     *,
-    name: str = "",
-    folder: Path | None = None,
+    name: str,
+    folder: Path,
     observe: Callable[[int, BoxList, BoxList], None] | None = None,
 ) -> dict[str, Any]:
     """
@@ -127,11 +152,11 @@ def evaluate_relations(
         zeroshot_triplets=zeroshot,
         iou_threshold=cfg.TEST.RELATION.IOU_THRESHOLD,
         rel_nms=cfg.TEST.RELATION.REL_NMS,
-        open_images=bool(name) and "open_images" in dataset_entry(name).format.evaluators,
+        open_images="open_images" in dataset_entry(name).format.evaluators,
     )
     with ExitStack() as stack:
         writer = None
-        if cfg.TEST.SAVE_PREDICTIONS and folder is not None:
+        if cfg.TEST.SAVE_PREDICTIONS:
             path = _prediction_path(folder / "predictions")
             facts = {"predicates": meta.predicates, "objects": meta.objects, "train_counts": meta.predicate_counts()}
             facts |= {"terms": model.roi_heads.relation.predictor.term_names, "zeroshot_triplets": zeroshot}
@@ -145,7 +170,7 @@ def evaluate_relations(
             if writer is not None:
                 writer.add(target.get_field("image_id"), prediction, groundtruth)
     together = merged(scores)
-    if folder is not None and is_main_process():
+    if is_main_process():
         with atomic_path(folder / SCORES_FILE) as temporary:
             torch.save(together.model.state_dict(), temporary)
     return together.summary()
@@ -161,7 +186,7 @@ def _prediction_path(folder: Path) -> Path:
 
 
 def evaluate_detection(
-    cfg: Config, model: nn.Module, loader: EvaluationLoader, meta: DatasetMeta, *, folder: Path | None = None
+    cfg: Config, model: nn.Module, loader: EvaluationLoader, meta: DatasetMeta, *, folder: Path
 ) -> dict[str, Any]:
     """
     AP, AP50, AP75 and AR of a detector over one pass of a loader.
@@ -170,23 +195,18 @@ def evaluate_detection(
         folder: TEST.SAVE_PROPOSALS writes the detections to its `proposals.npz`, which DATASETS.PROPOSALS can name.
     """
     evaluator, collector = DetectionEvaluator(meta.objects), ProposalCollector()
-    save = cfg.TEST.SAVE_PROPOSALS and folder is not None
     for index, result, annotation in predictions(cfg, model, loader):
-        found = {
-            "boxes": result.bbox,
-            "labels": result.get_field("pred_labels"),
-            "scores": result.get_field("pred_scores"),
-        }
+        labels, scores = result.get_field("pred_labels"), result.get_field("pred_scores")
+        found = {"boxes": result.bbox, "labels": labels, "scores": scores}
         evaluator.update(found, {"boxes": annotation.bbox, "labels": annotation.get_field("labels")}, image_id=index)
-        if save:
+        if cfg.TEST.SAVE_PROPOSALS:
             collector.add(annotation.get_field("image_id"), result)
-    if save:
+    if cfg.TEST.SAVE_PROPOSALS:
         collector = merged(collector)
         if is_main_process():
-            collector.write(folder / "proposals.npz")
-            logger.info(
-                f"{len(collector.images)} images' detections, for DATASETS.PROPOSALS: {folder / 'proposals.npz'}"
-            )
+            file = folder / "proposals.npz"
+            collector.write(file)
+            logger.info(f"{len(collector.images)} images' detections, for DATASETS.PROPOSALS: {file}")
     return {"mode": "detection", **merged(evaluator).summary()}
 
 
@@ -207,10 +227,8 @@ def predictions(cfg: Config, model: nn.Module, loader: EvaluationLoader) -> Iter
             yield index, result.resize(truth.size), truth
         images += len(batch)
     if images:
-        logger.info(
-            f"{images} images in {time.perf_counter() - started:.1f} s, {(time.perf_counter() - started) / images:.3f}"
-            " s per image"
-        )
+        seconds = time.perf_counter() - started
+        logger.info(f"{images} images in {seconds:.1f} s, {seconds / images:.3f} s per image")
 
 
 def _detection_line(metrics: dict[str, Any]) -> str:

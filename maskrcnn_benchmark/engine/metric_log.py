@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,11 +33,9 @@ UNTIMED, TIMED = 2, 20
 class MetricLog:
     """
     Writes one line an announced iteration: iteration, every loss, lr, gradient_norm, seconds (an iteration, mean since
-    the line before), data_seconds (of those, waiting for the loader), peak_memory_mib. What is not finite is null: JSON
-    has no word for it.
+    the line before), data_seconds (of those, waiting for the loader), peak_memory_mib. What is not finite is null.
 
-    Files are written by the main process alone. Lines of iterations after the one that a run goes on from are removed
-    first.
+    The main process alone writes. Lines of iterations after the one that a run goes on from are removed first.
     """
 
     def __init__(
@@ -69,16 +68,16 @@ class MetricLog:
         if self.main:
             _cut(self.path, start)
             _cut(self.validation_path, start if validated is None else validated)
-        self.start = start
-        self._ticks = 0
-        self._timed_since = time.perf_counter()
-        self._iterations = 0
-        self._since = time.perf_counter()
-        self._waited = 0.0
+        self.start, self._ticks, self._iterations, self._waited = start, 0, 0, 0.0
+        self._since = self._timed_since = time.perf_counter()
 
-    def waited(self, seconds: float) -> None:
-        """Adds time that an iteration spent waiting for its batches."""
-        self._waited += seconds
+    def timed(self, batches: Iterator[Any]) -> Iterator[Any]:
+        """The same batches; the time that an iteration waits for them is counted."""
+        while True:
+            start = time.perf_counter()
+            batch = next(batches)
+            self._waited += time.perf_counter() - start
+            yield batch
 
     def is_due(self, iteration: int) -> bool:
         """Whether this iteration has a line. Its values have to be gathered from all processes, hence the question."""
@@ -96,22 +95,16 @@ class MetricLog:
         count = max(self._iterations, 1)
         seconds, data_seconds = (now - self._since) / count, self._waited / count
         self._iterations, self._since, self._waited = 0, now, 0.0
-        line = {
-            "iteration": iteration,
+        if not self.main:
+            return
+        figures = {
             **values,
             "lr": lr,
             "seconds": round(seconds, 4),
             "data_seconds": round(data_seconds, 4),
+            "peak_memory_mib": round(peak_memory(self.device) / MIB, 1),
         }
-        line["peak_memory_mib"] = round(peak_memory(self.device) / MIB, 1)
-        if not self.main:
-            return
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(
-                json.dumps({name: value if math.isfinite(value) else None for name, value in line.items()}) + "\n"
-            )
-        figures = {f"train/{name}": value for name, value in line.items() if name != "iteration"}
-        self._tell(lambda writer: writer.scalars(figures, iteration))
+        self._write(self.path, "train", iteration, figures)
         self.bar.set_postfix_str(f"loss {values['loss']:.3f}", refresh=False)
         waiting = f" ({100 * data_seconds / seconds:.0f} % data)" if data_seconds > WAITING_SHARE * seconds else ""
         logger.info(loss_line(f"{iteration}/{self.max_iter} {seconds:.3g} s{waiting}", values))
@@ -120,9 +113,14 @@ class MetricLog:
         """Figures of a validation: a line of validation.jsonl, and the writers."""
         if not self.main:
             return
-        with open(self.validation_path, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"iteration": iteration, **figures}) + "\n")
-        named = {f"validation/{name}": value for name, value in figures.items()}
+        self._write(self.validation_path, "validation", iteration, figures)
+
+    def _write(self, path: Path, kind: str, iteration: int, figures: Mapping[str, float]) -> None:
+        """A line of a file, null where a figure is not finite, and the same for the writers."""
+        line = {"iteration": iteration} | {name: v if math.isfinite(v) else None for name, v in figures.items()}
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        named = {f"{kind}/{name}": value for name, value in figures.items()}
         self._tell(lambda writer: writer.scalars(named, iteration))
 
     def write_pictures(self, iteration: int, pictures: Mapping[int, np.ndarray]) -> None:
@@ -170,12 +168,8 @@ class MetricLog:
 
 def loss_line(head: str, values: Mapping[str, float]) -> str:
     """
-    The total loss and as many of its parts as fit into a terminal's line, what is no number and what is largest first:
-    "... loss 3.21 = rel 1.2 + dis 0.7 + 4 more".
-
-    Args:
-        head: what the line begins with.
-        values: "loss", the sum of the others that have "loss" in their name, and figures that are none.
+    `head` and the total loss with as many of its parts as fit into a terminal's line, what is no number and what is
+    largest first: "... loss 3.21 = rel 1.2 + dis 0.7 + 4 more". Parts have "loss" in their name.
     """
     parts = {name: value for name, value in values.items() if "loss" in name and name != "loss"}
     order = sorted(parts, key=lambda name: -abs(parts[name]) if math.isfinite(parts[name]) else -math.inf)
@@ -197,10 +191,7 @@ def peak_memory(device: torch.device) -> int:
 
 
 def _cut(path: Path, last: int) -> None:
-    """
-    Removes lines of iterations after `last`, which are about to be done again, and a line that a kill left half
-    written.
-    """
+    """Removes lines of iterations after `last`, which are done again, and one that a kill left half written."""
     if not path.exists():
         return
     kept = []

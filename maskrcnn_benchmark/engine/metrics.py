@@ -42,12 +42,10 @@ def headline(metrics: Mapping[str, Any]) -> dict[str, float]:
 
 
 def deciding_metrics(cfg: Config) -> tuple[str, str]:
-    """
-    Names of the figures that choose model_best.pth and that the plateau schedule watches. UserError for an unknown
-    name.
-    """
+    """Names of the figures that choose model_best.pth and that the plateau schedule watches. UserError: unknown."""
     if not cfg.MODEL.RELATION_ON:
         return DETECTOR_METRIC, DETECTOR_METRIC
-    check_metric_name("TEST.RELATION.BEST_METRIC", cfg.TEST.RELATION.BEST_METRIC)
-    check_metric_name("SOLVER.SCHEDULE.METRIC", cfg.SOLVER.SCHEDULE.METRIC)
-    return cfg.TEST.RELATION.BEST_METRIC, cfg.SOLVER.SCHEDULE.METRIC
+    best, watched = cfg.TEST.RELATION.BEST_METRIC, cfg.SOLVER.SCHEDULE.METRIC
+    check_metric_name("TEST.RELATION.BEST_METRIC", best)
+    check_metric_name("SOLVER.SCHEDULE.METRIC", watched)
+    return best, watched

@@ -1,7 +1,4 @@
-"""
-The pictures that a command line names: files, folders, globs, frames of videos and of webcams, each with a name for its
-results.
-"""
+"""The pictures that a command line names: files, folders, globs, frames of videos and webcams."""
 
 import glob
 from collections import Counter
@@ -42,13 +39,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Frames:
-    """
-    Which frames of a video are taken.
-
-    Attributes:
-        every: that many lie between two that are taken, the latter counted.
-        most: of one source; None: all. A webcam has no end.
-    """
+    """Which frames of a video are taken: each `every`-th, at `most` so many of a source; None: all."""
 
     every: int = 1
     most: int | None = None
@@ -136,10 +127,7 @@ def read_given_boxes(file: str | Path) -> dict[str, dict[str, list]]:
 
 
 def require_joined(given: Mapping[str, Any], sources: Iterable[Path | int], file: str | Path) -> None:
-    """
-    UserError where an entry of read_given_boxes is known by a file name that several of the sources have; a warning
-    counts entries of images that are not among them.
-    """
+    """UserError where an entry of read_given_boxes may be of several sources; a warning counts those of none."""
     images = {source for source in sources if not _is_film(source)}
     by_name = Counter(image.name for image in images if str(image) not in given)
     if twice := next((name for name in given if by_name[name] > 1), None):

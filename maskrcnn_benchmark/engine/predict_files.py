@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,6 @@ logger = get_logger(__name__)
 class Prediction:
     """
     Attributes:
-        model: of the checkpoint.
         output: folder of the results.
         formats: words of cli.GRAPH_FILES.
         filters: keyword arguments of SceneGraph.filtered.
@@ -47,10 +46,7 @@ class Prediction:
     terms: bool = False
 
     def run(self, found: Iterable[Picture], total: int | None) -> int:
-        """
-        Predicts and writes; what cannot be used is named in a warning and left out. Returns how many graphs were
-        written.
-        """
+        """Predicts and writes; what cannot be used is named and left out. Returns how many graphs were written."""
         labelled = self.given is not None and all("labels" in entry for entry in self.given.values())
         task = self.model.task_for(boxes=self.given is not None, labels=labelled, terms=self.terms)
         written, seen, started = 0, 0, time.perf_counter()
@@ -79,11 +75,8 @@ class Prediction:
             if isinstance(picture.image, UserError):
                 raise picture.image
             pixels = as_image(picture.image, f"image {picture.name}")
-            return (
-                picture,
-                pixels,
-                None if self.given is None else self._given(picture, (pixels.size(2), pixels.size(1))),
-            )
+            size = pixels.size(2), pixels.size(1)
+            return picture, pixels, None if self.given is None else self._given(picture, size)
         except UserError as error:
             logger.warning(f"left out: {why_left_out(error)}")
             return None
@@ -97,16 +90,13 @@ class Prediction:
         return as_boxes(entry["boxes"], entry.get("labels"), size, self.model.objects, f"image {picture.name}")
 
     def _write(self, picture: Picture, pixels: Tensor, graph: SceneGraph) -> None:
-        writers: dict[str, Callable[[Path], None]] = {
-            "jpg": lambda path: write_picture(
-                path, draw_graph(pixels.permute(1, 2, 0).contiguous().numpy(), graph, max_relations=self.drawn)
-            ),
-            "graph": lambda path: write_picture(path, draw_nodes(graph, max_relations=self.drawn)),
-        }
         for name in self.formats:
             path = self.output / (picture.stem + GRAPH_FILES[name])
-            if name in writers:
-                writers[name](path)
+            if name == "jpg":
+                background = pixels.permute(1, 2, 0).contiguous().numpy()
+                write_picture(path, draw_graph(background, graph, max_relations=self.drawn))
+            elif name == "graph":
+                write_picture(path, draw_nodes(graph, max_relations=self.drawn))
             else:
                 write_graph(path, graph)
 

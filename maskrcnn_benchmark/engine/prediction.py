@@ -1,6 +1,4 @@
-"""
-From images to scene graphs with a trained checkpoint, which is all that is needed: weights, config, names, prototypes.
-"""
+"""From images to scene graphs with a trained checkpoint, which is all that is needed."""
 
 from __future__ import annotations
 
@@ -126,13 +124,12 @@ class SceneGraphModel:
         task = self.task_for(boxes=boxes is not None, labels=labels is not None, terms=terms)
         for what, values in (("boxes", boxes), ("labels", labels)):
             if values is not None and len(values) != len(image):
-                raise UserError(
-                    f"{what}: {len(image)} images came with {len(values)} entries; give a list with one per image"
-                )
+                counts = f"{len(image)} images came with {len(values)} entries"
+                raise UserError(f"{what}: {counts}; give a list with one per image")
         pixels = [as_image(*one) for one in zip(image, names, strict=True)]
         given = None
         if boxes is not None:
-            several = zip(pixels, boxes, labels or [None] * len(boxes), names, strict=True)
+            several = zip(pixels, boxes, [None] * len(boxes) if labels is None else labels, names, strict=True)
             given = [as_boxes(own, classes, _size(one), self.objects, name) for one, own, classes, name in several]
         results = self.results(pixels, given, task, terms=terms, batch_size=batch_size)
         made = zip(results, pixels, image, strict=True)
@@ -179,10 +176,7 @@ class SceneGraphModel:
         return [found[row] for row in range(len(images))]
 
     def task_for(self, *, boxes: bool, labels: bool, terms: bool = False) -> Task | None:
-        """
-        What is left to be found where boxes, or boxes and labels, are given; UserError if this checkpoint cannot find
-        it.
-        """
+        """What is left to be found where boxes, or boxes and labels, are given. UserError: this checkpoint cannot."""
         if labels and not boxes:
             raise UserError("labels belong to boxes: give both, boxes alone, or neither")
         if terms and not self.terms:
@@ -217,9 +211,8 @@ class SceneGraphModel:
         regions, entities, scores = self._model(task).regions(images, targets), [], []
         for boxes in regions.entities:
             probabilities = boxes.get_field("predict_logits").float().softmax(dim=1)
-            labels = (
-                boxes.get_field("pred_labels") if boxes.has_field("pred_labels") else best_foreground(probabilities)
-            )
+            found = boxes.has_field("pred_labels")
+            labels = boxes.get_field("pred_labels") if found else best_foreground(probabilities)
             entities.append(boxes.copy_with_fields())
             entities[-1].add_field("labels", labels)
             scores.append(probabilities.gather(1, labels[:, None])[:, 0])

@@ -77,12 +77,8 @@ def as_boxes(boxes: Any, labels: Any, size: tuple[int, int], objects: Sequence[s
         raise UserError(f"{name}: its boxes must be rows of four numbers x1, y1, x2, y2, found an array {values.shape}")
     limits = np.array([*size, *size], dtype=np.float64)
     with np.errstate(invalid="ignore"):
-        good = (
-            np.isfinite(values).all(1)
-            & (values >= 0).all(1)
-            & (values <= limits).all(1)
-            & (values[:, :2] < values[:, 2:]).all(1)
-        )
+        inside = np.isfinite(values) & (values >= 0) & (values <= limits)
+        good = inside.all(1) & (values[:, :2] < values[:, 2:]).all(1)
     if not good.all():
         row = int((~good).argmax())
         raise UserError(
@@ -96,27 +92,18 @@ def as_boxes(boxes: Any, labels: Any, size: tuple[int, int], objects: Sequence[s
 
 
 def why_left_out(error: UserError) -> str:
-    """
-    The message without the cure that readers of data sets name, behind the last semicolon, which is none outside of
-    training.
-    """
+    """The message without what readers of data sets advise behind the last semicolon, which helps in training alone."""
     return str(error).rpartition("; ")[0] if isinstance(error, ImageFileError) else str(error)
 
 
 def require_known(names: Sequence[str], vocabulary: Sequence[str], what: str) -> None:
-    """
-    UserError with the nearest known ones if a name is not in the vocabulary (background first, which is no name);
-    `what` they are.
-    """
+    """UserError, with the nearest known ones, if a name is not in the vocabulary, which begins with the background."""
+    known = vocabulary[1:]
     for name in names:
-        if name not in vocabulary[1:]:
-            near = difflib.get_close_matches(name, vocabulary[1:], n=3, cutoff=0.4)
-            hint = (
-                f"near it are {', '.join(map(repr, near))}"
-                if near
-                else f"it begins with {', '.join(map(repr, vocabulary[1:4]))}"
-            )
-            raise UserError(f"{what} {name!r} is not among the model's {len(vocabulary) - 1} names; {hint}")
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+            hint = f"{'near it are' if near else 'it begins with'} {', '.join(map(repr, near or known[:3]))}"
+            raise UserError(f"{what} {name!r} is not among the model's {len(known)} names; {hint}")
 
 
 def _class_numbers(labels: Any, count: int, objects: Sequence[str], name: str) -> Tensor:

@@ -67,10 +67,7 @@ def _average(bucket: list[nn.Parameter]) -> None:
 
 
 def mean_values(values: Mapping[str, Tensor]) -> dict[str, float]:
-    """
-    Scalars of all processes, averaged by name; a name that only some processes have is averaged over all, the others
-    counting 0.
-    """
+    """Scalars averaged over all processes by name; a process without a name counts 0."""
     own = {name: float(value) for name, value in values.items() if value.device.type == "cpu"}
     if elsewhere := {name: value.float() for name, value in values.items() if name not in own}:
         own |= zip(elsewhere, torch.stack(list(elsewhere.values())).tolist(), strict=True)  # one wait for all

@@ -18,8 +18,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from maskrcnn_benchmark.engine.finite import require_finite
 from maskrcnn_benchmark.engine.saved_state import check_saved
+from maskrcnn_benchmark.engine.step import require_finite
+from maskrcnn_benchmark.solver.schedules import setting_to_use
 from maskrcnn_benchmark.utils.checkpoint import Checkpointer, load_weights
 from maskrcnn_benchmark.utils.distributed import all_gather_objects, rank
 from maskrcnn_benchmark.utils.errors import UserError
@@ -30,10 +31,8 @@ logger = get_logger(__name__)
 
 def load_last(checkpoints: Checkpointer) -> dict[str, Any] | None:
     """
-    The checkpoint that a run goes on from; None where there is none.
-
-    If the last one is damaged, the one before it by its iteration serves, with a warning; later ones are of a run that
-    was in this folder before.
+    The checkpoint that a run goes on from; None where there is none. If the last one is damaged, the one before it by
+    its iteration serves, with a warning; later ones are of a run that was in this folder before.
 
     Raises:
         UserError: none of them is whole; says what is wrong with the last one.
@@ -109,9 +108,9 @@ def _entry(name: str) -> Iterator[None]:
     """Names the checkpoint's entry that the block takes where it turns out to be of no use."""
     try:
         yield
+    except UserError:
+        raise
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError) as error:
-        if isinstance(error, UserError):
-            raise
         raise UserError(
             f"the last checkpoint's entry {name} cannot be used ({type(error).__name__}: {error}): it is damaged"
         ) from error
@@ -126,8 +125,7 @@ class TrainingState:
         sampler: whose state_dict() is the position in the training data.
         description: what makes the checkpoint readable alone: config, vocabulary, version.
         iteration: finished iterations.
-        validated: the last iteration whose validation counted; a run that goes on makes up for one that it was stopped
-            before.
+        validated: the last of them whose validation counted; one that is missing is made up for.
     """
 
     model: nn.Module
@@ -149,10 +147,13 @@ class TrainingState:
     def _begin_update(self, *_: Any) -> None:
         self._updating = True
 
-    def finish(self, iteration: int) -> None:
+    def finish(self, iteration: int, *, asked_to_stop: bool = False) -> bool:
         """
         Notes that an iteration is done, and what of it the next one changes before it updates the weights: the draws of
         all processes, position, buffers. Every process has to call it.
+
+        Returns:
+            Whether any process was asked to stop: one message carries this and the draws.
         """
         self.iteration, self._updating = iteration, False
         own, position = random_state(), self.sampler.state_dict()
@@ -160,16 +161,12 @@ class TrainingState:
         for name, buffer in self.model.named_buffers():
             if name not in self._buffers or self._buffers[name][0] != buffer._version:
                 self._buffers[name] = buffer._version, buffer.detach().clone()
-        self._finished = all_gather_objects(own), position
+        draws, asked = zip(*all_gather_objects((own, asked_to_stop)), strict=True)
+        self._finished = list(draws), position
+        return any(asked)
 
     def save_finished(self, checkpoints: Checkpointer, name: str) -> None:
-        """
-        As `save`, while a later iteration has failed.
-
-        Raises:
-            UserError: also where the failure came while the weights were being updated, so that they are those of no
-                iteration.
-        """
+        """As `save`, while a later iteration has failed; UserError also where that was amid an update."""
         if self._updating:
             raise UserError(f"the weights were being updated, those of iteration {self.iteration} are gone")
         with torch.no_grad():
@@ -242,7 +239,11 @@ class TrainingState:
                 f"the best result so far is one of {state['best']['metric']}; by {self.best.metric} the count starts"
                 " anew"
             )
-        self._load_random(state["random"])
+        if rank() < len(state["random"]):
+            with _entry("random"):
+                set_random_state(state["random"][rank()])
+        else:
+            logger.warning("more processes than the checkpoint knew: this one's random draws start anew")
 
     def _load_optimizer(self, saved: Mapping[str, Any], keep_settings: bool) -> None:
         """
@@ -264,34 +265,21 @@ class TrainingState:
         }
         for name, i in index.items():
             shape, moment = self.model.get_parameter(name).shape, moments.get(i, {}).get("momentum_buffer")
-            if moment is not None and (not isinstance(moment, torch.Tensor) or moment.shape != shape):
-                raise UserError(
-                    f"the last checkpoint's momentum of {name} is not of the parameter's shape {tuple(shape)}"
-                )
-            if moment is not None and not moment.is_floating_point():
-                raise UserError(f"the last checkpoint's momentum of {name} holds {moment.dtype}")
+            if moment is None:
+                continue
+            what = f"the last checkpoint's momentum of {name}"
+            if not isinstance(moment, torch.Tensor) or moment.shape != shape:
+                raise UserError(f"{what} is not of the parameter's shape {tuple(shape)}")
+            if not moment.is_floating_point():
+                raise UserError(f"{what} holds {moment.dtype}")
         self.optimizer.load_state_dict({"state": moments, "param_groups": fresh["param_groups"]})
         groups = self.optimizer.param_groups
         same_groups = [group["names"] for group in groups] == [group["names"] for group in saved["param_groups"]]
         for group, old in zip(groups, saved["param_groups"], strict=False):
             for key in ("initial_lr", "weight_decay", "momentum"):
-                if not same_groups or group[key] == old[key]:
-                    continue
-                used, other = (group[key], old[key]) if keep_settings else (old[key], group[key])
-                whose = "config" if keep_settings else "checkpoint"
-                logger.warning(
-                    f"the {whose}'s {key} {used:g} is used, not {other:g} (SOLVER.UPDATE_SCHEDULE_DURING_LOAD"
-                    f" {keep_settings})"
-                )
-                group[key] = used
+                if same_groups:
+                    group[key] = setting_to_use(key, group[key], old[key], keep=keep_settings)
         if not same_groups:
             logger.warning(
                 "learning rates and decays are grouped otherwise than in the checkpoint: the config's are used"
             )
-
-    def _load_random(self, states: list[Mapping[str, Any]]) -> None:
-        if rank() < len(states):
-            with _entry("random"):
-                set_random_state(states[rank()])
-        else:
-            logger.warning("more processes than the checkpoint knew: this one's random draws start anew")

@@ -22,12 +22,8 @@ KEPT_KEYS = (
 WHOLE_FILE = "# End of the file: a key that is not above had its default.\n"
 # Other keys that change what a training does from here on.
 TOLD_SECTIONS = (
-    "SOLVER.",
-    "INPUT.",
-    "DATALOADER.ASPECT_RATIO_GROUPING",
-    "DATALOADER.SIZE_DIVISIBILITY",
-    "DATASETS.PROPOSALS",
-)
+    "SOLVER.", "INPUT.", "DATALOADER.ASPECT_RATIO_GROUPING", "DATALOADER.SIZE_DIVISIBILITY", "DATASETS.PROPOSALS",
+)  # fmt: skip
 
 
 def config_text(cfg: Config) -> str:
@@ -75,22 +71,18 @@ def check_same_run(cfg: Config, output_dir: Path) -> list[str]:
             f"OUTPUT_DIR {output_dir} holds another run's checkpoints: {pairs}. Choose another OUTPUT_DIR, or empty"
             " this one"
         )
-    keep_settings = cfg.SOLVER.UPDATE_SCHEDULE_DURING_LOAD
     changed = [key for key in sorted(new) if old[key] != new[key] and (key == "SEED" or key.startswith(TOLD_SECTIONS))]
-    return [
-        f"{key} was {old[key]!r} at the last start, is {new[key]!r}: {_consequence(key, keep_settings)}"
-        for key in changed
-    ]
+    return [f"{key} was {old[key]!r} at the last start, is {new[key]!r}: {_consequence(key, cfg)}" for key in changed]
 
 
-def _consequence(key: str, keep_settings: bool) -> str:
+def _consequence(key: str, cfg: Config) -> str:
     """What a run that goes on does about a key that changed."""
     if key == "SEED":
         return (
             "images and pairs are drawn by the new one from here on, so that this epoch may bring some images twice and"
             " others never"
         )
-    if key.removeprefix("SOLVER.") in KEPT_KEYS and not keep_settings:
+    if key.removeprefix("SOLVER.") in KEPT_KEYS and not cfg.SOLVER.UPDATE_SCHEDULE_DURING_LOAD:
         return "the run goes on with the checkpoint's (SOLVER.UPDATE_SCHEDULE_DURING_LOAD True takes the new one)"
     return "the run goes on with the new one"
 
@@ -114,9 +106,7 @@ def check_same_data(saved: Any, now: Mapping[str, Any]) -> None:
 
 
 def check_iterations(iteration: int, max_iter: int) -> None:
-    """
-    UserError if a run that goes on has come further than SOLVER.MAX_ITER, so that its final model would be no other's.
-    """
+    """UserError if a run that goes on has come further than SOLVER.MAX_ITER."""
     if iteration > max_iter:
         raise UserError(
             f"SOLVER.MAX_ITER is {max_iter}, but OUTPUT_DIR's last checkpoint has {iteration} iterations: set"

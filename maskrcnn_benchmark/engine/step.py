@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from maskrcnn_benchmark.data.collate import Batch
-from maskrcnn_benchmark.engine.finite import momentum_of, require_finite
 from maskrcnn_benchmark.engine.processes import average_gradients, mean_values
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 from maskrcnn_benchmark.utils.distributed import all_gather_objects, all_reduce_sum
@@ -45,6 +44,35 @@ def make_scaler(device: torch.device, dtype: str) -> torch.amp.GradScaler:
     return torch.amp.GradScaler(device.type, enabled=dtype == "float16")
 
 
+def momentum_of(optimizer: torch.optim.Optimizer) -> dict[Tensor, Tensor]:
+    """Parameter -> its momentum, for the parameters that have been updated."""
+    buffers = {parameter: state.get("momentum_buffer") for parameter, state in optimizer.state.items()}
+    return {parameter: buffer for parameter, buffer in buffers.items() if buffer is not None}
+
+
+@torch.no_grad()
+def require_finite(model: nn.Module, optimizer: torch.optim.Optimizer, when: str, *, buffers: bool = True) -> None:
+    """
+    UserError, with `when` and up to three names, where a weight, a momentum or, with `buffers`, a buffer is not finite:
+    such a run cannot go on. Waits once for the device.
+    """
+    momentum = momentum_of(optimizer)
+    tensors = dict(model.state_dict() if buffers else model.named_parameters())
+    tensors |= {
+        f"momentum of {name}": momentum[parameter]
+        for name, parameter in model.named_parameters()
+        if parameter in momentum
+    }
+    finite = torch.stack([tensor.isfinite().all() for tensor in tensors.values()]).tolist() if tensors else []
+    bad = [name for name, good in zip(tensors, finite, strict=True) if not good]
+    if bad:
+        raise UserError(
+            f"{when}: {some(bad, 3, quoted=False)} not finite. Stopped; the same command goes on from the checkpoint"
+            " before, and a lower SOLVER.BASE_LR, a longer SOLVER.WARMUP_ITERS or DTYPE bfloat16 instead of float16"
+            " may help"
+        )
+
+
 @dataclass
 class StepResult:
     """
@@ -52,23 +80,16 @@ class StepResult:
         losses: weighted losses by name, means over the accumulated batches, detached scalars of this process.
         logged: what the model reports beside its losses.
         gradient_norm: over all trained parameters, before clipping.
-        skipped: the weights stayed as they were.
     """
 
     losses: dict[str, Tensor]
     logged: dict[str, Tensor]
     gradient_norm: Tensor
-    skipped: bool = False
 
     def values(self) -> dict[str, float]:
         """Everything as numbers, losses averaged over processes; "loss" is their sum. Every process has to call it."""
-        losses = mean_values(self.losses)
-        return {
-            "loss": sum(losses.values()),
-            **losses,
-            **mean_values(self.logged),
-            "gradient_norm": float(self.gradient_norm),
-        }
+        losses, norm = mean_values(self.losses), float(self.gradient_norm)
+        return {"loss": sum(losses.values()), **losses, **mean_values(self.logged), "gradient_norm": norm}
 
 
 @dataclass
@@ -121,7 +142,6 @@ class TrainingStep:
         norm = nn.utils.clip_grad_norm_(self.parameters, self.clip if self.clip > 0 else float("inf"))
         result = StepResult(losses, dict(self.model.logged), norm)
         if not self._is_finite(result):
-            result.skipped = True
             self._refuse(result, iteration, image_ids)
             return result
         self.skipped_in_a_row = 0
@@ -147,12 +167,10 @@ class TrainingStep:
         A float16 gradient beyond range is no fault while the loss is scaled up: the scaler leaves the update out and
         lowers its scale. Weights and momentum are looked at instead, for what such an update may have done to them.
         """
-        values = list(result.losses.values())
-        if self.scaler.get_scale() <= 1:
-            values.append(result.gradient_norm)
-        else:
-            values.append(nn.utils.get_total_norm([*self.parameters, *momentum_of(self.optimizer).values()]).detach())
-        bad = (~torch.isfinite(torch.stack(values))).any().float()
+        norm = result.gradient_norm
+        if self.scaler.get_scale() > 1:
+            norm = nn.utils.get_total_norm([*self.parameters, *momentum_of(self.optimizer).values()]).detach()
+        bad = (~torch.isfinite(torch.stack([*result.losses.values(), norm]))).any().float()
         return float(all_reduce_sum(bad)) == 0
 
     def _refuse(self, result: StepResult, iteration: int, image_ids: list[str]) -> None:

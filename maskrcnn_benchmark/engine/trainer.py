@@ -1,10 +1,5 @@
-"""
-The training loop of relation models and detectors.
+"""The training loop of relation models and detectors: `train` puts the parts together, `Trainer.run` is the loop."""
 
-`train` puts the parts together; `Trainer.run` is the loop, and all that happens in an iteration can be seen there.
-"""
-
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -17,25 +12,22 @@ from maskrcnn_benchmark.data.build import make_data_loader, training_name
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.engine.description import describe
 from maskrcnn_benchmark.engine.feature_cache import with_feature_cache
-from maskrcnn_benchmark.engine.finite import require_finite
-from maskrcnn_benchmark.engine.inference import evaluate
+from maskrcnn_benchmark.engine.inference import ValidationPictures, evaluate
 from maskrcnn_benchmark.engine.metric_log import MetricLog
 from maskrcnn_benchmark.engine.metrics import deciding_metrics, headline, metric_value
 from maskrcnn_benchmark.engine.processes import broadcast_model
 from maskrcnn_benchmark.engine.resume import Best, TrainingState, load_last, random_state, set_random_state
-from maskrcnn_benchmark.engine.run import Run
+from maskrcnn_benchmark.engine.run import Run, StopRequest, stop_on_signals
 from maskrcnn_benchmark.engine.same_run import check_iterations, check_same_data
-from maskrcnn_benchmark.engine.signals import StopRequest, stop_on_signals
-from maskrcnn_benchmark.engine.start import detector_is_among, load_start
-from maskrcnn_benchmark.engine.start_table import start_table
-from maskrcnn_benchmark.engine.step import TrainingStep, make_scaler
-from maskrcnn_benchmark.engine.validation_pictures import ValidationPictures
+from maskrcnn_benchmark.engine.start import detector_is_among, load_start, start_table
+from maskrcnn_benchmark.engine.step import TrainingStep, make_scaler, require_finite
 from maskrcnn_benchmark.engine.writers import make_writers
 from maskrcnn_benchmark.solver import make_optimizer, make_schedule
-from maskrcnn_benchmark.utils.checkpoint import Checkpointer, require_filled
+from maskrcnn_benchmark.utils.checkpoint import Checkpointer
 from maskrcnn_benchmark.utils.distributed import is_main_process, rank
 from maskrcnn_benchmark.utils.log import get_logger
 from maskrcnn_benchmark.utils.seeding import mix, seed_everything
+from maskrcnn_benchmark.utils.weights import require_filled
 
 logger = get_logger(__name__)
 
@@ -83,12 +75,11 @@ def train(cfg: Config, model: nn.Module, run: Run, meta: DatasetMeta) -> nn.Modu
     """
     plan = Plan.from_config(cfg)
     saved = load_last(run.checkpoints)
-    if saved is not None:
-        check_iterations(saved["iteration"], plan.max_iter)
     if saved is None:
         loaded = load_start(cfg, model)
         detector = model.task is None or detector_is_among(loaded, model)
     else:
+        check_iterations(saved["iteration"], plan.max_iter)
         detector = saved.get("detector")
     broadcast_model(model)
     seed_everything(mix(cfg.SEED, rank()))
@@ -108,16 +99,8 @@ def train(cfg: Config, model: nn.Module, run: Run, meta: DatasetMeta) -> nn.Modu
     logger.info("training:\n" + start_table(cfg, model, loader.dataset, state.iteration))
     loader = with_feature_cache(cfg, model, loader, training_name(cfg))
     solver = cfg.SOLVER
-    step = TrainingStep(
-        model,
-        optimizer,
-        scaler,
-        run.device,
-        dtype=cfg.DTYPE,
-        clip=solver.GRAD_NORM_CLIP,
-        accumulate=solver.ACCUMULATE,
-        skip_nonfinite=solver.SKIP_NONFINITE,
-    )
+    limits = {"clip": solver.GRAD_NORM_CLIP, "skip_nonfinite": solver.SKIP_NONFINITE}
+    step = TrainingStep(model, optimizer, scaler, run.device, dtype=cfg.DTYPE, accumulate=solver.ACCUMULATE, **limits)
 
     def validate() -> dict[str, Any]:
         """The figures on the first data set of DATASETS.VAL decide; the others are written beside them."""
@@ -140,11 +123,8 @@ def train(cfg: Config, model: nn.Module, run: Run, meta: DatasetMeta) -> nn.Modu
 class Trainer:
     """
     Attributes:
-        state: model, optimizer, schedule and what else a checkpoint keeps.
-        step: one update from the next batches.
         batches: of the training loader, without end, starting after state.iteration.
-        validate: evaluates the model on the validation split and returns metrics.json's dict, the same in every
-            process.
+        validate: evaluates on the validation split and returns metrics.json's dict, the same in every process.
     """
 
     state: TrainingState
@@ -159,10 +139,8 @@ class Trainer:
 
     def run(self) -> None:
         """
-        Trains from state.iteration to MAX_ITER and writes model_final.pth. KeyboardInterrupt, after a checkpoint, when
-        asked to stop.
-
-        Whatever else ends it, the last finished iteration is saved first.
+        Trains from state.iteration to MAX_ITER and writes model_final.pth. Whatever ends it before that, the last
+        finished iteration is saved first; a request to stop ends it by KeyboardInterrupt.
         """
         started = self.state.iteration
         try:
@@ -173,7 +151,7 @@ class Trainer:
 
     def _run(self, started: int) -> None:
         state, plan = self.state, self.plan
-        batches = self._timed(self.batches)
+        batches = self.log.timed(self.batches)
         state.model.train()
         state.finish(started)
         if plan.validate_first and started == 0:
@@ -185,13 +163,12 @@ class Trainer:
             lr = state.schedule.set_iteration(iteration)
             state.model.set_iteration(iteration)
             result = self.step(batches, iteration)
-            state.finish(iteration)
+            stopping = state.finish(iteration, asked_to_stop=self.stop.asked)
             self.log.tick()
             if _is_due(iteration, plan.gradient_norms_period):
                 logger.debug("gradient norms:\n" + gradient_norms(state.model))
             if self.log.is_due(iteration):
                 self.log.write(iteration, lr, result.values())
-            stopping = self.stop()
             if stopping or _is_due(iteration, plan.checkpoint_period):
                 self._save(_checkpoint_name(iteration))
             if stopping:
@@ -201,7 +178,7 @@ class Trainer:
         last = self.checkpoints.last()
         if state.iteration > started or last is None or last.name != FINAL:
             self._save(FINAL)
-        if self.stop():
+        if state.finish(state.iteration, asked_to_stop=self.stop.asked):
             raise KeyboardInterrupt
 
     def _save(self, name: str) -> None:
@@ -209,9 +186,7 @@ class Trainer:
         self._saved = self.state.iteration
 
     def _keep_finished(self, started: int) -> None:
-        """
-        Saves the last finished iteration after a failure, unless it is saved already; what fails now is only logged.
-        """
+        """Saves the last finished iteration after a failure, unless it is saved; what fails now is only logged."""
         iteration = self.state.iteration
         if iteration == max(started, self._saved) or not is_main_process():
             return
@@ -226,41 +201,27 @@ class Trainer:
         return _is_due(iteration, period) or (iteration == self.plan.max_iter and period > 0)
 
     def _validate(self, *, counts: bool = True) -> None:
-        with self.log.paused():
-            self._evaluate(counts)
-
-    def _evaluate(self, counts: bool) -> None:
-        """
-        Evaluates; unless it is only the figure before training, the result goes to the schedule and may make a new best
-        model.
-        """
+        """Evaluates; a result that counts goes to the schedule and may make a new best model."""
         state, plan = self.state, self.plan
-        require_finite(state.model, self.step.optimizer, f"after iteration {state.iteration}")
-        generators = random_state()
-        metrics = self.validate()
-        set_random_state(generators)
-        state.model.train()
-        self.log.write_validation(state.iteration, headline(metrics))
-        if not counts:
-            return
-        value, best = metric_value(metrics, plan.best_metric), state.best
-        if value is not None and (best.value is None or value > best.value):
-            logger.info(f"best {plan.best_metric} so far: {value:.4f} at iteration {state.iteration}")
-            if is_main_process():
-                self.checkpoints.save(BEST, state.weights() | {"metrics": headline(metrics)})
-            best = Best(plan.best_metric, value, state.iteration)
-        # Only now, when nothing can fail any more: a validation that failed is made up for as a whole.
-        state.best = best
-        state.schedule.add_result(metric_value(metrics, plan.schedule_metric))
-        state.validated = state.iteration
-
-    def _timed(self, batches: Iterator[Any]) -> Iterator[Any]:
-        """The same batches; what waiting for them takes goes to the log."""
-        while True:
-            start = time.perf_counter()
-            batch = next(batches)
-            self.log.waited(time.perf_counter() - start)
-            yield batch
+        with self.log.paused():
+            require_finite(state.model, self.step.optimizer, f"after iteration {state.iteration}")
+            generators = random_state()
+            metrics = self.validate()
+            set_random_state(generators)
+            state.model.train()
+            self.log.write_validation(state.iteration, headline(metrics))
+            if not counts:
+                return
+            value, best = metric_value(metrics, plan.best_metric), state.best
+            if value is not None and (best.value is None or value > best.value):
+                logger.info(f"best {plan.best_metric} so far: {value:.4f} at iteration {state.iteration}")
+                if is_main_process():
+                    self.checkpoints.save(BEST, state.weights() | {"metrics": headline(metrics)})
+                best = Best(plan.best_metric, value, state.iteration)
+            # Only now, when nothing can fail any more: a validation that failed is made up for as a whole.
+            state.best = best
+            state.schedule.add_result(metric_value(metrics, plan.schedule_metric))
+            state.validated = state.iteration
 
 
 def _is_due(iteration: int, period: int) -> bool:

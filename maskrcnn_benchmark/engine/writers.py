@@ -35,7 +35,7 @@ class MetricWriter(Protocol):
 class TensorBoard:
     """OUTPUT_DIR/tensorboard; what lies there of later iterations than `start` is shown no more."""
 
-    def __init__(self, output_dir: Path, start: int):
+    def __init__(self, output_dir: Path, start: int, **_: Any):
         from torch.utils.tensorboard import SummaryWriter  # takes a second, and is wanted only here
 
         self.board = SummaryWriter(str(output_dir / "tensorboard"), purge_step=start + 1)
@@ -113,7 +113,7 @@ class MLflow:
         self.client.set_terminated(self.run_id)
 
 
-_SERVICES = {"wandb": WeightsAndBiases, "mlflow": MLflow}
+_WRITERS = {"tensorboard": TensorBoard, "wandb": WeightsAndBiases, "mlflow": MLflow}
 
 
 def make_writers(cfg: Config, output_dir: Path, start: int) -> dict[str, MetricWriter]:
@@ -129,10 +129,7 @@ def make_writers(cfg: Config, output_dir: Path, start: int) -> dict[str, MetricW
     settings = {"project": cfg.LOG.PROJECT, "config": dict(leaves(cfg))}
     for name in dict.fromkeys(cfg.LOG.WRITERS):
         try:
-            if name == "tensorboard":
-                writers[name] = TensorBoard(output_dir, start)
-            else:
-                writers[name] = _SERVICES[name](output_dir, start, **settings)
+            writers[name] = _WRITERS[name](output_dir, start, **settings)
         except UserError:
             raise
         except Exception as error:

@@ -17,15 +17,20 @@ from maskrcnn_benchmark.evaluation.records import Counts, Tally
 Resampler = Callable[[np.ndarray], np.ndarray]
 
 
+@dataclass(frozen=True)
 class Measure(ABC):
-    """What a figure is: a number at K of a tally of images."""
+    """
+    What a figure is: a number at K of a tally of images.
 
-    zero_shot: bool
+    Args:
+        rank: the column of records.COLUMNS that says at which place a relation is found.
+        zero_shot: only relations whose labels and predicate never occur together in training.
+        third: "head", "body" or "tail": only predicates of this third, which training counts tell.
+    """
 
-    @property
-    def needs_thirds(self) -> bool:
-        """Whether it is known only where the training counts of the predicates are."""
-        return False
+    rank: str = "rank"
+    zero_shot: bool = False
+    third: str | None = None
 
     @abstractmethod
     def value(self, tally: Tally, k: int) -> float | None:
@@ -35,23 +40,8 @@ class Measure(ABC):
     def resampler(self, tally: Tally, k: int, order: np.ndarray) -> Resampler:
         """The figure of any draws of the images, which are put into this order (I,) first."""
 
-    @abstractmethod
     def by_phrases(self) -> "Measure":
         """The same where a relation is found by the box around both objects."""
-
-
-@dataclass(frozen=True)
-class Average(Measure):
-    """
-    Args:
-        rank: the column of records.COLUMNS that says at which place a relation is found.
-        zero_shot: only relations whose labels and predicate never occur together in training.
-    """
-
-    rank: str = "rank"
-    zero_shot: bool = False
-
-    def by_phrases(self) -> "Average":
         return replace(self, rank=self.rank.replace("rank", "phrase_rank"))
 
     def _counts(self, tally: Tally, k: int) -> Counts:
@@ -62,7 +52,7 @@ class Average(Measure):
 
 
 @dataclass(frozen=True)
-class ImageMean(Average):
+class ImageMean(Measure):
     """R@K: mean over images of found / ground truth. Images without such a relation do not count."""
 
     def value(self, tally: Tally, k: int) -> float | None:
@@ -76,7 +66,7 @@ class ImageMean(Average):
 
 
 @dataclass(frozen=True)
-class PooledRatio(Average):
+class PooledRatio(Measure):
     """accR@K: found / ground truth, each summed over the whole set."""
 
     def value(self, tally: Tally, k: int) -> float | None:
@@ -90,21 +80,15 @@ class PooledRatio(Average):
 
 
 @dataclass(frozen=True)
-class PredicateMean(Average):
+class PredicateMean(Measure):
     """
     mR@K: mean over predicates of predicate_recall.
 
     Args:
         present_only: leave predicates that no image has out of the mean; else they count 0.
-        third: "head", "body" or "tail": only those predicates.
     """
 
     present_only: bool = False
-    third: str | None = None
-
-    @property
-    def needs_thirds(self) -> bool:
-        return self.third is not None
 
     def value(self, tally: Tally, k: int) -> float | None:
         recalls = predicate_recall(self._counts(tally, k), tally.num_predicates)
@@ -114,9 +98,8 @@ class PredicateMean(Average):
 
     def resampler(self, tally: Tally, k: int, order: np.ndarray) -> Resampler:
         """
-        Rare predicates fall out of many draws; counting those 0, as predicates absent from the whole set are, would
-        put the interval beside the value. So the mean runs over the predicates drawn, and is scaled by the share that
-        the whole set has.
+        Rare predicates fall out of many draws. Counting those 0 would put the interval beside the value, so the mean
+        runs over the predicates drawn, scaled by the share of all predicates that the whole set has.
         """
         found, total = (table[:, np.array(self._predicates(tally)) - 1] for table in self._table(tally, k, order))
         has_predicate, ratio = (total > 0).astype(np.float64), found / np.maximum(total, 1)
@@ -141,27 +124,23 @@ class PredicateMean(Average):
 class HarmonicMean(Measure):
     """F@K of R@K and mR@K: 0 if both are."""
 
-    first: Average
-    second: Average
-    zero_shot: bool = False
+    def _parts(self) -> tuple[Measure, Measure]:
+        return ImageMean(self.rank), PredicateMean(self.rank)
 
     def value(self, tally: Tally, k: int) -> float | None:
-        first, second = self.first.value(tally, k), self.second.value(tally, k)
+        first, second = (part.value(tally, k) for part in self._parts())
         if first is None or second is None:
             return None
         return 2 * first * second / (first + second) if first + second else 0.0
 
     def resampler(self, tally: Tally, k: int, order: np.ndarray) -> Resampler:
-        first, second = (part.resampler(tally, k, order) for part in (self.first, self.second))
+        first, second = (part.resampler(tally, k, order) for part in self._parts())
 
         def figure(weights: np.ndarray) -> np.ndarray:
             a, b = first(weights), second(weights)
             return 2 * a * b / np.maximum(a + b, 1e-300)
 
         return figure
-
-    def by_phrases(self) -> "HarmonicMean":
-        return replace(self, first=self.first.by_phrases(), second=self.second.by_phrases())
 
 
 def mean(values: Sequence[float]) -> float | None:
@@ -170,21 +149,12 @@ def mean(values: Sequence[float]) -> float | None:
 
 
 def predicate_recall(counts: Counts, num_predicates: int) -> list[float | None]:
-    """
-    For each predicate, the background left out: mean over the images that have it of found / ground truth; None if no
-    image has it.
-    """
+    """Per predicate without background: mean over the images that have it of found / ground truth; None without any."""
     ratio = counts.found / counts.total
     return [mean(ratio[cells].tolist()) for cells in counts.by_predicate(num_predicates)][1:]
 
 
 def frequency_thirds(train_counts: np.ndarray) -> dict[str, list[int]]:
-    """
-    Head, body and tail: thirds of the predicates by training frequency, descending, equal ones by id; the first thirds
-    take what is over.
-
-    Args:
-        train_counts: (K,) training relations per predicate; the background's entry is not read.
-    """
+    """Head, body, tail: thirds of the predicates by (K,) training relations, equal ones by id, the first larger."""
     order = np.argsort(-np.asarray(train_counts[1:], dtype=np.float64), kind="stable") + 1
     return {name: part.tolist() for name, part in zip(("head", "body", "tail"), np.array_split(order, 3), strict=True)}

@@ -63,14 +63,10 @@ def bootstrap(
     evaluator: SceneGraphEvaluator, metric: str = "mR", k: int = 50, samples: int = 1000, seed: int = 0
 ) -> dict[str, float]:
     """
-    A figure with its 95 % interval, by the percentiles of `samples` draws of the images.
+    "value", "low" and "high": a figure with its 95 % interval, by the percentiles of `samples` draws of the images.
 
-    Args:
-        metric: a name of figures.main_figures that the evaluator's mode has.
-    Returns:
-        "value", "low", "high".
     Raises:
-        UserError: an unknown metric, or nothing to be found.
+        UserError: a metric that is none of figures.main_figures or not the mode's, or nothing to be found.
     """
     measure, images = _measure(metric, evaluator, samples), len(evaluator.image_ids)
     resampler = measure.resampler(evaluator.tally(), k, np.arange(images))
@@ -88,11 +84,9 @@ def paired_bootstrap(
     seed: int = 0,
 ) -> dict[str, float]:
     """
-    The difference a - b of a figure with its 95 % interval; both are computed on the same draws of the images, paired
-    by image_id.
+    "difference" a - b of a figure, "low" and "high" of its 95 % interval over the same draws of the images, paired by
+    image_id; and "a", "b", the two figures.
 
-    Returns:
-        "difference", "low", "high"; and "a", "b", the two figures.
     Raises:
         UserError: an unknown metric, or evaluators of different modes, or that saw different images or ground truth.
     """
@@ -118,9 +112,7 @@ def paired_bootstrap(
 
 
 def _paired_order(a: SceneGraphEvaluator, b: SceneGraphEvaluator) -> tuple[np.ndarray, np.ndarray]:
-    """
-    The images of both in one order, which does not depend on how they came: sharded evaluators draw the same samples.
-    """
+    """The images of both in one order, however they came: sharded evaluators draw the same samples."""
     place_a, place_b = ({image_id: place for place, image_id in enumerate(x.image_ids)} for x in (a, b))
     for whose, evaluator, place in (("first", a, place_a), ("second", b, place_b)):
         if len(place) < len(evaluator.image_ids):

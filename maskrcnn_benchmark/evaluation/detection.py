@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,7 @@ class DetectionEvaluator:
     """
     AP (mean over IoU 0.50 … 0.95), AP50, AP75 and AR at 100 detections per image and class, over all sizes of boxes.
 
-    Predictions are kept as arrays and handed to pycocotools a class at a time: classes do not touch each other, and its
-    lists of dictionaries for a whole data set would fill the memory.
+    pycocotools gets a class at a time: its lists of dictionaries for a whole data set would fill the memory.
 
     Args:
         class_names: background first; classes without a ground-truth box do not count in the means.
@@ -37,10 +36,8 @@ class DetectionEvaluator:
     ) -> None:
         """
         Takes an image: prediction {"boxes" (n, 4) xyxy pixels, "labels" (n,), "scores" (n,)}, groundtruth {"boxes",
-        "labels"}.
+        "labels"}; images are ordered by `image_id`, by default their number, where scores of different ones are equal.
 
-        Args:
-            image_id: orders the images where scores of different ones are equal; their number by default.
         Raises:
             UserError: arrays whose lengths differ, or labels beyond the class names.
         """
@@ -67,39 +64,20 @@ class DetectionEvaluator:
 
     def summary(self) -> dict[str, Any]:
         """{"AP", "AP50", "AP75", "AR", "images", "per_class": {name: AP50}}; None where the ground truth has no box."""
-        precisions, recalls, per_class = [], [], {}
-        for label, precision, recall in self._by_class(order_of(self.image_ids)):
-            precisions.append(precision)
-            recalls.append(recall)
-            per_class[self.class_names[label]] = float(precision[0].mean())
-        figures: dict[str, float | None] = {"AP": None, "AP50": None, "AP75": None, "AR": None}
-        if precisions:
-            stacked = np.stack(precisions)  # (classes, IoU thresholds, recall points)
-            figures = {
-                "AP": float(stacked.mean()),
-                "AP50": float(stacked[:, 0].mean()),
-                "AP75": float(stacked[:, 5].mean()),
-                "AR": float(np.mean(recalls)),
-            }
-        return {**figures, "images": len(self.image_ids), "per_class": per_class}
-
-    def _by_class(self, order: Sequence[int]) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-        """
-        Each class with a ground-truth box: its label, precision (10, 101) by IoU threshold and recall point, recall
-        (10,).
-        """
-        found, true = _with_image([self._found[i] for i in order]), _with_image([self._true[i] for i in order])
-        found, true = (rows[np.argsort(rows[:, 1], kind="stable")] for rows in (found, true))
-        labels = np.arange(len(self.class_names) + 1)
-        found_at, true_at = np.searchsorted(found[:, 1], labels), np.searchsorted(true[:, 1], labels)
-        for label in range(1, len(self.class_names)):
-            if true_at[label] < true_at[label + 1]:
-                yield (
-                    label,
-                    *_evaluate_class(
-                        found[found_at[label] : found_at[label + 1]], true[true_at[label] : true_at[label + 1]]
-                    ),
-                )
+        figures: dict[str, Any] = dict.fromkeys(("AP", "AP50", "AP75", "AR")) | {"images": len(self.image_ids)}
+        order = order_of(self.image_ids)
+        found, true = (
+            _by_class([parts[i] for i in order], len(self.class_names)) for parts in (self._found, self._true)
+        )
+        present = [label for label, rows in enumerate(true) if label and len(rows)]
+        if not present:
+            return figures | {"per_class": {}}
+        parts = [_evaluate_class(found[label], true[label]) for label in present]
+        precisions = np.stack([precision for precision, _ in parts])  # (classes, IoU thresholds, recall points)
+        figures |= {"AP": float(precisions.mean()), "AP50": float(precisions[:, 0].mean())}
+        figures |= {"AP75": float(precisions[:, 5].mean()), "AR": float(np.mean([recall for _, recall in parts]))}
+        by_class = zip(present, parts, strict=True)
+        return figures | {"per_class": {self.class_names[c]: float(part[0][0].mean()) for c, part in by_class}}
 
 
 def _as_coco(boxes: np.ndarray) -> np.ndarray:
@@ -108,19 +86,18 @@ def _as_coco(boxes: np.ndarray) -> np.ndarray:
     return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2] + 1], axis=1)
 
 
-def _with_image(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """All rows in one array, the number of their image before them."""
+def _by_class(parts: Sequence[np.ndarray], classes: int) -> list[np.ndarray]:
+    """The rows of all images of each class, the number of their image before them."""
     if not parts:
-        return np.zeros((0, 7))
+        return [np.zeros((0, 7))] * classes
     image = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-    return np.concatenate([image[:, None], np.concatenate(parts)], axis=1)
+    rows = np.concatenate([image[:, None], np.concatenate(parts)], axis=1)
+    rows = rows[np.argsort(rows[:, 1], kind="stable")]
+    return np.split(rows, np.searchsorted(rows[:, 1], np.arange(1, classes)))
 
 
 def _evaluate_class(found: np.ndarray, true: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """
-    Precision (10, 101) and recall (10,) of one class; rows of found: image, class, score, box; of true: image, class,
-    box.
-    """
+    """Precision (10, 101), recall (10,) of one class; rows: image, class, (found: score,) box."""
     images = np.union1d(found[:, 0], true[:, 0]).astype(int).tolist()
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports its progress there
         gt, result = COCO(), COCO()

@@ -50,7 +50,7 @@ class Figure:
 
     def applies(self, mode: str, tally: Tally) -> bool:
         """Whether an evaluation of this mode and with this knowledge of training has the figure."""
-        known = tally.thirds is not None or self.measure is None or not self.measure.needs_thirds
+        known = tally.thirds is not None or self.measure is None or self.measure.third is None
         return mode in self.modes and known
 
     def read(self, metrics: Mapping[str, Any]) -> Any:
@@ -63,6 +63,10 @@ class Figure:
         if value is None:
             return "–"
         return f"{100 * value if self.percent else value:{'+' if sign else ''}.2f}"
+
+    def texts(self, values: Mapping[str, Any], *keys: str, sign: bool = False) -> list[str]:
+        """Several values of a dict as they are shown."""
+        return [self.text(values[key], sign=sign) for key in keys]
 
 
 def _phrase_figure(figure: Figure) -> Figure:
@@ -94,7 +98,7 @@ _OWN = (
     Figure(
         "F",
         "Harmonic mean of R and mR: high only where frequent and rare predicates are both found.",
-        HarmonicMean(ImageMean(), PredicateMean()),
+        HarmonicMean(),
         beside_freq=True,
     ),
     Figure(

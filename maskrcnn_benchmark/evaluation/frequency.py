@@ -8,14 +8,12 @@ from maskrcnn_benchmark.utils.errors import UserError
 
 class FrequencyBaseline:
     """
-    p(k | s, o) = fg[s, o, k] / (sum over k of fg[s, o, k] + bg[s, o]) from the training statistics; the background has
-    the rest.
-
-    A label pair without any count takes the same ratio of the sums over all label pairs (Zellers et al., Neural Motifs,
-    CVPR 2018, call such a baseline FREQ). Dims: O object classes, K predicates.
+    FREQ (Zellers et al., Neural Motifs, CVPR 2018): p(k | s, o) = fg[s, o, k] / (sum over k of fg[s, o, k] + bg[s, o])
+    from the training statistics; the background has the rest. A label pair without any count takes the ratio of the
+    sums over all label pairs.
 
     Args:
-        meta: with fg_matrix (O, O, K) and bg_matrix (O, O).
+        meta: with fg_matrix (O, O, K) and bg_matrix (O, O), O object classes, K predicates.
     Raises:
         UserError: meta holds no statistics, or counts nothing.
     """
@@ -40,8 +38,5 @@ class FrequencyBaseline:
         self._table = table.astype(np.float32)
 
     def predicate_scores(self, subject_labels: np.ndarray, object_labels: np.ndarray) -> np.ndarray:
-        """
-        Probabilities (m, K) float32 of m pairs from their labels, (m,) integers each; rows sum to 1, column 0 is the
-        background.
-        """
+        """Probabilities (m, K) float32, background in column 0, of m pairs from their labels, (m,) integers each."""
         return self._table[np.asarray(subject_labels), np.asarray(object_labels)]

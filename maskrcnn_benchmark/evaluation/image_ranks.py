@@ -9,12 +9,7 @@ from maskrcnn_benchmark.evaluation.records import LIMIT
 
 
 def fill_ranks(
-    rows: np.ndarray,
-    mode: str,
-    gt: GroundTruth,
-    found: Prediction,
-    iou_threshold: float,
-    nms_threshold: float | None,
+    rows: np.ndarray, mode: str, gt: GroundTruth, found: Prediction, iou_threshold: float, nms_threshold: float | None
 ) -> None:
     """
     Fills the ranks and the predicted predicate (columns 2 to 7 of records.COLUMNS) of an image's relations.
@@ -25,10 +20,10 @@ def fill_ranks(
         found: m pairs, at least 1.
         nms_threshold: None leaves rel_nms out.
     """
-    ranked = rank_pairs(found.pairs, found.predicate_scores, found.boxes, found.labels, found.scores, nms_threshold)
+    ranked = rank_pairs(found, nms_threshold)
     best = top(ranked.scores, LIMIT)
     ng_rows, ng_predicates = unconstrained(ranked, LIMIT)
-    same = matching.same_objects(gt.boxes, gt.labels, found.boxes, found.labels, iou_threshold)
+    same = matching.same_objects(gt, found, iou_threshold)
     if mode == "sgdet":
         true_rows, held = _true_pairs_by_overlap(gt, ranked, same)
         of_pairs = true_rows[:0]  # A@K needs ground-truth boxes
@@ -57,11 +52,8 @@ def fill_ranks(
 
 def _true_pairs_by_row(gt: GroundTruth, ranked: RankedPairs, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
-    PredCls and SGCls: the p predicted pairs of which the ground truth has a relation.
-
-    Returns:
-        Their rows (p,) by descending score; and (r, p) bool, whether a pair is that of relation i and both its labels
-        are right.
+    PredCls and SGCls: the p predicted pairs of which the ground truth has a relation, (p,) rows by descending score;
+    and (r, p) bool, whether a pair is that of relation i and both its labels are right.
     """
     subjects, objects = gt.relations[:, 0], gt.relations[:, 1]
     is_true = np.zeros((len(labels), len(labels)), dtype=bool)
@@ -75,9 +67,7 @@ def _true_pairs_by_row(gt: GroundTruth, ranked: RankedPairs, labels: np.ndarray)
 
 
 def _true_pairs_by_overlap(gt: GroundTruth, ranked: RankedPairs, same: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """
-    SGDet: as _true_pairs_by_row; an object stands for any ground-truth one of its label that it overlaps (`same`).
-    """
+    """SGDet: as _true_pairs_by_row; an object stands for any ground-truth one that is the `same`."""
     stands = np.asarray(same.any(axis=0))
     listed = np.flatnonzero(stands[ranked.pairs[:, 0]] & stands[ranked.pairs[:, 1]])
     listed = listed[np.argsort(-ranked.scores[listed], kind="stable")]

@@ -93,10 +93,7 @@ def _check_rows(whose: str, key: str, rows: np.ndarray, boxes: int) -> None:
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """
-    Ground truth of an image: boxes (n, 4) float32 xyxy, labels (n,), relations (r, 3) subject row, object row,
-    predicate.
-    """
+    """boxes (n, 4) float32 xyxy, labels (n,), relations (r, 3) subject row, object row, predicate."""
 
     boxes: np.ndarray
     labels: np.ndarray
@@ -104,11 +101,7 @@ class GroundTruth:
 
     @classmethod
     def read(cls, source: Mapping[str, Any], num_predicates: int) -> "GroundTruth":
-        """
-        Raises:
-            UserError: a missing key, another shape or length, a row without a box, a predicate that is not 1 …
-                num_predicates - 1.
-        """
+        """UserError: a missing key, another shape or length, a row without a box, or a predicate out of range."""
         boxes = _take(source, "boxes", "ground truth", np.float32, 4)
         labels = _take(source, "labels", "ground truth", np.int64, None)
         relations = _take(source, "relations", "ground truth", np.int64, 3)
@@ -136,8 +129,7 @@ class Prediction:
     def read(cls, source: Mapping[str, Any], num_predicates: int, given: GroundTruth | None = None) -> "Prediction":
         """
         Args:
-            given: PredCls: objects are these, with scores of 1, whatever the prediction says of boxes, labels and
-                scores.
+            given: PredCls: objects are these, with scores of 1, whatever the prediction says of them.
         Raises:
             UserError: a missing key, another shape or length, a row without a box, scores that are negative or not
                 finite (the background's column is not read).

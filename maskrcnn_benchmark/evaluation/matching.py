@@ -1,9 +1,8 @@
-"""
-Which predicted relations find which of the ground truth. numpy, no loops; boxes xyxy float32 with the +1 pixel
-convention.
-"""
+"""Which predicted relations find which of the ground truth. Boxes xyxy float32 with the +1 pixel convention."""
 
 import numpy as np
+
+from maskrcnn_benchmark.evaluation.inputs import GroundTruth, Prediction
 
 
 def box_areas(boxes: np.ndarray) -> np.ndarray:
@@ -27,28 +26,19 @@ def union_boxes(boxes: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     return np.concatenate([np.minimum(first[:, :2], second[:, :2]), np.maximum(first[:, 2:], second[:, 2:])], axis=1)
 
 
-def same_objects(
-    true_boxes: np.ndarray, true_labels: np.ndarray, boxes: np.ndarray, labels: np.ndarray, iou_threshold: float
-) -> np.ndarray:
-    """
-    Whether ground-truth object i and predicted object j agree in label and overlap by at least the threshold -> (n, m)
-    bool.
-    """
-    near = overlaps(true_boxes[:, None], boxes[None]) >= iou_threshold
-    near &= true_labels[:, None] == labels
+def same_objects(gt: GroundTruth, found: Prediction, iou_threshold: float) -> np.ndarray:
+    """(n, m) bool: ground-truth and predicted object agree in label and overlap by at least the threshold."""
+    near = overlaps(gt.boxes[:, None], found.boxes[None]) >= iou_threshold
+    near &= gt.labels[:, None] == found.labels
     return near
 
 
 def pair_hits(same: np.ndarray, true_pairs: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     """
-    Whether both objects of a predicted pair are those of a ground-truth one.
+    (r, p) bool: whether both objects of a predicted pair are those of a ground-truth one.
 
     Args:
-        same: (n, m) bool of ground-truth against predicted objects.
-        true_pairs: (r, 2) rows of `same`.
-        pairs: (p, 2) columns of `same`.
-    Returns:
-        (r, p) bool.
+        same: (n, m) of same_objects; true_pairs (r, 2) are rows of it, pairs (p, 2) columns.
     """
     return same[true_pairs[:, 0]][:, pairs[:, 0]] & same[true_pairs[:, 1]][:, pairs[:, 1]]
 

@@ -1,7 +1,4 @@
-"""
-The metrics of the Open Images visual relationship challenge, as PySGG computes them: docs/metrics.md has the
-definitions.
-"""
+"""The metrics of the Open Images challenge, as PySGG computes them; docs/metrics.md has the definitions."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from maskrcnn_benchmark.evaluation import matching
+from maskrcnn_benchmark.evaluation.figures import K_VALUES
 from maskrcnn_benchmark.evaluation.inputs import GroundTruth, Prediction, order_of, predicate_names_of
 from maskrcnn_benchmark.evaluation.ranking import top
 from maskrcnn_benchmark.utils.errors import UserError
 
-K_VALUES = (20, 50, 100)
 # Predicates that a pair proposes, relations that an image keeps, and the score that a relation must exceed.
 PREDICATES_A_PAIR = 2
 LIMIT = 100
@@ -25,13 +22,10 @@ AP_THRESHOLD = 0.5
 
 class OpenImagesEvaluator:
     """
-    R@K over the whole set, AP per predicate of relations and of phrases, their means, and score_wtd. Streamed and
-    mergeable.
+    R@K over the whole set, AP of relations and of phrases per predicate, their means, and score_wtd. Mergeable.
 
     Args:
-        num_predicates: K, the background counted.
-        predicate_names: K names, background first.
-        iou_threshold: of recall.
+        num_predicates: K, the background counted. predicate_names: K, background first. iou_threshold: of recall.
     """
 
     def __init__(
@@ -49,12 +43,7 @@ class OpenImagesEvaluator:
     def update(
         self, prediction: Mapping[str, Any], groundtruth: Mapping[str, Any], *, image_id: int | str | None = None
     ) -> None:
-        """
-        Takes an image, in the form of SceneGraphEvaluator.update.
-
-        Args:
-            image_id: orders the images where scores of different ones are equal; their number by default.
-        """
+        """As SceneGraphEvaluator.update; image_id orders the images where scores of different ones are equal."""
         gt = GroundTruth.read(groundtruth, self.num_predicates)
         found = Prediction.read(prediction, self.num_predicates)
         pairs, predicates, scores = ranked_relations(found)
@@ -66,9 +55,7 @@ class OpenImagesEvaluator:
         ranks = matching.first_hits(agree & (relation_overlaps >= self.iou_threshold), LIMIT)
         self._found += [(ranks < k).sum() for k in K_VALUES]
         self._true_counts += np.bincount(gt.relations[:, 2], minlength=self.num_predicates)
-        positives = np.column_stack(
-            [true_positives(agree, overlaps) for overlaps in (relation_overlaps, phrase_overlaps)]
-        )
+        positives = np.stack([true_positives(agree, each) for each in (relation_overlaps, phrase_overlaps)], axis=1)
         self._detections.append((predicates, scores, positives))
         self.image_ids.append(len(self.image_ids) if image_id is None else image_id)
 
@@ -82,10 +69,7 @@ class OpenImagesEvaluator:
         self.image_ids.extend(other.image_ids)
 
     def summary(self) -> dict[str, Any]:
-        """
-        R (by K), mAP_rel, wmAP_rel, mAP_phr, wmAP_phr, score_wtd, per_predicate AP; None where the ground truth
-        has no relation.
-        """
+        """R (by K), mAP and wmAP of rel and phr, score_wtd, per_predicate AP; None where nothing was to be found."""
         total = int(self._true_counts.sum())
         recall = {str(k): int(found) / total if total else None for k, found in zip(K_VALUES, self._found, strict=True)}
         precisions = self._average_precisions()
@@ -117,12 +101,8 @@ class OpenImagesEvaluator:
         predicates, positives = predicates[ranked], positives[ranked]
         return {
             kind: [
-                (
-                    average_precision(positives[predicates == p, column], int(self._true_counts[p]))
-                    if self._true_counts[p]
-                    else 0.0
-                )
-                for p in range(self.num_predicates)
+                average_precision(positives[predicates == p, column], count) if count else 0.0
+                for p, count in enumerate(self._true_counts.tolist())
             ]
             for column, kind in enumerate(("rel", "phr"))
         }
@@ -130,11 +110,8 @@ class OpenImagesEvaluator:
 
 def ranked_relations(found: Prediction) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
-    The relations of an image that count: of every pair the 2 best predicates, of these the 100 best by predicate score
-    times both object scores, without those at 1e-5 or below.
-
-    Returns:
-        pairs (d, 2), predicates (d,), scores (d,) float64, descending.
+    pairs (d, 2), predicates (d,), scores (d,) float64, descending, of the relations that count: of every pair the 2
+    best predicates, of these the 100 best by predicate score times both object scores, without those at 1e-5 or below.
     """
     foreground = found.predicate_scores[:, 1:].astype(np.float64)
     order = np.argsort(-foreground, axis=1, kind="stable")[:, :PREDICATES_A_PAIR]
@@ -147,10 +124,7 @@ def ranked_relations(found: Prediction) -> tuple[np.ndarray, np.ndarray, np.ndar
 
 
 def _overlaps(gt: GroundTruth, found: Prediction, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """
-    Of r ground-truth and d predicted relations (r, d): the smaller of subject and object IoU, and the IoU of the boxes
-    around both.
-    """
+    """(r, d) each: the smaller of subject and object IoU, and the IoU of the boxes around both."""
     iou = matching.overlaps(gt.boxes[:, None], found.boxes[None])
     subjects, objects = gt.relations[:, 0], gt.relations[:, 1]
     relation = np.minimum(iou[subjects][:, pairs[:, 0]], iou[objects][:, pairs[:, 1]])
@@ -161,14 +135,9 @@ def _overlaps(gt: GroundTruth, found: Prediction, pairs: np.ndarray) -> tuple[np
 
 def true_positives(agree: np.ndarray, overlaps: np.ndarray) -> np.ndarray:
     """
-    Which detections of an image are true positives. Each looks at the ground-truth relation, of those that agree in
-    labels and predicate, that it overlaps most; it is one if the overlap is above 0.5 and no detection before it took
-    that relation.
-
-    Args:
-        agree, overlaps: (r, d), detections by descending score.
-    Returns:
-        (d,) bool.
+    (d,) bool of detections by descending score, from (r, d) each. A detection looks at the ground-truth relation, of
+    those that agree, that it overlaps most; it is a true positive if the overlap is above 0.5 and none before it took
+    that one.
     """
     if not agree.size:
         return np.zeros(agree.shape[1], dtype=bool)
@@ -182,13 +151,7 @@ def true_positives(agree: np.ndarray, overlaps: np.ndarray) -> np.ndarray:
 
 
 def average_precision(positives: np.ndarray, total: int) -> float:
-    """
-    Area under the precision envelope, all points.
-
-    Args:
-        positives: (d,) bool, whether each detection is a true positive, by descending score.
-        total: ground-truth relations, at least 1.
-    """
+    """Area under the precision envelope, all points, of (d,) true or not by descending score; total is at least 1."""
     hits = np.cumsum(positives)
     precision = hits / np.arange(1, len(hits) + 1)
     envelope = np.maximum.accumulate(precision[::-1])[::-1]

@@ -29,19 +29,14 @@ from typing import Any
 
 import numpy as np
 
+from maskrcnn_benchmark.data.image_ids import image_number
+from maskrcnn_benchmark.data.names import vocabulary
 from maskrcnn_benchmark.evaluation.inputs import as_array
-from maskrcnn_benchmark.evaluation.prediction_forms import JsonForm, NpzForm
-from maskrcnn_benchmark.evaluation.prediction_parts import (
-    ARRAYS,
-    OPTIONAL,
-    checked_arrays,
-    distinct_ids,
-    names_in,
-    optional_array,
-)
+from maskrcnn_benchmark.evaluation.prediction_forms import ARRAYS, HEADER, OPTIONAL, JsonForm, NpzForm, checked_arrays
+from maskrcnn_benchmark.utils.arrays import check_array
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.files import atomic_path
-from maskrcnn_benchmark.utils.untrusted import shown
+from maskrcnn_benchmark.utils.untrusted import fields, number_table, shown
 
 IMAGES_A_GROUP = 64
 
@@ -57,10 +52,8 @@ class SavedImage:
 
 class PredictionWriter:
     """
-    Writes an npz of predictions as they come: `with PredictionWriter(path, mode="predcls", ...) as writer:
-    writer.add(...)`.
-
-    The file appears under its name when the block ends, and not at all if it raises.
+    Writes an npz: `with PredictionWriter(path, mode="predcls", ...) as writer: writer.add(...)`. The file appears under
+    its name when the block ends, and not at all if it raises.
 
     Args:
         path: ends in .npz.
@@ -106,19 +99,13 @@ class PredictionWriter:
         if len(self._images) == IMAGES_A_GROUP:
             self._flush()
 
-    def close(self) -> None:
-        """Ends the file, which takes its name."""
-        self._flush()
-        self._stack.close()
-
     def __enter__(self) -> "PredictionWriter":
         return self
 
     def __exit__(self, *error: Any) -> None:
         if error[0] is None:
-            self.close()
-        else:
-            self._stack.__exit__(*error)
+            self._stack.callback(self._flush)  # runs first: where it fails, the file does not appear
+        self._stack.__exit__(*error)
 
     def _flush(self) -> None:
         if not self._images:
@@ -173,12 +160,17 @@ class PredictionFile:
             raise UserError(f"{self._what}: {what}; TEST.SAVE_PREDICTIONS True writes them")
         self._form = JsonForm(self.path) if self.path.suffix == ".json" else NpzForm(files)
         header = self._form.header
-        self.mode, self.dataset, self.terms, self.predicates, self.objects = names_in(header, self._what)
-        self.zeroshot_triplets = optional_array(header, "zeroshot_triplets", 3, self._what)
-        self.train_counts = optional_array(header, "train_counts", None, self._what)
+        said = {key: header.get(key) or ("" if kind is str else []) for key, kind in HEADER.items()}
+        self.mode, self.dataset, self.terms, *names = fields(said, self._what, **HEADER)
+        self.predicates, self.objects = (
+            vocabulary(values, f"{self._what}, {key}", with_background=True) if values else ()
+            for key, values in zip(("predicates", "objects"), names, strict=True)
+        )
+        self.zeroshot_triplets = _numbers(header, "zeroshot_triplets", 3, self._what)
+        self.train_counts = _numbers(header, "train_counts", None, self._what)
         given = list(self._form.ids())
         self.names_images = any(image_id is not None for image_id in given)
-        self.image_ids = distinct_ids(given, self._what)
+        self.image_ids = _distinct(given, self._what) if self.names_images else list(range(len(given)))
         first = next(iter(self), None)
         self.num_predicates = len(self.predicates) or (
             0 if first is None else first.prediction["predicate_scores"].shape[1]
@@ -191,13 +183,13 @@ class PredictionFile:
         self.has_groundtruth = first is not None and first.groundtruth is not None
 
     def __iter__(self) -> Iterator[SavedImage]:
-        had_groundtruth: bool | None = None
+        known: bool | None = None
         for number, sides in zip(range(len(self.image_ids)), self._form.images(self._called), strict=True):
-            where = self._called(number)
-            if had_groundtruth is not None and had_groundtruth != bool(sides["groundtruth"]):
-                said = "no" if had_groundtruth else "a"
+            where, has_groundtruth = self._called(number), bool(sides["groundtruth"])
+            if known not in (None, has_groundtruth):
+                said = "a" if has_groundtruth else "no"
                 raise UserError(f"{where}: has {said} groundtruth, unlike the images before it")
-            had_groundtruth = bool(sides["groundtruth"])
+            known = has_groundtruth
             sides = {whose: checked_arrays(arrays, f"{where}: {whose}") for whose, arrays in sides.items()}
             told = sides["prediction"].get("terms")
             if told is not None and told.shape[1] != len(self.terms):
@@ -208,3 +200,31 @@ class PredictionFile:
 
     def _called(self, number: int) -> str:
         return f"{self._what}: image {number} (from 0), id {shown(self.image_ids[number])}"
+
+
+def _numbers(header: Mapping[str, Any], key: str, columns: int | None, what: str) -> np.ndarray | None:
+    """Whole numbers (n,) or (n, columns) of a header; None where it has none."""
+    values = header.get(key)
+    if values is None:
+        return None
+    if isinstance(values, np.ndarray):
+        return check_array(values, f"{what}: '{key}'", columns, whole=True)
+    rows = fields(header, what, **{key: list})[0]
+    return number_table(rows, columns, whole=True, where=lambda row: f"{what}: '{key}', row {row},")
+
+
+def _distinct(given: Sequence[Any], what: str) -> list[int | str]:
+    """Ids as numbers, or as text where they are none. UserError for one that is missing or there twice."""
+    ids: list[int | str] = []
+    places: dict[int, int] = {}
+    for number, image_id in enumerate(given):
+        key = image_number(image_id, f"{what}: image {number} (from 0): image_id")
+        if key in places:
+            raise UserError(
+                f"{what}: image {shown(image_id)} is there twice, at {places[key]} and {number} (from 0), and would"
+                " count twice; runs of several processes must not fill their last batch"
+            )
+        places[key] = number
+        text = isinstance(image_id, str) and not (image_id.isascii() and image_id.isdigit())
+        ids.append(image_id if text else key)
+    return ids

@@ -1,22 +1,17 @@
-"""
-The order in which predicted relations count: by score, descending; equal scores keep the order in which they came.
-"""
+"""The order in which predicted relations count: by falling score; equal scores keep the order in which they came."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from maskrcnn_benchmark.evaluation.inputs import Prediction
 from maskrcnn_benchmark.layers import relation_nms
 
 
 @dataclass(frozen=True)
 class RankedPairs:
-    """
-    Predicted pairs of one image, each with one predicate.
-
-    Dims: m pairs, K predicates (0 is background).
-    """
+    """Predicted pairs of one image, each with one predicate. Dims: m pairs, K predicates (0 is background)."""
 
     pairs: np.ndarray  # (m, 2) subject and object rows
     probabilities: np.ndarray  # (m, K)
@@ -28,10 +23,7 @@ class RankedPairs:
 
 
 def top(scores: np.ndarray, limit: int) -> np.ndarray:
-    """
-    Positions of the `limit` highest scores (m,), descending, equal ones in the order they came in; all of them if there
-    are fewer.
-    """
+    """Positions of the `limit` highest scores (m,), or of all, descending; equal ones in the order they came in."""
     negative = -scores
     if len(scores) <= limit:
         return negative.argsort(kind="stable")
@@ -41,24 +33,15 @@ def top(scores: np.ndarray, limit: int) -> np.ndarray:
     return reached[negative[reached].argsort(kind="stable")[:limit]]
 
 
-def rank_pairs(
-    pairs: np.ndarray,
-    probabilities: np.ndarray,
-    boxes: np.ndarray,
-    labels: np.ndarray,
-    object_scores: np.ndarray | None,
-    nms_threshold: float | None = None,
-) -> RankedPairs:
+def rank_pairs(found: Prediction, nms_threshold: float | None = None) -> RankedPairs:
     """
-    Gives every pair its predicate and score under the graph constraint.
+    Gives every pair, of which there must be one, its predicate and score under the graph constraint.
 
     Args:
-        pairs: (m, 2), m at least 1.
-        probabilities: (m, K), C-contiguous; column 0 is not read.
-        boxes, labels, object_scores: of the n predicted objects; no scores means all 1.
         nms_threshold: overlap from which pairs of the same labels compete for a predicate (PE-Net's rel_nms); None
             leaves it out.
     """
+    pairs, probabilities, object_scores = found.pairs, found.predicate_scores, found.scores
     best = probabilities[:, 1:].argmax(axis=1) + 1
     rows = np.arange(0, probabilities.size, probabilities.shape[1])
     flat = probabilities.reshape(-1)
@@ -71,18 +54,16 @@ def rank_pairs(
     best_scores = score(best)
     if nms_threshold is None:
         return RankedPairs(pairs, probabilities, entity_scores, best, best_scores, best, best_scores)
-    predicates = suppressed_predicates(pairs, probabilities, boxes, labels, nms_threshold)
+    predicates = _suppressed_predicates(found, nms_threshold)
     return RankedPairs(pairs, probabilities, entity_scores, best, best_scores, predicates, score(predicates))
 
 
 def unconstrained(ranked: RankedPairs, limit: int) -> tuple[np.ndarray, np.ndarray]:
     """
-    The `limit` best of all pair and predicate products (no graph constraint).
+    The `limit` best of all pair and predicate products (no graph constraint): pair rows and predicates, by falling
+    score.
 
     Only the `limit` best pairs can hold one: any other pair's best product already has that many ahead of it.
-
-    Returns:
-        Pair rows and predicates, at most `limit` of each, by descending score.
     """
     rows = np.sort(top(ranked.best_scores, limit))
     products = ranked.probabilities[rows, 1:]
@@ -92,15 +73,10 @@ def unconstrained(ranked: RankedPairs, limit: int) -> tuple[np.ndarray, np.ndarr
     return rows[place], predicate + 1
 
 
-def suppressed_predicates(
-    pairs: np.ndarray, probabilities: np.ndarray, boxes: np.ndarray, labels: np.ndarray, threshold: float
-) -> np.ndarray:
-    """
-    A predicate (m,) for every pair, so that pairs of the same things do not share one where that can be helped; see
-    relation_nms.
-    """
-    subjects, objects = torch.from_numpy(pairs.T.copy())
-    place, kind = torch.from_numpy(boxes), torch.from_numpy(labels)
-    foreground = torch.from_numpy(probabilities[:, 1:].copy())
+def _suppressed_predicates(found: Prediction, threshold: float) -> np.ndarray:
+    """A predicate (m,) for every pair, by relation_nms: pairs of the same things do not share one if possible."""
+    subjects, objects = torch.from_numpy(found.pairs.T.copy())
+    place, kind = torch.from_numpy(found.boxes), torch.from_numpy(found.labels)
+    foreground = torch.from_numpy(found.predicate_scores[:, 1:].copy())
     chosen = relation_nms(foreground, kind[subjects], kind[objects], place[subjects], place[objects], threshold)
     return chosen.numpy() + 1

@@ -1,7 +1,4 @@
-"""
-What the evaluator remembers: a few integers per ground-truth relation, so that memory follows the ground truth and
-nothing is rounded.
-"""
+"""What the evaluator remembers: a few integers per ground-truth relation, so that nothing is rounded."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -77,17 +74,10 @@ class RelationRecords:
         """(relations,) one column."""
         return self.rows[:, COLUMNS.index(name)]
 
-    def image_of_row(self) -> np.ndarray:
-        """(relations,) number of the image of each row."""
-        return np.repeat(np.arange(len(self._lengths)), self._lengths)
-
 
 @dataclass(frozen=True)
 class Counts:
-    """
-    Ground-truth relations counted by image and predicate; only cells that have any. Dims: C cells, at most one per
-    image and predicate.
-    """
+    """Ground-truth relations by image and predicate. Dims: C cells, one per image and predicate that it has."""
 
     image: np.ndarray  # (C,)
     predicate: np.ndarray  # (C,)
@@ -108,9 +98,7 @@ class Counts:
 
 class Tally:
     """
-    What an evaluator's images amount to; each count is made once.
-
-    Dims: I images, P predicates without background.
+    What an evaluator's images amount to; each count is made once. Dims: I images, P predicates without background.
 
     Args:
         num_predicates: the background counted.
@@ -142,7 +130,8 @@ class Tally:
     def _count(self, rank: str, k: int, zero_shot: bool) -> Counts:
         column = self._records.column
         keep = column("zero_shot") == 1 if zero_shot else slice(None)
-        image, predicate = self._records.image_of_row()[keep], column("predicate")[keep].astype(np.int64)
+        image = np.repeat(np.arange(len(self._records.lengths)), self._records.lengths)[keep]
+        predicate = column("predicate")[keep].astype(np.int64)
         width = int(predicate.max(initial=0)) + 1
         cells, at = np.unique(image * width + predicate, return_inverse=True)
         found = np.bincount(at, column(rank)[keep] < k, minlength=len(cells)).astype(np.int64)

@@ -1,7 +1,4 @@
-"""
-All figures of relations that are taken from the same predictions, be they a model's or a file's: recalls, the frequency
-baseline beside them, AP50, those of Open Images.
-"""
+"""All figures of the same predictions, a model's or a file's: recalls, FREQ beside them, AP50, Open Images."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,63 +21,45 @@ COMPARED_AT = 50
 
 
 class RelationScores:
-    """
-    Takes predictions image by image; what it keeps of each is small. Those of several processes can be merged.
-
-    Attributes:
-        model: the evaluator of the predictions, for a bootstrap.
-    """
+    """Takes predictions image by image, of which it keeps little; `model` is their evaluator, for a bootstrap."""
 
     def __init__(
         self,
         mode: str,
         num_predicates: int,
         *,
-        predicates: Sequence[str] | None = None,
         objects: Sequence[str] = (),
-        train_counts: Any = None,
-        zeroshot_triplets: Any = None,
-        iou_threshold: float = 0.5,
         rel_nms: bool = False,
         open_images: bool = False,
         training: DatasetMeta | None = None,
+        **settings: Any,
     ):
         """
         Args:
-            mode, num_predicates, predicates, train_counts, zeroshot_triplets, iou_threshold: as SceneGraphEvaluator
-                takes them.
             objects: names, background first; where they are known, SGDet has AP50.
             rel_nms: of the predictions; FREQ's are ranked without.
             open_images: the figures of the Open Images challenge too.
             training: the statistics that FREQ is made of; without them there is no FREQ.
+            settings: SceneGraphEvaluator's others.
         """
-        settings = {
-            "mode": mode,
-            "num_predicates": num_predicates,
-            "predicate_names": predicates,
-            "zeroshot_triplets": zeroshot_triplets,
-            "iou_threshold": iou_threshold,
-            "train_counts": train_counts,
-        }
-        self.model = SceneGraphEvaluator(**settings, rel_nms=rel_nms)
-        self.frequency = SceneGraphEvaluator(**settings)
+        self.model = SceneGraphEvaluator(mode, num_predicates, rel_nms=rel_nms, **settings)
+        self.frequency = SceneGraphEvaluator(mode, num_predicates, **settings)
         self.others: dict[str, Any] = {}
         if self.model.mode == "sgdet" and objects:
             self.others["detection"] = DetectionEvaluator(objects)
         if open_images:
-            self.others["open_images"] = OpenImagesEvaluator(num_predicates, predicates, iou_threshold)
+            self.others["open_images"] = OpenImagesEvaluator(
+                num_predicates, self.model.predicate_names, self.model.iou_threshold
+            )
         self._baseline = FrequencyBaseline(training) if training is not None else None
         self._classes = len(objects) or (MAX_CLASSES if training is None else len(training.objects))
+        check_labels("zeroshot_triplets'", self.model.zeroshot_triplets[:, :2], self._classes)
 
     @classmethod
     def of_training(cls, task: Task, meta: DatasetMeta, **settings: Any) -> "RelationScores":
         """For a model: `meta` is the vocabulary and the statistics of its training data, FREQ included."""
-        known: dict[str, Any] = {
-            "predicates": meta.predicates,
-            "objects": meta.objects,
-            "train_counts": meta.predicate_counts(),
-        }
-        return cls(str(task), meta.num_predicates, training=meta, **known, **settings)
+        settings |= {"predicate_names": meta.predicates, "train_counts": meta.predicate_counts()}
+        return cls(str(task), meta.num_predicates, objects=meta.objects, training=meta, **settings)
 
     def update(
         self, prediction: Mapping[str, Any], groundtruth: Mapping[str, Any], *, image_id: int | str | None = None

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import combinations, zip_longest
+from itertools import combinations, product, zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,9 +13,9 @@ from maskrcnn_benchmark.data.datasets import SceneGraphDataset
 from maskrcnn_benchmark.data.datasets.catalog import dataset_entry
 from maskrcnn_benchmark.data.image_ids import image_number
 from maskrcnn_benchmark.data.meta import DatasetMeta
-from maskrcnn_benchmark.data.zeroshot import unseen_triplets
+from maskrcnn_benchmark.data.zeroshot import read_triplets, unseen_triplets
 from maskrcnn_benchmark.evaluation.figures import MODES
-from maskrcnn_benchmark.evaluation.inputs import as_array
+from maskrcnn_benchmark.evaluation.inputs import MAX_CLASSES, as_array
 from maskrcnn_benchmark.evaluation.matching import overlaps
 from maskrcnn_benchmark.evaluation.predictions import PredictionFile, SavedImage
 from maskrcnn_benchmark.evaluation.relation_scores import RelationScores, groundtruth_arrays
@@ -37,7 +37,7 @@ class Setting:
         mode: "predcls", "sgcls" or "sgdet".
         dataset: catalog name of the split with the ground truth.
         train_dataset: catalog name of a training split: zero-shot triplets, head, body and tail, and FREQ come from it.
-        zeroshot_triplets: (t, 3).
+        zeroshot: the file of zero-shot triplets (data.zeroshot.read_triplets).
         open_images: the figures of the Open Images challenge too.
         partial: the file may hold a part of the data set's images; the figures are then of that part, and "coverage"
             says so.
@@ -46,7 +46,7 @@ class Setting:
     mode: str | None = None
     dataset: str | None = None
     train_dataset: str | None = None
-    zeroshot_triplets: np.ndarray | None = None
+    zeroshot: str | None = None
     iou_threshold: float = 0.5
     rel_nms: bool = False
     open_images: bool = False
@@ -60,31 +60,27 @@ class DatasetGroundTruth:
         entry = dataset_entry(name)
         source = read_source(entry)
         self.name = name
-        self._dataset = SceneGraphDataset(
+        self.dataset = SceneGraphDataset(
             source, entry.split, image_dir=entry.files["images"], num_val=entry.num_val, with_relations=False
         )
-        self.meta = self._dataset.meta
-        self._index = {self._dataset.get_img_info(i)["image_id"]: i for i in range(len(self._dataset))}
+        self.meta = self.dataset.meta
+        self._index = {self.dataset.get_img_info(i)["image_id"]: i for i in range(len(self.dataset))}
 
     def related_images(self) -> list[int]:
         """Ids of the images with a relation, which figures are means over."""
-        related = self._dataset.relation_counts() > 0
+        related = self.dataset.relation_counts() > 0
         return [image for image, row in self._index.items() if related[row]]
 
-    def triplets(self) -> np.ndarray:
-        """(t, 3) distinct triplets of the split."""
-        return self._dataset.triplets()
-
     def __getitem__(self, image_id: int | str) -> dict[str, Any]:
-        return groundtruth_arrays(self._dataset.get_groundtruth(self._row(image_id)))
+        return groundtruth_arrays(self.dataset.get_groundtruth(self._row(image_id)))
 
     def image(self, image_id: int | str) -> np.ndarray:
         """The image's pixels, (h, w, 3) uint8 RGB. UserError if its file is missing, damaged or of another size."""
-        return self._dataset.image(self._row(image_id)).permute(1, 2, 0).contiguous().numpy()
+        return self.dataset.image(self._row(image_id)).permute(1, 2, 0).contiguous().numpy()
 
     def image_name(self, image_id: int | str) -> str:
         """The name of the image's file."""
-        return self._dataset.image_path(self._row(image_id)).name
+        return self.dataset.image_path(self._row(image_id)).name
 
     def _row(self, image_id: int | str) -> int:
         try:
@@ -95,14 +91,12 @@ class DatasetGroundTruth:
 
 def evaluate_saved(file: PredictionFile, setting: Setting) -> tuple[SceneGraphEvaluator, dict[str, Any]]:
     """
-    Evaluates a file of predictions.
+    The evaluator of a file of predictions, for the bootstrap, and the dict of metrics.json.
 
-    Returns:
-        The evaluator, for the bootstrap, and the dict of metrics.json.
     Raises:
         UserError: no ground truth in the file and no data set named, an unknown mode, other names of classes or
-            predicates than the data set's, an image that the data set lacks, or without `partial` one of its images
-            that the file lacks.
+            predicates than the data set's, an image that the data set lacks, or without `partial` one that the file
+            lacks.
     """
     mode = setting.mode or file.mode
     if mode not in MODES:
@@ -115,25 +109,32 @@ def evaluate_saved(file: PredictionFile, setting: Setting) -> tuple[SceneGraphEv
         raise UserError(
             f"predictions {file.path}: no ground truth in the file; --dataset must name the data set that they are of"
         )
-    training = training_statistics(setting.train_dataset) if setting.train_dataset else None
-    known = [_Names(f"predictions {file.path}", "the file", file)]
+    known, training = [Names.of_file(file)], None
     if groundtruths is not None:
-        known.append(_Names(f"data set {groundtruths.name}", "the data set", groundtruths.meta))
-    if training is not None:
-        known.append(_Names(f"data set {setting.train_dataset}", "the data set of training", training.meta))
-    for one, other in combinations(known, 2):
-        _check_names(one, other)
+        known.append(Names.of_data_set(groundtruths.name, groundtruths.meta))
+    if setting.train_dataset:
+        training = training_statistics(setting.train_dataset)
+        known.append(Names.of_data_set(setting.train_dataset, training.meta, "the data set of training"))
+    check_names(*known)
     coverage = _coverage(file, groundtruths, partial=setting.partial) if groundtruths else None
     names = file.predicates or (() if groundtruths is None else groundtruths.meta.predicates)
     objects = file.objects or (() if groundtruths is None else groundtruths.meta.objects)
+    num_predicates = len(names) or file.num_predicates
+    zeroshot = file.zeroshot_triplets
+    if setting.zeroshot is not None:
+        classes = max(len(one.source.objects) for one in known) or MAX_CLASSES
+        zeroshot = read_triplets(setting.zeroshot, num_classes=classes, num_predicates=num_predicates)
+    elif training is not None:
+        found = _triplets(file) if groundtruths is None else groundtruths.dataset.triplets()
+        zeroshot = unseen_triplets(found, training.triplets)
     try:
         scores = RelationScores(
             mode,
-            len(names) or file.num_predicates,
-            predicates=names or None,
+            num_predicates,
+            predicate_names=names or None,
             objects=objects,
             train_counts=file.train_counts if training is None else training.meta.predicate_counts(),
-            zeroshot_triplets=_zero_shot(file, setting, groundtruths, training),
+            zeroshot_triplets=zeroshot,
             iou_threshold=setting.iou_threshold,
             rel_nms=setting.rel_nms,
             open_images=setting.open_images,
@@ -153,27 +154,25 @@ def evaluate_saved(file: PredictionFile, setting: Setting) -> tuple[SceneGraphEv
     return scores.model, scores.summary() | ({"coverage": coverage} if coverage else {})
 
 
-class _Names(NamedTuple):
+class Names(NamedTuple):
     """Whose predicates and objects: in full, in short, and the names, empty where they are not known."""
 
     what: str
     place: str
     source: PredictionFile | DatasetMeta
 
+    @classmethod
+    def of_file(cls, file: PredictionFile, place: str = "the file") -> "Names":
+        return cls(f"predictions {file.path}", place, file)
 
-def check_comparable(file: PredictionFile, other: PredictionFile) -> None:
-    """UserError if two files name their predicates and objects, and not alike."""
-    _check_names(_Names(f"predictions {file.path}", "this file", file), _Names(f"{other.path}", "that one", other))
-
-
-def check_vocabulary(file: PredictionFile, groundtruths: DatasetGroundTruth) -> None:
-    """UserError if a file names its predicates and objects, and not as the data set does."""
-    data_set = _Names(f"data set {groundtruths.name}", "the data set", groundtruths.meta)
-    _check_names(_Names(f"predictions {file.path}", "the file", file), data_set)
+    @classmethod
+    def of_data_set(cls, name: str, meta: DatasetMeta, place: str = "the data set") -> "Names":
+        return cls(f"data set {name}", place, meta)
 
 
-def _check_names(one: _Names, other: _Names) -> None:
-    for kind in ("predicates", "objects"):
+def check_names(*known: Names) -> None:
+    """UserError if two of these name their predicates or objects, and not alike."""
+    for (one, other), kind in product(combinations(known, 2), ("predicates", "objects")):
         given, wanted = getattr(one.source, kind), getattr(other.source, kind)
         if not given or not wanted or given == wanted:
             continue
@@ -264,18 +263,6 @@ class _Doubts:
                     "predictions %s: %d of %d %s (%.1f %%) %s, first in image %s: %s",
                     file.path, number, of, things, 100 * number / of, what, first, expected,
                 )  # fmt: skip
-
-
-def _zero_shot(
-    file: PredictionFile, setting: Setting, groundtruths: DatasetGroundTruth | None, training: Any
-) -> np.ndarray | None:
-    """The triplets that the setting names; else those that the training data set lacks; else the file's."""
-    if setting.zeroshot_triplets is not None:
-        return setting.zeroshot_triplets
-    if training is not None:
-        known = groundtruths.triplets() if groundtruths is not None else _triplets(file)
-        return unseen_triplets(known, training.triplets)
-    return file.zeroshot_triplets
 
 
 def _triplets(file: PredictionFile) -> np.ndarray:

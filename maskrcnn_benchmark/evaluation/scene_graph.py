@@ -1,7 +1,4 @@
-"""
-Recall of scene graphs, streamed: an image's predictions are reduced to the ranks of its ground-truth relations and
-dropped.
-"""
+"""Recall of scene graphs, streamed: of an image's predictions the ranks of its ground-truth relations are kept."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -85,8 +82,8 @@ class SceneGraphEvaluator:
         triplets = _whole([] if zeroshot_triplets is None else zeroshot_triplets, "zeroshot_triplets", 3)
         check_labels("SceneGraphEvaluator: zeroshot_triplets'", triplets[:, :2])
         check_predicates("SceneGraphEvaluator: zeroshot_triplets", triplets[:, 2], num_predicates)
-        self._zero_shot = np.unique(triplets, axis=0)
-        self._zero_shot_keys = np.sort(self._triplet_keys(*self._zero_shot.T))
+        self.zeroshot_triplets = np.unique(triplets, axis=0)
+        self._zero_shot_keys = np.sort(self._triplet_keys(*self.zeroshot_triplets.T))
         self._knows_zero_shot = zeroshot_triplets is not None
         self.records = RelationRecords()
         self.image_ids: list[int | str] = []
@@ -145,12 +142,7 @@ class SceneGraphEvaluator:
     # --- shards meet ---
 
     def merge(self, other: "SceneGraphEvaluator") -> None:
-        """
-        Adds another evaluator's images to this one's.
-
-        Raises:
-            UserError: it was made with other settings.
-        """
+        """Adds another evaluator's images to this one's. UserError if it was made with other settings."""
         differ = [key for key, value in self._settings().items() if other._settings()[key] != value]
         if differ:
             raise UserError(
@@ -165,7 +157,7 @@ class SceneGraphEvaluator:
             "mode": self.mode,
             "num_predicates": self.num_predicates,
             "predicate_names": self.predicate_names,
-            "zeroshot_triplets": self._zero_shot.tolist() if self._knows_zero_shot else None,
+            "zeroshot_triplets": self.zeroshot_triplets.tolist() if self._knows_zero_shot else None,
             "iou_threshold": self.iou_threshold,
             "rel_nms": self.rel_nms,
             "train_counts": None if self.train_counts is None else self.train_counts.tolist(),
@@ -181,21 +173,16 @@ class SceneGraphEvaluator:
             "split_hash": f"{self._split_hash:016x}",
         }
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """
-        Takes another's images in place of its own.
-
-        Raises:
-            UserError: the state is that of an evaluator with other settings, or its parts do not fit together.
-        """
-        other = SceneGraphEvaluator(**state["settings"])
-        other.records = RelationRecords.read(state["relations"], state["lengths"], other.num_predicates)
-        other.image_ids = list(state["image_ids"])
-        if len(other.image_ids) != len(other.records.lengths):
-            raise UserError(f"counts of {len(other.records.lengths)} images, but ids of {len(other.image_ids)}")
-        other._split_hash = int(state["split_hash"], 16)
-        self.records, self.image_ids, self._split_hash = RelationRecords(), [], 0
-        self.merge(other)
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> "SceneGraphEvaluator":
+        """The evaluator that state_dict described. UserError if the state's parts do not fit together."""
+        evaluator = cls(**state["settings"])
+        evaluator.records = RelationRecords.read(state["relations"], state["lengths"], evaluator.num_predicates)
+        evaluator.image_ids = list(state["image_ids"])
+        if len(evaluator.image_ids) != len(evaluator.records.lengths):
+            raise UserError(f"counts of {len(evaluator.records.lengths)} images, but ids of {len(evaluator.image_ids)}")
+        evaluator._split_hash = int(state["split_hash"], 16)
+        return evaluator
 
     # --- figures ---
 
@@ -205,10 +192,7 @@ class SceneGraphEvaluator:
         return Tally(self.records, self.num_predicates, thirds)
 
     def summary(self) -> dict[str, Any]:
-        """
-        The dict of metrics.json: fractions between 0 and 1, None where nothing was to be found. docs/metrics.md names
-        every entry.
-        """
+        """The dict of metrics.json (docs/metrics.md): fractions from 0 to 1, None where nothing was to be found."""
         tally = self.tally()
         summary: dict[str, Any] = {"mode": self.mode, "images": len(self.image_ids)}
         for figure in figures.FIGURES:
@@ -225,10 +209,7 @@ class SceneGraphEvaluator:
         return summary
 
     def _confusion(self) -> list[list[int]]:
-        """
-        (K, K) counts, predicate of the ground truth by predicted one; column 0 counts the ground-truth pairs that
-        the prediction does not hold.
-        """
+        """(K, K) counts, ground truth by predicted predicate; column 0: pairs that the prediction does not hold."""
         cells = self.records.column("predicate").astype(np.int64) * self.num_predicates + self.records.column(
             "predicted"
         )
@@ -249,8 +230,8 @@ class SceneGraphEvaluator:
             "images_without_relations": int((self.records.lengths == 0).sum()),
             "relations": len(self.records.rows),
             "split_hash": f"{self._split_hash:016x}",
-            "zeroshot_triplets": len(self._zero_shot) if self._knows_zero_shot else None,
-            "zeroshot_hash": f"{_hash(self._zero_shot):016x}" if self._knows_zero_shot else None,
+            "zeroshot_triplets": len(self.zeroshot_triplets) if self._knows_zero_shot else None,
+            "zeroshot_hash": f"{_hash(self.zeroshot_triplets):016x}" if self._knows_zero_shot else None,
             "zeroshot_relations": int(self.records.column("zero_shot").sum()),
         }
         if tally.thirds is not None:

@@ -26,12 +26,7 @@ def figure_rows(metrics: Mapping[str, Any]) -> list[tuple[Figure, Mapping[str, f
 
 
 def metrics_table(metrics: Mapping[str, Any]) -> str:
-    """
-    The recall table of SceneGraphEvaluator.summary() (with "freq" and "AP50" where the caller added them), in percent.
-
-    Returns:
-        Text of several lines, without colours, fit for a log.
-    """
+    """The recall table of a metrics.json's dict, in percent: lines without colours, fit for a log."""
     title = f"{metrics['mode']}, {metrics['images']} images"
     if metrics.get("AP50") is not None:
         title += f", detection AP50 {_AP50.text(metrics['AP50'])}"
@@ -64,7 +59,7 @@ def interval_table(intervals: Mapping[str, Mapping[str, float]]) -> str:
     """Figures with their 95 % intervals, of bootstrap.bootstrap, in percent."""
     rows = []
     for name, v in intervals.items():
-        value, low, high = (_figure(name).text(v[key]) for key in ("value", "low", "high"))
+        value, low, high = _figure(name).texts(v, "value", "low", "high")
         rows.append([name, value, f"{low} to {high}"])
     return _table("95 % intervals over images", ["%", "value", "interval"], rows)
 
@@ -74,8 +69,8 @@ def difference_table(differences: Mapping[str, Mapping[str, float]]) -> str:
     rows = []
     for name, v in differences.items():
         beyond = "yes" if v["low"] > 0 or v["high"] < 0 else "no"
-        difference, low, high = (_figure(name).text(v[key], sign=True) for key in ("difference", "low", "high"))
-        rows.append([name, *(_figure(name).text(v[key]) for key in "ab"), difference, f"{low} to {high}", beyond])
+        difference, low, high = _figure(name).texts(v, "difference", "low", "high", sign=True)
+        rows.append([name, *_figure(name).texts(v, "a", "b"), difference, f"{low} to {high}", beyond])
     return _table("paired over images", ["%", "this", "other", "difference", "95 % interval", "beyond chance"], rows)
 
 

@@ -66,9 +66,9 @@ def relation_nms(
     (PE-Net's evaluation).
 
     Once per pair: the largest remaining probability over all pairs and predicates gives its pair that predicate, which
-    becomes 0 for the pair's neighbours without one. Neighbours have both labels equal, and the smaller of
-    subject IoU and object IoU (+1 pixel convention) is at or above the threshold. Of equal probabilities the first
-    pair, then the first predicate, is taken.
+    becomes 0 for the pair's neighbours without one: those with both labels equal, and subject IoU and object IoU (+1
+    pixel convention) at or above the threshold. Of equal probabilities the first pair, then the first predicate, is
+    taken.
 
     Args:
         probabilities: (P, K - 1), without the background column.
@@ -76,9 +76,8 @@ def relation_nms(
         boxes_subject, boxes_object: (P, 4), xyxy, pixels.
         threshold: of the IoU.
     Returns:
-        (P,) int64 columns of `probabilities`: 0 is the first predicate, add 1 for the predicate's id. On the device of
-            the
-        probabilities; the work is done on the CPU. Memory grows with P and the number of overlaps, not with P².
+        (P,) int64 columns of `probabilities`, on its device: 0 is the first predicate, add 1 for the predicate's id.
+        The work is done on the CPU; memory grows with P and the number of overlaps, not with P².
     Raises:
         ValueError: wrong shapes or dtypes.
     """

@@ -6,9 +6,7 @@ from torch import Tensor, nn
 
 class FrozenBatchNorm2d(nn.Module):
     """
-    y = (x - running_mean) · weight / √running_var + bias, with nothing added to the variance, as published weights
-    expect.
-
+    y = (x - running_mean) · weight / √running_var + bias, nothing added to the variance, as published weights expect.
     Buffers `weight`, `bias`, `running_mean`, `running_var` (channels,) and no count of batches.
     """
 

@@ -8,12 +8,10 @@ from maskrcnn_benchmark.layers._extension import BUILT, check_boxes, compiled
 
 def box_iou(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
     """
-    IoU of every pair, with the +1 pixel convention (a box from 0 to 9 is 10 wide). No gradient.
+    IoU of every pair of (N, 4) and (M, 4) xyxy, with the +1 pixel convention (a box from 0 to 9 is 10 wide).
 
-    Args:
-        boxes_a, boxes_b: (N, 4) and (M, 4), xyxy, pixels.
     Returns:
-        (N, M) in the dtype of boxes_a.
+        (N, M) in the dtype of boxes_a. No gradient.
     """
     check_boxes("box_iou", "boxes_a", boxes_a)
     check_boxes("box_iou", "boxes_b", boxes_b)

@@ -20,11 +20,7 @@ def nms(boxes: Tensor, scores: Tensor, threshold: float) -> Tensor:
     Raises:
         ValueError: wrong shapes.
     """
-    _check("nms", boxes, scores)
-    boxes, scores = boxes.detach(), scores.detach()
-    if compiled("nms", boxes=boxes, scores=scores):
-        return torch.ops.maskrcnn_benchmark.nms(boxes, scores, None, threshold)
-    return _nms_reference(boxes, scores, threshold)
+    return _run("nms", boxes, scores, None, threshold)
 
 
 def batched_nms(boxes: Tensor, scores: Tensor, groups: Tensor, threshold: float) -> Tensor:
@@ -41,21 +37,21 @@ def batched_nms(boxes: Tensor, scores: Tensor, groups: Tensor, threshold: float)
     Raises:
         ValueError: wrong shapes or dtypes.
     """
-    _check("batched_nms", boxes, scores)
-    if groups.shape != scores.shape or groups.dtype != torch.int64:
-        raise ValueError(
-            f"batched_nms: groups must be ({boxes.size(0)},) int64, got {tuple(groups.shape)} {groups.dtype}"
-        )
-    boxes, scores = boxes.detach(), scores.detach()
-    if compiled("nms", boxes=boxes, scores=scores, groups=groups):
-        return torch.ops.maskrcnn_benchmark.nms(boxes, scores, groups, threshold)
-    return _batched_nms_reference(boxes, scores, groups, threshold)
+    return _run("batched_nms", boxes, scores, groups, threshold)
 
 
-def _check(op: str, boxes: Tensor, scores: Tensor) -> None:
+def _run(op: str, boxes: Tensor, scores: Tensor, groups: Tensor | None, threshold: float) -> Tensor:
     check_boxes(op, "boxes", boxes)
     if scores.shape != boxes.shape[:1]:
         raise ValueError(f"{op}: scores must be ({boxes.size(0)},), got {tuple(scores.shape)}")
+    if groups is not None and (groups.shape != scores.shape or groups.dtype != torch.int64):
+        raise ValueError(f"{op}: groups must be ({boxes.size(0)},) int64, got {tuple(groups.shape)} {groups.dtype}")
+    boxes, scores = boxes.detach(), scores.detach()
+    if compiled("nms", boxes=boxes, scores=scores, groups=groups):
+        return torch.ops.maskrcnn_benchmark.nms(boxes, scores, groups, threshold)
+    if groups is None:
+        return _nms_reference(boxes, scores, threshold)
+    return _batched_nms_reference(boxes, scores, groups, threshold)
 
 
 def _nms_reference(boxes: Tensor, scores: Tensor, threshold: float) -> Tensor:

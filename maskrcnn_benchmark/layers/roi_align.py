@@ -1,7 +1,4 @@
-"""
-ROIAlign without the half-pixel shift, as published weights expect it: of one map, of each roi's level, or of all levels
-side by side.
-"""
+"""ROIAlign without the half-pixel shift, as published weights expect it: of one map, or of the levels of a pyramid."""
 
 from collections.abc import Sequence
 

@@ -11,10 +11,7 @@ from maskrcnn_benchmark.utils.seeding import torch_generator
 
 
 def image_generator(target: BoxList, seed: int, *stream: int) -> torch.Generator | None:
-    """
-    The generator of (seed, epoch, image) and whoever draws, whatever the order of work; None, meaning torch's own, for
-    a target without `image_id`.
-    """
+    """The generator of (seed, epoch, image, stream); None, torch's own, for a target without `image_id`."""
     if not target.has_field("image_id"):
         return None
     epoch = target.get_field("epoch") if target.has_field("epoch") else 0
@@ -29,7 +26,6 @@ class BalancedSampler:
         Args:
             size: candidates drawn per image.
             positive_fraction: largest share of positives; negatives fill the rest.
-            seed: of the run.
             stream: who draws, so that two samplers of one image draw apart.
         """
         self.size, self.positive_fraction, self.seed = size, positive_fraction, seed

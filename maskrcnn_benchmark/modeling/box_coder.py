@@ -11,10 +11,7 @@ MAX_GROWTH = 1000.0 / 16
 
 
 class BoxCoder(nn.Module):
-    """
-    Encodes boxes as (dx, dy, dw, dh) from reference boxes, and back. A module of its head, so that its constants are on
-    the device.
-    """
+    """Boxes as (dx, dy, dw, dh) from reference boxes, and back; a module, so that its constants are on the device."""
 
     def __init__(self, weights: Sequence[float]):
         """weights: what each of the four offsets is multiplied by."""
@@ -22,13 +19,7 @@ class BoxCoder(nn.Module):
         self.register_buffer("weights", torch.tensor([float(w) for w in weights]), persistent=False)
 
     def encode(self, boxes: Tensor, references: Tensor) -> Tensor:
-        """
-        Args:
-            boxes: (n, 4) xyxy, what the offsets shall lead to.
-            references: (n, 4) xyxy, where they start.
-        Returns:
-            (n, 4) offsets.
-        """
+        """(n, 4) xyxy that the offsets lead to, (n, 4) xyxy references where they start -> (n, 4) offsets."""
         size, centre = _size_and_centre(references)
         target_size, target_centre = _size_and_centre(boxes)
         offsets = torch.cat([(target_centre - centre) / size, torch.log(target_size / size)], dim=1)
@@ -36,12 +27,8 @@ class BoxCoder(nn.Module):
 
     def decode(self, offsets: Tensor, references: Tensor) -> Tensor:
         """
-        Args:
-            offsets: (n, C, 4).
-            references: (n, 4) xyxy.
-        Returns:
-            (n, C, 4) boxes xyxy, float32 (float64 if the references are); width and height grow at most
-            MAX_GROWTH-fold.
+        (n, C, 4) offsets, (n, 4) xyxy references -> (n, C, 4) boxes xyxy, float32 (float64 if the references are);
+        sides grow at most MAX_GROWTH-fold.
         """
         size, centre = (part[:, None] for part in _size_and_centre(references))
         offsets = offsets.to(references.dtype) / self.weights.to(references)
@@ -53,9 +40,3 @@ class BoxCoder(nn.Module):
 def _size_and_centre(boxes: Tensor) -> tuple[Tensor, Tensor]:
     size = boxes[:, 2:] - boxes[:, :2] + 1
     return size, boxes[:, :2] + 0.5 * size
-
-
-def clip_boxes(boxes: Tensor, size: tuple[int, int]) -> Tensor:
-    """(..., 4) xyxy cut to 0 … W − 1 and 0 … H − 1 of an image of size (width, height)."""
-    x, y = boxes[..., 0::2].clamp(0, size[0] - 1), boxes[..., 1::2].clamp(0, size[1] - 1)
-    return torch.stack([x, y], dim=-1).flatten(-2)

@@ -1,20 +1,11 @@
-"""
-Lists of boxes of several images or classes side by side, taken apart without asking a GPU for more than one answer.
-"""
+"""Boxes of several images or classes side by side, taken apart without waiting for a GPU more than once."""
 
 import torch
 from torch import Tensor
 
 
 def rank_within(groups: Tensor) -> Tensor:
-    """
-    How many entries of the same group stand before each entry.
-
-    Args:
-        groups: (n,) int64.
-    Returns:
-        (n,) int64.
-    """
+    """How many entries of the same group stand before each. groups (n,) int64 -> (n,) int64."""
     ordered, order = groups.sort(stable=True)
     place = torch.arange(len(groups), device=groups.device)
     return torch.empty_like(order).scatter_(0, order, place - torch.searchsorted(ordered, ordered))

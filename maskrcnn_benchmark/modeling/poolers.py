@@ -1,6 +1,4 @@
-"""
-Boxes of several images to features of one size: each from the level of its own size, or from all levels side by side.
-"""
+"""Boxes of several images to features of one size: each from the level of its own size, or from all levels."""
 
 import math
 from collections.abc import Sequence
@@ -38,14 +36,7 @@ def assign_levels(boxes: Tensor, finest: int, coarsest: int) -> Tensor:
 class Pooler(nn.Module):
     """ROIAlign over a pyramid."""
 
-    def __init__(
-        self,
-        resolution: int,
-        scales: Sequence[float],
-        sampling_ratio: int,
-        *,
-        reduced: int | None = None,
-    ):
+    def __init__(self, resolution: int, scales: Sequence[float], sampling_ratio: int, *, reduced: int | None = None):
         """
         Args:
             resolution: height and width of what comes out.
@@ -74,13 +65,9 @@ class Pooler(nn.Module):
         Raises:
             ValueError: fewer levels than scales.
         """
-        return self.pool_rois(features, boxes_to_rois(boxes))
-
-    def pool_rois(self, features: Sequence[Tensor], rois: Tensor) -> Tensor:
-        """As forward, for (k, 5) rois [image, x1, y1, x2, y2]."""
         if len(features) < len(self.scales):
             raise ValueError(f"Pooler: {len(features)} feature maps for {len(self.scales)} POOLER_SCALES {self.scales}")
-        features = features[: len(self.scales)]
+        features, rois = features[: len(self.scales)], boxes_to_rois(boxes)
         rois = rois.to(features[0].dtype) if features[0].dtype == torch.float64 else rois.float()
         levels = None if self.all_levels else assign_levels(rois[:, 1:], self.finest, self.coarsest)
         pooled = roi_align_levels(features, rois, levels, self.resolution, self.scales, self.sampling_ratio)

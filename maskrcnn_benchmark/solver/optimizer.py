@@ -15,10 +15,8 @@ logger = get_logger(__name__)
 @dataclass(frozen=True)
 class ParameterRule:
     """
-    Learning rate and weight decay of a parameter, by its name.
-
-    A name that holds "bias" learns at rate · bias_factor with decay bias_decay; a parameter of one of
-    `slow_modules` learns so many times slower on top.
+    Learning rate and weight decay of a parameter by its name: one that holds "bias" learns at rate · bias_factor with
+    decay bias_decay; a parameter of one of `slow_modules` learns so many times slower on top.
     """
 
     rate: float
@@ -47,10 +45,8 @@ def learning_rate_rule(cfg) -> tuple[float, str]:
     """
     base, batch = cfg.SOLVER.BASE_LR, cfg.SOLVER.IMS_PER_BATCH * cfg.SOLVER.ACCUMULATE
     if not cfg.SOLVER.SCALE_LR_BY_BATCH:
-        return (
-            base,
-            f"learning rate {base:g} = SOLVER.BASE_LR (SOLVER.SCALE_LR_BY_BATCH is False: not multiplied by the batch)",
-        )
+        rule = "SOLVER.BASE_LR (SOLVER.SCALE_LR_BY_BATCH is False: not multiplied by the batch)"
+        return base, f"learning rate {base:g} = {rule}"
     scaled = base * batch
     accumulated = f" x SOLVER.ACCUMULATE {cfg.SOLVER.ACCUMULATE}" if cfg.SOLVER.ACCUMULATE > 1 else ""
     rule = f"SOLVER.BASE_LR {base:g} x SOLVER.IMS_PER_BATCH {cfg.SOLVER.IMS_PER_BATCH}{accumulated}"
@@ -59,10 +55,8 @@ def learning_rate_rule(cfg) -> tuple[float, str]:
 
 def parameter_groups(model: nn.Module, rule: ParameterRule) -> list[dict]:
     """
-    The trained parameters of a model in groups of equal learning rate and decay, as torch's optimizers take them.
-
-    One group a setting instead of one a parameter: the same numbers, but a group is updated by a few calls. A group
-    carries its parameters' names under "names".
+    The trained parameters of a model in groups of equal learning rate and decay, which take few calls to update, as
+    torch's optimizers take them; their names under "names".
     """
     groups: dict[tuple[float, float], dict] = {}
     for name, parameter in model.named_parameters():

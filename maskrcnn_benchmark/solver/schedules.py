@@ -8,12 +8,21 @@ Iterations count from 1; iteration i uses t = i - 1 + `lead`, the number of upda
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from dataclasses import KW_ONLY, Field, dataclass, field, fields
+from typing import Any
 
 from torch.optim import Optimizer
 
 from maskrcnn_benchmark.utils.log import get_logger
 
 logger = get_logger(__name__)
+
+
+def setting_to_use(name: str, config: Any, checkpoint: Any, *, keep: bool) -> Any:
+    """The config's value of a setting, or, unless `keep`, the checkpoint's; a warning says so where they differ."""
+    whose, used, other = ("config", config, checkpoint) if keep else ("checkpoint", checkpoint, config)
+    if used != other:
+        logger.warning(f"the {whose}'s {name} {used} is used, not {other} (SOLVER.UPDATE_SCHEDULE_DURING_LOAD {keep})")
+    return used
 
 
 @dataclass(eq=False)
@@ -36,10 +45,7 @@ class _WarmupSchedule(ABC):
             group.setdefault("initial_lr", group["lr"])
 
     def warmup(self, t: int) -> float:
-        """
-        Factor of the warm-up after t updates: linear 1 - (1 - WARMUP_FACTOR)(1 - t / WARMUP_ITERS), or constant, then
-        1.
-        """
+        """Factor of the warm-up after t updates, then 1: linear 1 - (1 - factor)(1 - t / iters), or constant."""
         if t >= self.warmup_iters:
             return 1.0
         if self.warmup_method == "constant":
@@ -73,40 +79,24 @@ class _WarmupSchedule(ABC):
 
     def state_dict(self) -> dict:
         """Settings and counters, as plain values."""
-        plain = {one.name: getattr(self, one.name) for one in self._kept()}
-        return {"type": type(self).__name__} | {
-            name: list(v) if isinstance(v, tuple) else v for name, v in plain.items()
-        }
+        values = {one.name: getattr(self, one.name) for one in self._kept()}
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        return {"type": type(self).__name__, **plain}
 
     def load_state_dict(self, state: dict, *, keep_settings: bool = False) -> None:
         """
         Takes the counters of a saved schedule, and its settings too unless `keep_settings`
-        (SOLVER.UPDATE_SCHEDULE_DURING_LOAD).
-
-        A setting that differs is named in a warning. State of another type of schedule has no counters to take: the
-        config's schedule starts with its own, with a warning.
+        (SOLVER.UPDATE_SCHEDULE_DURING_LOAD). State of another type of schedule is left out, with a warning.
         """
         if state["type"] != type(self).__name__:
-            logger.warning(
-                f"the checkpoint's schedule is {state['type']}, the config's {type(self).__name__}: the config's is"
-                " used"
-            )
+            own = type(self).__name__
+            logger.warning(f"the checkpoint's schedule is {state['type']}, the config's {own}: the config's is used")
             return
         for one in self._kept():
             name = one.name
             have = getattr(self, name)
             saved = tuple(state[name]) if isinstance(have, tuple) else state[name]
-            if not one.init:
-                setattr(self, name, saved)
-            if not one.init or have == saved:
-                continue
-            used, other = (have, saved) if keep_settings else (saved, have)
-            setattr(self, name, used)
-            logger.warning(
-                f"schedule setting {name}: the {'config' if keep_settings else 'checkpoint'}'s {used} is used, not the"
-                f" {'checkpoint' if keep_settings else 'config'}'s {other} (SOLVER.UPDATE_SCHEDULE_DURING_LOAD"
-                f" {keep_settings})"
-            )
+            setattr(self, name, setting_to_use(name, have, saved, keep=keep_settings) if one.init else saved)
 
 
 @dataclass(eq=False)
@@ -180,10 +170,8 @@ class WarmupReduceLROnPlateau(_WarmupSchedule):
 
 def make_schedule(cfg, optimizer: Optimizer) -> WarmupMultiStepLR | WarmupReduceLROnPlateau:
     """
-    The schedule that SOLVER.SCHEDULE.TYPE names.
-
-    In detector training (MODEL.RELATION_ON False) the published schedule steps before the update, so iteration i uses t
-    = i; in relation training t = i - 1.
+    The schedule that SOLVER.SCHEDULE.TYPE names. As published, iteration i uses t = i in detector training
+    (MODEL.RELATION_ON False), t = i - 1 in relation training.
     """
     solver, plateau = cfg.SOLVER, cfg.SOLVER.SCHEDULE
     warmup = {

@@ -134,15 +134,8 @@ class BoxList:
         other = second - first + 1 if mode == "xywh" else first + second - 1
         return self._with_boxes(torch.cat([first, other], dim=1), mode=mode)
 
-    def area(self) -> Tensor:
-        """(n,) areas in square pixels, +1 convention."""
-        sides = self.convert("xywh").bbox[:, 2:]
-        return sides[:, 0] * sides[:, 1]
-
     def resize(self, size: tuple[int, int]) -> "BoxList":
-        """
-        Boxes of the image scaled to `size` (width, height): x and y coordinates are multiplied by their own ratio.
-        """
+        """Boxes of the image scaled to `size` (width, height), each axis by its own ratio."""
         x = size[0] / self.size[0]
         y = size[1] / self.size[1]
         return self._with_boxes(self.bbox * self.bbox.new_tensor([x, y, x, y]), size=size)
@@ -160,19 +153,13 @@ class BoxList:
         corners[:, axis::2] = self.size[axis] - 1 - corners[:, axis::2].flip(1)
         return self._with_boxes(corners, mode="xyxy").convert(self.mode)
 
-    def clip_to_image(self, remove_empty: bool = False) -> "BoxList":
-        """
-        Boxes cut to 0 ... W - 1 and 0 ... H - 1.
+    def clip_to_image(self) -> "BoxList":
+        """Boxes cut to 0 ... W - 1 and 0 ... H - 1."""
+        clipped = clip_boxes(self.convert("xyxy").bbox, self.size)
+        return self._with_boxes(clipped, mode="xyxy").convert(self.mode)
 
-        Args:
-            remove_empty: leave out boxes with x2 <= x1 or y2 <= y1 afterwards. `relation_tuple` is not renumbered: use
-                boxlist_ops.keep_boxes for ground truth with relations.
-        """
-        width, height = self.size
-        x1, y1, x2, y2 = self.convert("xyxy").bbox.unbind(1)
-        corners = [x1.clamp(0, width - 1), y1.clamp(0, height - 1), x2.clamp(0, width - 1), y2.clamp(0, height - 1)]
-        clipped = self._with_boxes(torch.stack(corners, dim=1), mode="xyxy")
-        if remove_empty:
-            x1, y1, x2, y2 = clipped.bbox.unbind(1)
-            clipped = clipped[(x2 > x1) & (y2 > y1)]
-        return clipped.convert(self.mode)
+
+def clip_boxes(boxes: Tensor, size: tuple[int, int]) -> Tensor:
+    """(..., 4) xyxy cut to 0 … W − 1 and 0 … H − 1 of an image of size (width, height)."""
+    x, y = boxes[..., 0::2].clamp(0, size[0] - 1), boxes[..., 1::2].clamp(0, size[1] - 1)
+    return torch.stack([x, y], dim=-1).flatten(-2)

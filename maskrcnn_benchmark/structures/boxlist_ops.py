@@ -14,31 +14,8 @@ GROUND_TRUTH_FIELDS = ("labels", "image_id", "epoch")
 
 def union_boxes(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
     """The smallest box around row i of both, (n, 4) and (n, 4) xyxy -> (n, 4)."""
-    return torch.cat(
-        [torch.minimum(boxes_a[:, :2], boxes_b[:, :2]), torch.maximum(boxes_a[:, 2:], boxes_b[:, 2:])], dim=1
-    )
-
-
-def keep_boxes(boxlist: BoxList, keep: Tensor) -> BoxList:
-    """
-    Some ground-truth boxes, in order, with the relations among them renumbered.
-
-    Args:
-        boxlist: may have `relation_tuple` (r, 3) subject row, object row, predicate.
-        keep: (n,) bool.
-    Returns:
-        The boxes where `keep` is set; relations that touch another box are gone.
-    """
-    kept = boxlist[keep]
-    if boxlist.has_field("relation_tuple"):
-        relations = boxlist.get_field("relation_tuple")
-        new_row = torch.cumsum(keep, dim=0) - 1
-        inside = keep[relations[:, 0]] & keep[relations[:, 1]]
-        relations = relations[inside]
-        kept.add_field(
-            "relation_tuple", torch.stack([new_row[relations[:, 0]], new_row[relations[:, 1]], relations[:, 2]], dim=1)
-        )
-    return kept
+    low, high = torch.minimum(boxes_a, boxes_b), torch.maximum(boxes_a, boxes_b)
+    return torch.cat([low[:, :2], high[:, 2:]], dim=1)
 
 
 def ground_truth_entities(targets: Sequence[BoxList]) -> list[BoxList]:

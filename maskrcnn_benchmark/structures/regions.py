@@ -4,8 +4,6 @@ What the images of a batch offer to relations.
 Dims: N entities of all images, P pairs of all images, n entities of one image, F features.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -86,12 +84,12 @@ class CachedRegions(Regions):
         self.entities, self.arrays = list(entities), list(arrays)
 
     @classmethod
-    def joined(cls, parts: Iterable[CachedRegions]) -> CachedRegions:
+    def joined(cls, parts: Iterable["CachedRegions"]) -> "CachedRegions":
         """Several batches as one."""
         parts = list(parts)
         return cls([boxes for part in parts for boxes in part.entities], [own for part in parts for own in part.arrays])
 
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> CachedRegions:
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> "CachedRegions":
         """The same for another device; features follow when they are asked for."""
         return CachedRegions([boxes.to(device, non_blocking=non_blocking) for boxes in self.entities], self.arrays)
 

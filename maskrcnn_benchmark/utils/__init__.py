@@ -1,4 +1,1 @@
-"""
-Helpers that know nothing of scene graphs: files, logs, seeds, processes, checkpoints. Imports nothing of the rest of
-the package.
-"""
+"""Helpers that know nothing of scene graphs and import nothing of the rest of the package."""

@@ -1,7 +1,4 @@
-"""
-The border that arrays in h5, npz and npy files pass: size from the header, before memory is taken; shape, type and
-numbers after.
-"""
+"""The border that arrays in h5, npz and npy files pass: size before memory is taken; shape, type, numbers after."""
 
 import errno
 import math
@@ -9,7 +6,8 @@ import struct
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,12 +27,8 @@ DAMAGE = (
 class ArrayFile:
     """
     The arrays of an .npz file, read one by one: `with ArrayFile(path, "predictions p.npz") as file:
-    file.read("boxes")`.
-
-    Args:
-        what: to call the file in messages.
-    Raises:
-        UserError: no such file, no zip file, or one that has an array twice.
+    file.read("boxes")`. `what` is the file in messages. UserError: no such file, no zip file, or one that has an array
+    twice.
     """
 
     def __init__(self, path: str | Path, what: str) -> None:
@@ -44,7 +38,7 @@ class ArrayFile:
         except DAMAGE as error:
             why = error.strerror if isinstance(error, OSError) and error.strerror else error
             raise UserError(f"{what}: cannot be read as .npz ({why})") from error
-        self.names = [name.removesuffix(".npy") for name in self._zip.namelist() if name.endswith(".npy")]
+        self.names = [name.removesuffix(".npy") for name in self._zip.namelist() if not name.endswith("/")]
         twice = [name for name, times in Counter(self.names).items() if times > 1]
         if twice:
             raise UserError(f"{what}: array {twice[0]} is there twice; one of the two would be lost")
@@ -59,37 +53,34 @@ class ArrayFile:
         return name in self.names
 
     def read(self, name: str) -> np.ndarray:
-        """
-        An array. UserError if the file has none of this name, or it is damaged, too large or made of Python objects.
-        """
+        """An array. UserError if it is missing, damaged, too large or made of Python objects."""
         if name not in self.names:
             raise UserError(f"{self.what}: no array {name}; found {', '.join(self.names[:12]) or 'none'}")
-        try:
-            with self._zip.open(f"{name}.npy") as stream:
-                return _read_npy(stream, f"{self.what}: array {name}")
-        except UserError:
-            raise
-        except DAMAGE as error:
-            raise UserError(f"{self.what}: array {name} is damaged ({error})") from error
+        with _named(f"{self.what}: array {name} is damaged"), self._zip.open(f"{name}.npy") as stream:
+            return _read_npy(stream, f"{self.what}: array {name}")
+
+
+@contextmanager
+def _named(fault: str) -> Iterator[None]:
+    """Turns what a damaged file makes the libraries raise into a UserError that says this."""
+    try:
+        yield
+    except UserError:
+        raise
+    except DAMAGE as error:
+        raise UserError(f"{fault} ({error})") from error
 
 
 def map_npy(path: Path, what: str) -> np.ndarray:
     """An .npy file, mapped into memory and read where it is used. UserError if it is damaged."""
-    try:
+    with _named(f"{what}: {path.name} is damaged or no .npy file"):
         return np.load(path, mmap_mode="r", allow_pickle=False)
-    except DAMAGE as error:
-        raise UserError(f"{what}: {path.name} is damaged or no .npy file ({error})") from error
 
 
 def read_npy(path: Path, what: str) -> np.ndarray:
     """An .npy file. UserError if it is missing, damaged, too large or made of Python objects."""
-    try:
-        with open(path, "rb") as stream:
-            return _read_npy(stream, what)
-    except UserError:
-        raise
-    except DAMAGE as error:
-        raise UserError(f"{what}: is damaged or no .npy file ({error})") from error
+    with _named(f"{what}: is damaged or no .npy file"), open(path, "rb") as stream:
+        return _read_npy(stream, what)
 
 
 def _read_npy(stream: IO[bytes], what: str) -> np.ndarray:
@@ -108,11 +99,8 @@ def _read_npy(stream: IO[bytes], what: str) -> np.ndarray:
 
 def read_h5(file: Path, required: Sequence[str], optional: Sequence[str] = ()) -> dict[str, np.ndarray]:
     """
-    Arrays of an HDF5 file.
-
-    Raises:
-        UserError: no such file, one that is locked or damaged; an array that is missing, no array, too large, or lies
-            in another file.
+    Arrays of an HDF5 file. UserError: no such file, one that is locked or damaged; an array that is missing, no array,
+    too large, or lies in another file.
     """
     if not file.exists():
         raise UserError(f"{file}: no such file; DATASET.md says where to get it")

@@ -1,6 +1,7 @@
-"""The checkpoints of a run; loading weights by name is in utils/weights.py and can be had from here too."""
+"""The checkpoints of a run; load_weights, of utils/weights.py, can be had from here too."""
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,22 +9,10 @@ import torch
 
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.files import atomic_path, write_text
-from maskrcnn_benchmark.utils.weight_files import read_file, read_weights
-from maskrcnn_benchmark.utils.weight_names import holds_backbone_only, holds_detector, holds_relation
-from maskrcnn_benchmark.utils.weights import (
-    LoadReport,
-    load_weights,
-    mark_optional,
-    mark_unfilled,
-    optional,
-    require_filled,
-    unfilled,
-)
+from maskrcnn_benchmark.utils.weight_files import read_file
+from maskrcnn_benchmark.utils.weights import load_weights
 
-__all__ = [
-    "Checkpointer", "LoadReport", "holds_detector", "holds_relation", "holds_backbone_only", "load_weights",
-    "mark_optional", "mark_unfilled", "optional", "read_weights", "require_filled", "unfilled",
-]  # fmt: skip
+__all__ = ["Checkpointer", "load_weights"]
 
 LAST = "last_checkpoint"
 SUFFIX = ".pth"
@@ -42,17 +31,18 @@ class Checkpointer:
 
     def save(self, name: str, state: dict[str, Any]) -> Path:
         """
-        Writes a checkpoint.
+        Writes a checkpoint of tensors, numbers, text, None, and lists, tuples and dicts of them: what can be read back
+        without running anything.
 
-        Args:
-            state: tensors, numbers, text, None, and lists, tuples and dicts of them: what can be read back without
-                running anything.
         Raises:
             TypeError: names the entry that is something else.
             UserError: no space for it on the disk.
         """
-        _require_plain(state, "state")
-        with atomic_path(self.path(name), wanted=_bytes(state)) as temporary:
+        # Views of one storage count once, as torch.save writes them.
+        storages = {
+            tensor.untyped_storage().data_ptr(): tensor.untyped_storage() for tensor in _tensors(state, "state")
+        }
+        with atomic_path(self.path(name), wanted=sum(each.nbytes() for each in storages.values())) as temporary:
             torch.save(state, temporary)
         return self.path(name)
 
@@ -81,33 +71,19 @@ class Checkpointer:
         return state
 
 
-def _bytes(value: Any) -> int:
-    """Bytes of the tensors in a state; views of one storage count once, as torch.save writes them."""
-    storages: dict[int, int] = {}
-
-    def visit(entry: Any) -> None:
-        if isinstance(entry, torch.Tensor):
-            storages[entry.untyped_storage().data_ptr()] = entry.untyped_storage().nbytes()
-        elif isinstance(entry, (dict, list, tuple)):
-            for inner in entry.values() if isinstance(entry, dict) else entry:
-                visit(inner)
-
-    visit(value)
-    return sum(storages.values())
-
-
-def _require_plain(value: Any, where: str) -> None:
-    if isinstance(value, torch.Tensor) or type(value) in _PLAIN:
-        return
-    if type(value) in (dict, OrderedDict):
+def _tensors(value: Any, where: str) -> Iterator[torch.Tensor]:
+    """The tensors of a state. TypeError that names an entry that could not be read back."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif type(value) in (dict, OrderedDict):
         for key, entry in value.items():
             if type(key) not in (str, int):
                 raise TypeError(f"checkpoint: {where} has a key {key!r}, which is neither text nor a whole number")
-            _require_plain(entry, f"{where}[{key!r}]")
+            yield from _tensors(entry, f"{where}[{key!r}]")
     elif type(value) in (list, tuple):
         for i, entry in enumerate(value):
-            _require_plain(entry, f"{where}[{i}]")
-    else:
+            yield from _tensors(entry, f"{where}[{i}]")
+    elif type(value) not in _PLAIN:
         kind = type(value).__name__
         raise TypeError(
             f"checkpoint: {where} is a {kind}; only tensors, numbers, text and containers of them can be read back"

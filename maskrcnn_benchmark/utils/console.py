@@ -52,10 +52,7 @@ stderr = StandardError()
 
 
 def hold_standard_streams() -> None:
-    """
-    Opens what is closed of standard input, output and error onto nothing: else the next file that is opened would take
-    their numbers.
-    """
+    """Opens closed standard streams onto nothing: else the next file to be opened would take their numbers."""
     for number in range(3):
         try:
             os.fstat(number)

@@ -1,6 +1,4 @@
-"""
-Arrays out of Detectron's pickled weight files, without unpickling: nothing that the file names is imported or called.
-"""
+"""Arrays out of Detectron's pickled weight files; nothing that a file names is imported or called."""
 
 import pickletools
 from collections.abc import Callable
@@ -12,15 +10,14 @@ import numpy as np
 from maskrcnn_benchmark.utils.errors import UserError
 
 # The only names that a file of arrays needs; anything else is refused. numpy 2 writes its core as _core.
-_RECONSTRUCT, _NDARRAY, _DTYPE, _SCALAR, _ENCODE = "reconstruct", "ndarray", "dtype", "scalar", "encode"
 _NAMES = {
-    "numpy.core.multiarray _reconstruct": _RECONSTRUCT,
-    "numpy._core.multiarray _reconstruct": _RECONSTRUCT,
-    "numpy.core.multiarray scalar": _SCALAR,
-    "numpy._core.multiarray scalar": _SCALAR,
-    "numpy ndarray": _NDARRAY,
-    "numpy dtype": _DTYPE,
-    "_codecs encode": _ENCODE,
+    "numpy.core.multiarray _reconstruct": "reconstruct",
+    "numpy._core.multiarray _reconstruct": "reconstruct",
+    "numpy.core.multiarray scalar": "scalar",
+    "numpy._core.multiarray scalar": "scalar",
+    "numpy ndarray": "ndarray",
+    "numpy dtype": "dtype",
+    "_codecs encode": "encode",
 }
 _MARK = object()
 
@@ -34,11 +31,8 @@ class _Pending:
 
 class _Reader:
     """
-    A stack machine for the part of the pickle language that describes data: constants, containers, references, and
-    numpy arrays.
-
-    The file's instructions are walked one by one (pickletools.genops); an instruction or a name outside that part is an
-    error.
+    A stack machine for the part of the pickle language that describes data: constants, containers, references, numpy
+    arrays. pickletools.genops gives the instructions; one or a name outside that part is an error.
     """
 
     def __init__(self):
@@ -54,78 +48,67 @@ class _Reader:
 
     def _step(self, name: str, argument: Any) -> None:
         if name in _CONSTANTS:
-            self.stack.append(_CONSTANTS[name](argument))
+            self.stack.append(_CONSTANTS[name]())
         elif name in _PUSHES_ARGUMENT:
             self.stack.append(argument)
         elif name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
             self.memo[len(self.memo) if argument is None else int(argument)] = self.stack[-1]
         elif name in ("GET", "BINGET", "LONG_BINGET"):
             self.stack.append(self.memo[int(argument)])
-        elif name in _CONTAINERS:
-            _CONTAINERS[name](self)
+        elif name in _ENTRIES:
+            self._collect(name, self._take(_ENTRIES[name]))
+        elif name == "POP":
+            self.stack.pop()
         elif name == "GLOBAL":
             self.stack.append(_known(argument))
         elif name == "STACK_GLOBAL":
-            attribute, module = self.stack.pop(), self.stack.pop()
+            module, attribute = self._take(2)
             self.stack.append(_known(f"{module} {attribute}"))
         elif name == "REDUCE":
-            arguments, function = self.stack.pop(), self.stack.pop()
-            self.stack.append(_construct(function, arguments))
+            self.stack.append(_construct(*self._take(2)))
         elif name == "BUILD":
             state = self.stack.pop()
             _fill(self.stack[-1], state)
         elif name not in ("PROTO", "FRAME"):
             raise ValueError(f"it has the instruction {name}, which arrays do not need")
 
-    def since_mark(self) -> list[Any]:
-        """Takes what was pushed since the last mark off the stack."""
-        position = len(self.stack) - 1 - next(i for i, entry in enumerate(reversed(self.stack)) if entry is _MARK)
-        entries = self.stack[position + 1 :]
-        del self.stack[position:]
+    def _take(self, count: int | None) -> list[Any]:
+        """Takes so many entries off the stack; None: those since the last mark, and the mark."""
+        first = len(self.stack) - (count or 0)
+        if count is None:
+            first -= next(i for i, entry in enumerate(reversed(self.stack)) if entry is _MARK)
+        entries = self.stack[first:]
+        del self.stack[first - (count is None) :]
         return entries
 
+    def _collect(self, name: str, entries: list[Any]) -> None:
+        pairs = zip(entries[::2], entries[1::2], strict=True)
+        if name.startswith("TUPLE"):
+            self.stack.append(tuple(entries))
+        elif name == "LIST":
+            self.stack.append(entries)
+        elif name == "DICT":
+            self.stack.append(dict(pairs))
+        elif name.startswith("APPEND"):
+            self.stack[-1].extend(entries)
+        else:
+            self.stack[-1].update(pairs)
 
-def _take(reader: _Reader, count: int) -> list[Any]:
-    entries = reader.stack[len(reader.stack) - count :]
-    del reader.stack[len(reader.stack) - count :]
-    return entries
 
-
-def _extend(reader: _Reader, entries: list[Any]) -> None:
-    reader.stack[-1].extend(entries)
-
-
-def _set_items(reader: _Reader, entries: list[Any]) -> None:
-    reader.stack[-1].update(zip(entries[::2], entries[1::2], strict=True))
-
-
-_CONSTANTS: dict[str, Callable[[Any], Any]] = {
-    "MARK": lambda _: _MARK,
-    "NONE": lambda _: None,
-    "NEWTRUE": lambda _: True,
-    "NEWFALSE": lambda _: False,
-    "EMPTY_DICT": lambda _: {},
-    "EMPTY_LIST": lambda _: [],
-    "EMPTY_TUPLE": lambda _: (),
-}
+_CONSTANTS: dict[str, Callable[[], Any]] = {
+    "MARK": lambda: _MARK, "NONE": lambda: None, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False,
+    "EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple,
+}  # fmt: skip
 _PUSHES_ARGUMENT = {
     "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT",
     "STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8",
     "BINBYTES", "SHORT_BINBYTES", "BINBYTES8",
 }  # fmt: skip
-_CONTAINERS: dict[str, Callable[[_Reader], None]] = {
-    "TUPLE": lambda reader: reader.stack.append(tuple(reader.since_mark())),
-    "TUPLE1": lambda reader: reader.stack.append(tuple(_take(reader, 1))),
-    "TUPLE2": lambda reader: reader.stack.append(tuple(_take(reader, 2))),
-    "TUPLE3": lambda reader: reader.stack.append(tuple(_take(reader, 3))),
-    "LIST": lambda reader: reader.stack.append(list(reader.since_mark())),
-    "DICT": lambda reader: reader.stack.append(dict(zip(*[iter(reader.since_mark())] * 2, strict=True))),
-    "APPEND": lambda reader: reader.stack[-2].append(reader.stack.pop()),
-    "APPENDS": lambda reader: _extend(reader, reader.since_mark()),
-    "SETITEM": lambda reader: _set_items(reader, _take(reader, 2)),
-    "SETITEMS": lambda reader: _set_items(reader, reader.since_mark()),
-    "POP": lambda reader: reader.stack.pop(),
-}
+# Instructions that put entries together, and how many of the stack's: None, all since the last mark.
+_ENTRIES = {
+    "TUPLE": None, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3, "LIST": None, "DICT": None,
+    "APPEND": 1, "APPENDS": None, "SETITEM": 2, "SETITEMS": None,
+}  # fmt: skip
 
 
 def _known(name: str) -> _Pending:
@@ -137,13 +120,13 @@ def _known(name: str) -> _Pending:
 def _construct(function: Any, arguments: tuple) -> Any:
     """What a constructor's call stands for: an array or dtype to be filled, a number, or bytes written as text."""
     kind = function.kind if isinstance(function, _Pending) and function.value is None else None
-    if kind == _RECONSTRUCT:
+    if kind == "reconstruct":
         return _Pending("array")
-    if kind == _DTYPE:
+    if kind == "dtype":
         return _Pending("type", np.dtype(_latin(arguments[0])))
-    if kind == _SCALAR:
+    if kind == "scalar":
         return np.frombuffer(_bytes(arguments[1]), arguments[0].value)[0]
-    if kind == _ENCODE:
+    if kind == "encode":
         return arguments[0].encode("latin-1")
     raise ValueError("it calls something that is no constructor of arrays")
 
@@ -181,10 +164,8 @@ def _bytes(content: str | bytes) -> bytes:
 
 def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
     """
-    The blobs of a Detectron weight file by name; momenta and other entries that are no arrays are left out.
-
-    Raises:
-        UserError: no such file, a damaged one, or one that holds more than arrays.
+    The blobs of a Detectron weight file by name, without momenta and what else is no array. UserError: no such file, a
+    damaged one, or one that holds more than arrays.
     """
     path = Path(path)
     if not path.is_file():

@@ -13,10 +13,8 @@ logger = get_logger(__name__)
 
 def resolve_device(name: str | torch.device) -> torch.device:
     """
-    The device that MODEL.DEVICE names; the CPU, with one warning, where CUDA is asked for and absent.
-
-    Raises:
-        UserError: the name is no device, or a GPU of that number does not exist.
+    The device that MODEL.DEVICE names; the CPU, with one warning, where CUDA is asked for and absent. UserError: the
+    name is no device, or a GPU of that number does not exist.
     """
     try:
         device = torch.device(name)
@@ -35,10 +33,7 @@ def resolve_device(name: str | torch.device) -> torch.device:
 
 
 def to_host(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """
-    The tensors on the CPU. Those of a GPU are copied together into page-locked memory: it is waited for once, however
-    many they are.
-    """
+    """The tensors on the CPU; a GPU's are copied through page-locked memory and waited for once."""
     away = next((tensor.device for tensor in tensors if tensor.is_cuda), None)
     if away is None:
         return list(tensors)

@@ -37,14 +37,12 @@ def is_main_process() -> bool:
 
 def setup_distributed(device: str | torch.device) -> torch.device:
     """
-    Joins the process group that torchrun announces in the environment and picks this process's device.
-
-    On GPUs, tensors there travel by nccl and everything else by gloo, so that gathered objects take no GPU memory.
+    Joins the process group that torchrun announces and returns this process's device with its number. On GPUs, tensors
+    there travel by nccl and everything else by gloo, so that gathered objects take no GPU memory.
 
     Args:
-        device: MODEL.DEVICE. "cuda" means the first GPU, under torchrun that of LOCAL_RANK.
-    Returns:
-        The device to work on, with its number: CPU, with one warning, where CUDA is asked for and absent.
+        device: MODEL.DEVICE. "cuda" means the first GPU, under torchrun that of LOCAL_RANK; the CPU, with one warning,
+            where there is none.
     Raises:
         UserError: no such device, or more processes on this machine than GPUs.
     """
@@ -97,10 +95,7 @@ def all_reduce_sum(tensor: torch.Tensor) -> torch.Tensor:
 
 
 class _AllReduceSum(torch.autograd.Function):
-    """
-    y = sum over processes of x. Every process's loss depends on every x, so the gradient is the sum of the processes'
-    gradients.
-    """
+    """Every process's loss depends on every process's x, so the gradients are summed as the values are."""
 
     @staticmethod
     def forward(_ctx, tensor):
@@ -112,18 +107,12 @@ class _AllReduceSum(torch.autograd.Function):
 
 
 def all_reduce_sum_autograd(tensor: torch.Tensor) -> torch.Tensor:
-    """
-    Sum of a tensor over all processes through which gradients flow, to the x of every process; every process must call
-    backward.
-    """
+    """all_reduce_sum through which gradients flow to every process's x; every process must call backward."""
     return _AllReduceSum.apply(tensor) if world_size() > 1 else tensor
 
 
 def all_gather_objects(obj: Any) -> list[Any]:
-    """
-    One object from each process, in order of rank, on every process. For small things: it is sent as bytes to
-    everybody.
-    """
+    """One object from each process, in order of rank. For small things: it is sent as bytes to everybody."""
     if world_size() == 1:
         return [obj]
     gathered = [None] * world_size()

@@ -19,9 +19,7 @@ _LESS_MEMORY = (
 
 
 class UserError(ValueError):
-    """
-    Something the user gave is wrong. The message names the thing, what was expected, what was found and what to do.
-    """
+    """Something the user gave is wrong; the message names it, what was expected, what was found, what to do."""
 
 
 def some(names: Sequence[str], limit: int = 6, *, quoted: bool = True, between: str = ", ") -> str:
@@ -34,8 +32,6 @@ def run_tool(main: Callable[[], int]) -> int:
     """
     Runs a command line's main function and turns what a user can mend into one line on stderr.
 
-    Args:
-        main: takes nothing, returns the exit status.
     Returns:
         main's status; 2 after a UserError, a failure of the file system or a lack of memory; 130 after Ctrl-C. Any
         other exception is a fault of the program and passes with its traceback.
@@ -61,9 +57,8 @@ def run_tool(main: Callable[[], int]) -> int:
 
 def _tell_torchrun(line: str) -> None:
     """
-    Leaves the line where torchrun looks for it: the summary that it prints when a process has failed ends with it.
-
-    The form is that of torch.distributed.elastic's `record`, whose traceback the line takes the place of.
+    Leaves the line where torchrun's summary of a failed process looks for it, in the form of
+    torch.distributed.elastic's `record`, whose traceback it takes the place of.
     """
     file = os.environ.get("TORCHELASTIC_ERROR_FILE")
     if not file:

@@ -8,6 +8,7 @@ import platform
 import re
 import secrets
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,7 +20,7 @@ from maskrcnn_benchmark.utils.errors import UserError
 # What a temporary name holds: the machine and the process that write it, so that what a killed one left is told from
 # what is being written.
 _HOST = hashlib.blake2b(platform.node().encode(), digest_size=3).hexdigest()
-_TEMPORARY = re.compile(r"\..+\.tmp-(?P<host>[0-9a-f]{6})-(?P<process>\d+)-[0-9a-f]{8}(?:\.\w+)?")
+_TEMPORARY = re.compile(r"\..+\.tmp-(?P<host>[0-9a-f]{6})-(?P<process>\d+)-\w{8}(?:\.\w+)?")
 # After this long nobody is still writing a file, wherever the process is or was.
 _ORPHANED = 24 * 3600
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -30,11 +31,8 @@ _swept: set[Path] = set()
 def atomic_path(path: str | Path, *, wanted: int = 0) -> Iterator[Path]:
     """
     Yields a temporary path beside `path` (made folders included, same suffix) that takes its place if the block
-    succeeds.
-
-    If the block raises, the temporary file is removed and whatever lay at `path` is untouched. A file is flushed to
-    disk before the rename, so that a power cut leaves the old file or the new one. What killed processes left in the
-    folder is removed first.
+    succeeds; else it is removed and whatever lay at `path` is untouched. Flushed to disk before the rename, so that a
+    power cut leaves the old file or the new one. What killed processes left in the folder is removed first.
 
     Args:
         wanted: bytes that the file will have at least, where that is known.
@@ -42,15 +40,11 @@ def atomic_path(path: str | Path, *, wanted: int = 0) -> Iterator[Path]:
         UserError: no space for it on the disk.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.parent.resolve() not in _swept:
-        _swept.add(path.parent.resolve())
-        sweep(path.parent)
+    prefix = _temporary_prefix(path)
     free = shutil.disk_usage(path.parent).free
     if wanted > free:
         raise _no_space(path, wanted, free)
-    # As much of the name as always leaves room for the rest, whatever its letters: names have 255 bytes.
-    temporary = path.with_name(f".{path.stem[:40]}.tmp-{_HOST}-{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
+    temporary = path.with_name(f"{prefix}{secrets.token_hex(4)}{path.suffix}")
     try:
         yield temporary
         with open(temporary, "rb") as written:
@@ -65,13 +59,26 @@ def atomic_path(path: str | Path, *, wanted: int = 0) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def temporary_folder(path: Path) -> tempfile.TemporaryDirectory:
+    """A folder beside `path`, for as long as a `with` block runs, for files that belong together."""
+    return tempfile.TemporaryDirectory(prefix=_temporary_prefix(path), dir=path.parent)
+
+
+def _temporary_prefix(path: Path) -> str:
+    """How the name of a temporary file or folder beside `path` begins, once that place is made and swept."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.parent.resolve() not in _swept:
+        _swept.add(path.parent.resolve())
+        sweep(path.parent)
+    # As much of the name as always leaves room for the rest, whatever its letters: names have 255 bytes.
+    return f".{path.stem[:40]}.tmp-{_HOST}-{os.getpid()}-"
+
+
 def _is_full(error: Exception) -> bool:
     """Whether a write failed for want of space; PyTorch's own writer says no more than that it failed."""
-    full = isinstance(error, OSError) and (error.errno in _FULL or os.strerror(errno.ENOSPC) in str(error))
-    return full or (
-        isinstance(error, RuntimeError)
-        and bool(re.search("PytorchStreamWriter failed writing|unexpected pos", str(error)))
-    )
+    if isinstance(error, OSError):
+        return error.errno in _FULL or os.strerror(errno.ENOSPC) in str(error)
+    return bool(re.search("PytorchStreamWriter failed writing|unexpected pos", str(error)))
 
 
 def _no_space(path: Path, wanted: int, free: int) -> UserError:
@@ -83,20 +90,23 @@ def _no_space(path: Path, wanted: int, free: int) -> UserError:
 
 def sweep(folder: Path) -> list[str]:
     """
-    Removes the temporary files of atomic_path that nobody is going to finish, and returns their names.
-
-    Those are the files whose process is gone from this machine, and those of other machines that are a day old.
+    Removes the temporary files and folders of this module whose process is gone from this machine, and those of other
+    machines that are a day old, and returns their names.
     """
     gone = []
     for entry in os.scandir(folder):
         match = _TEMPORARY.fullmatch(entry.name)
         if match is None:
             continue
-        with suppress(FileNotFoundError):  # another process may sweep, or finish its file, meanwhile
+        with suppress(OSError):  # another process may sweep or finish it meanwhile, or it is not ours to remove
             left_alone = match["host"] == _HOST and not _is_running(int(match["process"]))
-            if entry.is_file(follow_symlinks=False) and (left_alone or time.time() - entry.stat().st_mtime > _ORPHANED):
+            if entry.is_symlink() or not (left_alone or time.time() - entry.stat().st_mtime > _ORPHANED):
+                continue
+            if entry.is_dir():
+                shutil.rmtree(entry.path)
+            else:
                 os.unlink(entry.path)
-                gone.append(entry.name)
+            gone.append(entry.name)
     return gone
 
 
@@ -118,8 +128,5 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_json(path: str | Path, obj: Any) -> None:
-    """
-    Writes plain Python values as indented JSON, atomically. NaN and infinity are refused (ValueError): JSON has no word
-    for them.
-    """
+    """Writes plain values as indented JSON, atomically. ValueError for NaN and infinity: JSON has no word for them."""
     write_text(path, json.dumps(obj, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

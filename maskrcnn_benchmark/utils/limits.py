@@ -1,7 +1,4 @@
-"""
-Limits on what a file may ask for, looked at before memory is taken. An environment variable of a limit's name sets
-another value.
-"""
+"""Limits on what a file may ask for, checked before memory is taken; environment variables set others."""
 
 import os
 from dataclasses import dataclass
@@ -13,12 +10,7 @@ ALLOW_OUTSIDE = "DATA_ALLOW_OUTSIDE"
 
 @dataclass(frozen=True)
 class Limit:
-    """
-    Args:
-        name: of the environment variable that sets another value.
-        default: without it.
-        unit: of both, in the plural.
-    """
+    """The environment variable `name` sets another value than the default, in the same unit (a plural)."""
 
     name: str
     default: int
@@ -52,8 +44,5 @@ LINE_BYTES = Limit("DATA_MAX_LINE_BYTES", 1 << 20, "bytes")
 
 
 def outside_allowed() -> bool:
-    """
-    Whether annotation files may point at files outside their data set's folder (environment variable
-    DATA_ALLOW_OUTSIDE).
-    """
+    """Whether annotation files may point at files outside their data set's folder."""
     return os.environ.get(ALLOW_OUTSIDE, "") not in ("", "0")

@@ -53,19 +53,15 @@ class _ConsoleFormatter(_Formatter):
 
 
 def get_logger(name: str = PACKAGE) -> logging.Logger:
-    """
-    The logger of a module (`get_logger(__name__)`); names outside the package, such as a tool's, are put under it.
-    """
+    """The logger of a module, `get_logger(__name__)`; names outside the package are put under it."""
     inside = name == PACKAGE or name.startswith(PACKAGE + ".")
     return logging.getLogger(name if inside else f"{PACKAGE}.{name.strip('_')}")
 
 
 def setup_logging(output_dir: str | Path | None = None) -> None:
     """
-    Sends the package's messages to the console and, if `output_dir` is given, appends them to its log.txt.
-
-    A second call replaces the first. Only the main process (torchrun's RANK 0) prints and writes; the others show
-    errors alone.
+    Sends the package's messages to the console and, if `output_dir` is given, to its log.txt, in place of an earlier
+    call. Only the main process (torchrun's RANK 0) prints and writes; the others show errors alone.
     """
     close_logging()
     main_process = int(os.environ.get("RANK", 0)) == 0

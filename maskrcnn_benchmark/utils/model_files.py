@@ -26,11 +26,11 @@ META_PREFIX = "meta/"
 
 def write_model(path: str | Path, weights: Mapping[str, Tensor], content: Mapping[str, Any], *, detector: bool) -> Path:
     """
+    Writes a file that weight_files.read_file reads as a checkpoint without training state, and returns its path.
+
     Args:
         weights: by name. content: the entries "config", "version" and "meta" of a checkpoint.
         detector: the weights hold a trained detector.
-    Returns:
-        path, a file that weight_files.read_file reads as a checkpoint without training state.
     """
     names = {key: value for key, value in content["meta"].items() if not isinstance(value, Tensor)}
     tables = {META_PREFIX + key: value for key, value in content["meta"].items() if isinstance(value, Tensor)}
@@ -52,10 +52,8 @@ def write_model(path: str | Path, weights: Mapping[str, Tensor], content: Mappin
 
 def described(path: str | Path, tensors: dict[str, Tensor]) -> dict[str, Any]:
     """
-    What a .safetensors file holds: the content of a checkpoint where its metadata describes a model, else the tensors.
-
-    Raises:
-        UserError: metadata that is no JSON where it should be, or tensors that are not what their checksum says.
+    The content of a checkpoint where a .safetensors file's metadata describes a model, else its tensors. UserError:
+    metadata that is no JSON where it should be, or tensors that are not what their checksum says.
     """
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata() or {}

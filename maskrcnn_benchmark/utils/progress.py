@@ -13,10 +13,8 @@ T = TypeVar("T")
 
 def progress(iterable: Iterable[T] | None = None, total: int | None = None, desc: str = "", unit: str = "it") -> tqdm:
     """
-    Wraps an iterable in a bar on stderr with rate and remaining time, on the main process only.
-
-    Written to a file or a pipe it is a line of its own every ten seconds at most. The bar that is returned can also be
-    driven by hand (`bar.update(1)`, `bar.set_postfix(...)`).
+    A tqdm bar on stderr, on the main process only; to a file or a pipe it writes a line every ten seconds at most. It
+    can also be driven by hand (`bar.update(1)`, `bar.set_postfix(...)`).
     """
     terminal = {"mininterval": 0.1, "dynamic_ncols": True, "file": stderr}
     place = terminal if stderr.isatty() else {"mininterval": 10.0, "file": _Lines(), "ncols": 79}

@@ -12,11 +12,7 @@ class Registry(dict):
     """A dict from the names in configs to what they stand for, filled by a decorator: `@REGISTRY.register("Name")`."""
 
     def __init__(self, name: str, hint: str = ""):
-        """
-        Args:
-            name: what the entries are, for messages ("relation predictor").
-            hint: how a new entry is added, appended to the message about an unknown name.
-        """
+        """For messages: `name` is what the entries are ("relation predictor"), `hint` how a new one is added."""
         super().__init__()
         self.name = name
         self.hint = hint

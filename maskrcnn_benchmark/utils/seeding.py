@@ -15,9 +15,7 @@ def seed_everything(seed: int) -> None:
 
 
 def mix(*numbers: int) -> int:
-    """
-    A 63-bit number that stands for a tuple of integers: the same on every machine, unrelated for neighbouring tuples.
-    """
+    """A 63-bit number for a tuple of integers: the same on every machine, unrelated for neighbouring tuples."""
     text = ",".join(str(int(number)) for number in numbers)
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
 

@@ -1,9 +1,4 @@
-"""
-The border that JSON from outside passes: what is wrong is one UserError that names the file, the entry and the field.
-
-`read_json` gives plain Python values, `fields` takes the values of one object, `number_table` the numbers of many rows
-at once.
-"""
+"""The border that JSON from outside passes: what is wrong is one UserError that names the file, entry and field."""
 
 import json
 import reprlib
@@ -118,14 +113,11 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def fields(entry: Any, where: str, **kinds: Kind | type) -> list[Any]:
     """
-    Values of a JSON object's fields.
+    Values of a JSON object's fields, in the order of `kinds`.
 
     Args:
-        entry: what should be an object.
         where: file and place, such as "train.json, annotations[3]".
         kinds: what each field must be: a Kind, or list, dict or str.
-    Returns:
-        The values in the order of `kinds`.
     Raises:
         UserError: no object, a field that is missing or of another kind.
     """
@@ -153,14 +145,11 @@ def _naming(entry: dict[str, Any]) -> str:
 
 def number_table(rows: Sequence[Any], width: int | None, *, whole: bool, where: Callable[[int], str]) -> np.ndarray:
     """
-    Numbers of many rows, checked at once.
+    Numbers of many rows, checked at once: (n, width) or (n,), int64 with `whole`, else float64.
 
     Args:
         rows: n lists of `width` numbers, or with width None n numbers.
-        whole: they must be whole numbers.
         where: what to call row i in a message, field included, such as "train.json, annotations[3]: 'bbox'".
-    Returns:
-        (n, width) or (n,), int64 with `whole`, else float64.
     Raises:
         UserError: a row that is no list of so many numbers, or numbers that are not finite or have a fraction.
     """

@@ -57,16 +57,12 @@ def read_file(path: str | Path) -> Any:
     except UnpicklingError as error:
         raise UserError(_why_refused(path, str(error))) from error
     except _DAMAGED as error:
-        raise UserError(
-            f"{path} is damaged or no PyTorch file ({_first_sentence(str(error))}); fetch or write it again"
-        ) from error
+        why = (str(error).strip() or "empty").splitlines()[0].split(". ")[0]
+        raise UserError(f"{path} is damaged or no PyTorch file ({why}); fetch or write it again") from error
 
 
 def verify_checksums(path: str | Path) -> None:
-    """
-    zipfile.BadZipFile where an entry of a PyTorch file is not what its checksum says: PyTorch has the checksums and
-    compares nothing.
-    """
+    """zipfile.BadZipFile where an entry is not what its checksum says, which PyTorch does not compare."""
     if not zipfile.is_zipfile(path):
         return  # the form before PyTorch 1.6, which has none
     with zipfile.ZipFile(path) as file:
@@ -83,10 +79,7 @@ def verify_checksums(path: str | Path) -> None:
 
 
 def _numpy_values() -> list:
-    """
-    numpy numbers and arrays, which older checkpoints keep in their schedules: data under names of two numpy
-    generations.
-    """
+    """numpy numbers and arrays, in older checkpoints' schedules: data under names of two numpy generations."""
     multiarray = importlib.import_module(f"numpy.{'_core' if hasattr(np, '_core') else 'core'}.multiarray")
     dtypes = {type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?")}
     named = [
@@ -107,25 +100,15 @@ def _why_refused(path: Path, error: str) -> str:
     )
 
 
-def _first_sentence(text: str) -> str:
-    return text.strip().splitlines()[0].split(". ")[0] if text.strip() else "empty"
-
-
 def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
-    """
-    The named tensors of a weight file or checkpoint, by their plain names (weight_names.plain_names).
-
-    Raises:
-        UserError: as read_file, or the file holds no named tensors.
-    """
+    """Named tensors of a weight file or checkpoint, by weight_names.plain_names. UserError: as read_file, or none."""
     return named_tensors(read_file(path), str(path))
 
 
 def named_tensors(content: Any, source: str) -> dict[str, torch.Tensor]:
     """
-    The named tensors in what a file or a caller gave, by their plain names; `source` stands for it in the message.
-
-    They are found under the names that checkpoints use for them, or wherever they alone are, at any depth.
+    As read_weights, of what a file or a caller gave; `source` stands for it in messages. Tensors are found under the
+    names that checkpoints use for them, or wherever they alone are, at any depth.
     """
     found = _tensors(content)
     if isinstance(content, dict):

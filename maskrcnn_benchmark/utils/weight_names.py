@@ -1,6 +1,7 @@
 """Rules between the names in weight files and those of the models here."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Collection, Container, Iterable, Iterator
 
 # What the names of a detector or relation model begin with; other names are those of an ImageNet network.
@@ -33,9 +34,9 @@ _BRANCHES = {
     "2c": ("conv3", "bn3"),
 }
 
-# EfficientNet-Lite0: blocks a stage, and the parts of a block: of the first one, which does not expand, and of the
-# others.
-_EFFICIENTNET_STAGES = (1, 2, 2, 3, 3, 4, 1)
+# EfficientNet-Lite0: the first block of each stage and the number of all, and the parts of a block: of the first one,
+# which does not expand, and of the others.
+_EFFICIENTNET_STAGES = (0, 1, 3, 5, 8, 11, 15, 16)
 _EFFICIENTNET_BLOCK = re.compile(r"_blocks\.(?P<block>\d+)\.(?P<part>_\w+)\.(?P<kind>\w+)")
 _EFFICIENTNET_ENDS = {
     "_conv_stem": "conv_stem",
@@ -54,9 +55,7 @@ _EXPANDING_BLOCK = {
 def detectron_name(name: str) -> str | None:
     """
     The name under the ResNet body of a Detectron blob (`res2_0_branch2a_w` -> `layer1.0.conv1.weight`), None if it is
-    none.
-
-    A norm comes as scale and bias alone: its running statistics are folded in already.
+    none. A norm comes as scale and bias alone: its running statistics are folded in already.
     """
     if name in _DETECTRON_STEM:
         return _DETECTRON_STEM[name]
@@ -79,20 +78,15 @@ def efficientnet_name(name: str) -> str | None:
         part, _, kind = name.partition(".")
         return f"{_EFFICIENTNET_ENDS[part]}.{kind}" if part in _EFFICIENTNET_ENDS else None
     block = int(match["block"])
-    if block >= sum(_EFFICIENTNET_STAGES):
-        return None
-    stage = next(i for i in range(len(_EFFICIENTNET_STAGES)) if block < sum(_EFFICIENTNET_STAGES[: i + 1]))
     parts = _EXPANDING_BLOCK if block > 0 else _PLAIN_BLOCK
-    if match["part"] not in parts:
+    if block >= _EFFICIENTNET_STAGES[-1] or match["part"] not in parts:
         return None
-    return f"blocks.{stage}.{block - sum(_EFFICIENTNET_STAGES[:stage])}.{parts[match['part']]}.{match['kind']}"
+    stage = bisect_right(_EFFICIENTNET_STAGES, block) - 1
+    return f"blocks.{stage}.{block - _EFFICIENTNET_STAGES[stage]}.{parts[match['part']]}.{match['kind']}"
 
 
 def candidates(name: str) -> Iterator[str]:
-    """
-    The names that an entry of a file can have in a model, the likeliest first: its own, then those of ImageNet
-    backbones by rule.
-    """
+    """The names an entry of a file can have in a model, likeliest first: its own, then ImageNet backbones' by rule."""
     yield name
     if name.startswith(OWN_PREFIXES):
         return
@@ -109,11 +103,8 @@ def candidates(name: str) -> Iterator[str]:
 
 def plain_names(names: Iterable[str]) -> dict[str, str]:
     """
-    Name in a file -> name without what programs put before it: `module.`, `_orig_mod.`, and whatever stands before one
-    of OWN_PREFIXES.
-
-    `model.` goes where all names have it, as a backbone's own names may. A name that is there without a prefix too
-    keeps its prefix.
+    Name in a file -> name without what programs put before it: `module.`, `_orig_mod.`, whatever stands before one of
+    OWN_PREFIXES, and `model.` where all names have it. A name that is there without a prefix too keeps its prefix.
 
     Raises:
         ValueError: two prefixes stand before the same name, and neither is the plain one.
@@ -142,9 +133,7 @@ def target_name(name: str, targets: Container[str]) -> str | None:
     return next((candidate for candidate in candidates(name) if candidate in targets), None)
 
 
-def copy_source(
-    target: str, sources: Container[str], copies: Iterable[tuple[str, str]] = DETECTOR_COPIES
-) -> str | None:
+def copy_source(target: str, sources: Container[str], copies: Iterable[tuple[str, str]]) -> str | None:
     """The detector's entry that a relation extractor's entry starts from, None if there is none among the sources."""
     for prefix, source_prefix in copies:
         if target.startswith(prefix) and source_prefix + target[len(prefix) :] in sources:
@@ -158,10 +147,7 @@ def holds_relation(names: Iterable[str]) -> bool:
 
 
 def holds_detector(names: Iterable[str]) -> bool:
-    """
-    Whether these names of weights (without `module.`) hold a detector: proposals and box head, with or without
-    relations.
-    """
+    """Whether these names (without `module.`) are of proposals and box head, with or without relations."""
     found = {prefix for name in names for prefix in ("rpn.", "roi_heads.box.") if name.startswith(prefix)}
     return len(found) == 2
 

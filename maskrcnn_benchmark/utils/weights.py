@@ -144,10 +144,7 @@ def _assign(given: Mapping[str, Tensor], targets: Mapping[str, Tensor], report: 
 def _leave_out_misshapen(
     values: dict[str, str], given: Mapping, targets: Mapping, ignore: Collection[str], name: str
 ) -> list[str]:
-    """
-    Removes what has another shape from `values` and returns its names in the source. UserError for names that `ignore`
-    does not hold.
-    """
+    """Removes misshapen entries from `values`; their names in the source. UserError for those not in `ignore`."""
     refused, left_out = [], []
     for target, origin in list(values.items()):
         have, want = tuple(given[origin].shape), tuple(targets[target].shape)
@@ -185,13 +182,8 @@ def _log(report: LoadReport, name: str) -> None:
         f"{name}: {len(report.loaded)} entries loaded{copied}, {len(report.initial)} of the model stay as they were, "
         f"{len(not_fitting)} of the file do not fit"
     )
-    accounts = {
-        "loaded": report.loaded,
-        "copied": report.copied,
-        "as they were": report.initial,
-        "unused": report.unused,
-    }
-    for what, names in accounts.items():
+    accounts = (report.loaded, report.copied, report.initial, report.unused)
+    for what, names in zip(("loaded", "copied", "as they were", "unused"), accounts, strict=True):
         if names:
             logger.info(f"  {what}: {summarise(names)}")
             logger.debug(f"  {what}, all names:\n" + "\n".join(names))
@@ -204,8 +196,7 @@ def mark_unfilled(module: nn.Module, parameter_name: str, reason: str) -> None:
     Notes that a table has only a placeholder's values until weights are loaded into it.
 
     Args:
-        module: owner of the table, or any module above it.
-        parameter_name: name of the parameter or buffer under `module`.
+        module: the table's owner, or any module above it; parameter_name: of the parameter or buffer under it.
         reason: what require_filled says, with the name of the file that would have filled it.
     """
     vars(module).setdefault(_UNFILLED, {})[parameter_name] = reason
@@ -217,9 +208,7 @@ def unfilled(model: nn.Module) -> dict[str, str]:
 
 
 def mark_optional(module: nn.Module, parameter_name: str, what: str) -> None:
-    """
-    Notes that files which are whole may lack a parameter; it then starts anew, with a warning. `what` it is, in words.
-    """
+    """Notes that whole files may lack a parameter, which then starts anew, with a warning. `what` it is, in words."""
     vars(module).setdefault(_OPTIONAL, {})[parameter_name] = what
 
 

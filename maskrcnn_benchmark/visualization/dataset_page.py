@@ -83,38 +83,28 @@ def write_page(report: Report, path: str | Path) -> None:
     """Writes the page: one file that needs nothing beside it."""
     charts = []
     if report.splits:
-        charts.append(
-            ("Predicates", _histogram(report, "predicate_counts", report.predicates), report.predicate_groups())
-        )
-        charts.append(("Object classes", _histogram(report, "object_counts", report.objects), {}))
+        charts = [
+            ("Predicates", _histogram(report, "predicate_counts", report.predicates), report.predicate_groups()),
+            ("Object classes", _histogram(report, "object_counts", report.objects), {}),
+        ]
     page = Environment(autoescape=True).from_string(_PAGE).render(report=report, charts=charts)
     write_text(path, page)
 
 
 def _histogram(report: Report, kind: str, names: tuple[str, ...]) -> Markup:
     """Counts by name and split on a log scale, the most frequent of training first, as SVG."""
-    with mpl.rc_context({"svg.fonttype": "none"}):  # names stay text, which the browser draws in any script
-        return Markup(svg_text(_counts_figure(report, kind, names)))  # noqa: S704 (matplotlib escapes the names it draws)
-
-
-def _counts_figure(report: Report, kind: str, names: tuple[str, ...]) -> Figure:
     leading = report.splits.get("train") or next(iter(report.splits.values()))
     order = np.argsort(-getattr(leading, kind)[1:], kind="stable") + 1
     figure = Figure(figsize=(max(8.0, 0.16 * len(order)), 4.0), layout="constrained")
     axes = figure.subplots()
     for split, summary in report.splits.items():
         counts = getattr(summary, kind)[order]
-        axes.plot(
-            np.arange(len(order)),
-            np.where(counts > 0, counts, np.nan),
-            marker="o",
-            markersize=3,
-            linewidth=0.8,
-            label=split,
-        )
+        shown = np.where(counts > 0, counts, np.nan)
+        axes.plot(np.arange(len(order)), shown, marker="o", markersize=3, linewidth=0.8, label=split)
     axes.set_yscale("log")
     axes.set_ylabel("examples (log scale)")
     axes.set_xticks(np.arange(len(order)), [names[i] for i in order], rotation=90, fontsize=6, **NAMES)
     axes.grid(axis="y", alpha=0.3)
     axes.legend()
-    return figure
+    with mpl.rc_context({"svg.fonttype": "none"}):  # names stay text, which the browser draws in any script
+        return Markup(svg_text(figure))  # noqa: S704 (matplotlib escapes the names it draws)

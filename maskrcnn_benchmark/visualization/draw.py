@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import cv2
 import numpy as np
 
 from maskrcnn_benchmark.utils.files import atomic_path
-from maskrcnn_benchmark.visualization.text import Rectangle, color_of, place, put_label, text_size
+from maskrcnn_benchmark.visualization.text import Rectangle, color_of, put_where_free, text_size
 
 if TYPE_CHECKING:
     from maskrcnn_benchmark.visualization.scene_graph import SceneGraph
@@ -31,58 +32,48 @@ def object_names(graph: SceneGraph) -> list[str]:
     return names
 
 
-def draw_boxes(image: np.ndarray, graph: SceneGraph, *, only_related: bool = False, scores: bool = False) -> np.ndarray:
+def draw_boxes(image: np.ndarray, graph: SceneGraph, *, only_related: bool = False) -> np.ndarray:
     """
-    Draws every object's box and label.
+    The image with every object's box and label, a new one.
 
     Args:
         image: (h, w, 3) uint8 RGB; boxes are scaled from the graph's frame to it.
         only_related: leave out objects that are in no relation.
-        scores: write the score behind the class where it is below 1.
-    Returns:
-        A new image of the same size.
     """
-    canvas, _ = _with_boxes(image, graph, only_related, scores)
-    return canvas
+    return _with_boxes(image, graph, only_related)[0]
 
 
 def draw_labels(image: np.ndarray, graph: SceneGraph) -> np.ndarray:
     """As draw_boxes, but the labels alone: for pictures that have the boxes on top."""
     canvas = image.copy()
-    _put_labels(canvas, graph, list(range(len(graph.objects))), scores=False)
+    _put_labels(canvas, graph, range(len(graph.objects)))
     return canvas
 
 
-def draw_graph(
-    image: np.ndarray, graph: SceneGraph, *, max_relations: int = 12, only_related: bool = True
-) -> np.ndarray:
+def draw_graph(image: np.ndarray, graph: SceneGraph, *, max_relations: int = 12) -> np.ndarray:
     """
-    Draws boxes, and the best relations as arrows from subject to object with the predicate at their middle.
+    The image, a new one, with the best relations as arrows with the predicate at their middle, and their boxes.
 
     Args:
         image: (h, w, 3) uint8 RGB.
         max_relations: that many of the first, for more cannot be read.
-        only_related: leave out boxes that are in none of these relations.
-    Returns:
-        A new image of the same size.
     """
     graph = replace(graph, relations=graph.relations[:max_relations])
-    canvas, taken = _with_boxes(image, graph, only_related, scores=False)
+    canvas, taken = _with_boxes(image, graph, only_related=True)
     boxes = scaled_boxes(image, graph)
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    frame = (image.shape[1], image.shape[0])
     arrows = []
     for relation in graph.relations:
-        start, end = _between(centres[relation.subject], centres[relation.object])
+        way = centres[relation.object] - centres[relation.subject]
+        start, end = centres[relation.subject] + 0.06 * way, centres[relation.object] - 0.06 * way  # a little off both
         arrow(canvas, start, end, color_of(relation.subject))
         arrows.append((relation, start, end))
     for relation, start, end in arrows:
         size = text_size(relation.predicate, LABEL_SCALE)
         spots = [start + share * (end - start) for share in (0.5, 0.4, 0.6, 0.3, 0.7)]
         spots += [spots[0] + (0, shift * size[1]) for shift in (-1, 1, -2, 2)]
-        rectangle = place(size, [(x - size[0] / 2, y - size[1] / 2) for x, y in spots], taken, frame)
-        put_label(canvas, relation.predicate, rectangle[0], rectangle[1], LABEL_SCALE, (255, 255, 255))
-        taken.append(rectangle)
+        corners = [(x - size[0] / 2, y - size[1] / 2) for x, y in spots]
+        put_where_free(canvas, relation.predicate, corners, taken, LABEL_SCALE, (255, 255, 255))
     return canvas
 
 
@@ -100,9 +91,7 @@ def write_picture(path: str | Path, picture: np.ndarray) -> None:
         temporary.write_bytes(encoded.tobytes())
 
 
-def _with_boxes(
-    image: np.ndarray, graph: SceneGraph, only_related: bool, scores: bool
-) -> tuple[np.ndarray, list[Rectangle]]:
+def _with_boxes(image: np.ndarray, graph: SceneGraph, only_related: bool) -> tuple[np.ndarray, list[Rectangle]]:
     """The image with boxes and labels, and the rectangles of the labels."""
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(f"draw: image must be (h, w, 3) uint8, got {image.shape} {image.dtype}")
@@ -114,36 +103,20 @@ def _with_boxes(
         x1, y1, x2, y2 = np.round(boxes[row]).astype(int).tolist()
         cv2.rectangle(canvas, (x1, y1), (x2, y2), (0, 0, 0), 3)
         cv2.rectangle(canvas, (x1, y1), (x2, y2), color_of(row), 2)
-    return canvas, _put_labels(canvas, graph, rows, scores)
+    return canvas, _put_labels(canvas, graph, rows)
 
 
-def _put_labels(canvas: np.ndarray, graph: SceneGraph, rows: list[int], scores: bool) -> list[Rectangle]:
+def _put_labels(canvas: np.ndarray, graph: SceneGraph, rows: Sequence[int]) -> list[Rectangle]:
     """Writes the labels of these objects on the canvas, at corners of their boxes that are free; their rectangles."""
     names, boxes = object_names(graph), scaled_boxes(canvas, graph)
-    frame = (canvas.shape[1], canvas.shape[0])
     taken: list[Rectangle] = []
     for row in sorted(rows, key=lambda row: boxes[row][1]):
-        text = f"{names[row]} {graph.objects[row].score:.2f}" if scores and graph.objects[row].score < 1 else names[row]
-        size = text_size(text, LABEL_SCALE)
+        width, height = text_size(names[row], LABEL_SCALE)
         x1, y1, x2, y2 = boxes[row]
-        corners = [
-            (x1, y1 - size[1]),
-            (x1, y1),
-            (x1, y2),
-            (x2 - size[0], y1 - size[1]),
-            (x2 - size[0], y2),
-            (x1, y2 - size[1]),
-        ]
-        corners += [(x1, y1 - lift * size[1]) for lift in (2, 3)] + [(x2, y1), (x1 - size[0], y1)]
-        rectangle = place(size, corners, taken, frame)
-        put_label(canvas, text, rectangle[0], rectangle[1], LABEL_SCALE, color_of(row))
-        taken.append(rectangle)
+        corners = [(x1, y1 - height), (x1, y1), (x1, y2), (x2 - width, y1 - height), (x2 - width, y2)]
+        corners += [(x1, y2 - height), (x1, y1 - 2 * height), (x1, y1 - 3 * height), (x2, y1), (x1 - width, y1)]
+        put_where_free(canvas, names[row], corners, taken, LABEL_SCALE, color_of(row))
     return taken
-
-
-def _between(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The piece of a line that an arrow covers: a little off either end."""
-    return start + 0.06 * (end - start), end - 0.06 * (end - start)
 
 
 def arrow(canvas: np.ndarray, start: np.ndarray, end: np.ndarray, color: tuple[int, int, int]) -> None:

@@ -19,12 +19,9 @@ if TYPE_CHECKING:
 
 def to_networkx(graph: SceneGraph) -> nx.MultiDiGraph:
     """
-    A node an object and an edge a relation.
-
-    Returns:
-        Nodes are the rows of graph.objects with `label`, `name` (numbered where a class repeats), `score`, `x1`, `y1`,
-        `x2`, `y2`; edges have `predicate` and `score`, and `term_<name>` where prediction was asked for terms; the
-        graph itself has `width` and `height`. All values are plain, and texts printable, as GraphML wants.
+    Nodes are the rows of graph.objects with `label`, `name` (numbered where a class repeats), `score`, `x1`, `y1`,
+    `x2`, `y2`; edges are relations with `predicate`, `score`, and `term_<name>` where prediction was asked for terms;
+    the graph has `width` and `height`. All values are plain, and texts printable, as GraphML wants.
     """
     result = nx.MultiDiGraph(width=graph.size[0], height=graph.size[1])
     for row, (item, name) in enumerate(zip(graph.objects, object_names(graph), strict=True)):

@@ -1,7 +1,4 @@
-"""
-Letters of any script as pixels: DejaVu Sans, which matplotlib brings, then whatever font of this machine has what that
-lacks.
-"""
+"""Letters of any script as pixels: matplotlib's DejaVu Sans, then whatever font of this machine has the letter."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -23,10 +20,8 @@ _NO_FONT = "Last Resort"
 @lru_cache(maxsize=512)
 def letters(text: str, size: int) -> np.ndarray:
     """
-    A line of text, `size` pixels an em, as (h, w) uint8: how much of each pixel is ink. The height is the same for
-    every text.
-
-    A letter that no font of this machine has is written as its number (`\\u676f`), with a warning.
+    A line of text, `size` pixels an em, as (h, w) uint8 shares of ink; h is the same for every text. A letter that no
+    font of this machine has is written as its number (`\\u676f`), with a warning.
     """
     runs = [(part, _truetype(path, size)) for part, path in _runs(_drawable(text))]
     width = sum(font.getlength(part) for part, font in runs)

@@ -5,7 +5,7 @@ import numpy as np
 
 from maskrcnn_benchmark.visualization.draw import LABEL_SCALE, arrow, object_names
 from maskrcnn_benchmark.visualization.scene_graph import SceneGraph
-from maskrcnn_benchmark.visualization.text import Rectangle, color_of, place, put_label, text_size
+from maskrcnn_benchmark.visualization.text import Rectangle, color_of, put_label, put_where_free, text_size
 
 PAPER, INK = (252, 252, 250), (40, 40, 44)
 NODE_SCALE = 0.5
@@ -15,12 +15,7 @@ SIDE, SIDE_PER_NODE, BORDER = 480, 36, 60
 
 
 def draw_nodes(graph: SceneGraph, *, max_relations: int = 20) -> np.ndarray:
-    """
-    Args:
-        max_relations: that many of the first, for more cannot be read.
-    Returns:
-        (s, s, 3) uint8 RGB; s grows with the number of nodes.
-    """
+    """(s, s, 3) uint8 RGB of the first relations, for more cannot be read; s grows with the number of nodes."""
     shown = graph.relations[:max_relations]
     pairs: dict[tuple[int, int], list[str]] = {}
     for relation in shown:
@@ -33,22 +28,19 @@ def draw_nodes(graph: SceneGraph, *, max_relations: int = 20) -> np.ndarray:
         return canvas
     layout = nx.spring_layout(places.to_undirected(), k=1.6 / np.sqrt(len(places)), iterations=200, seed=0)
     points = {row: BORDER + (np.clip(at, -1, 1) + 1) / 2 * (side - 2 * BORDER) for row, at in layout.items()}
-    names, taken = object_names(graph), []
+    names = object_names(graph)
+    taken: list[Rectangle] = []
     for subject, object_ in pairs:
         way = points[object_] - points[subject]
-        arrow(
-            canvas,
-            points[subject] + 0.1 * way + _aside(way),
-            points[object_] - 0.1 * way + _aside(way),
-            color_of(subject),
-        )
+        start, end = points[subject] + 0.1 * way, points[object_] - 0.1 * way
+        arrow(canvas, start + _aside(way), end + _aside(way), color_of(subject))
     for row, at in points.items():
-        taken.append(_centred(canvas, names[row], at, NODE_SCALE, color_of(row), taken))
+        _centred(canvas, names[row], at, NODE_SCALE, color_of(row), taken)
     for (subject, object_), predicates in pairs.items():
         # Off the middle, towards the object: pairs related both ways have two labels.
         way = points[object_] - points[subject]
         at = points[subject] + 0.58 * way + _aside(way)
-        taken.append(_centred(canvas, ", ".join(dict.fromkeys(predicates)), at, LABEL_SCALE, (255, 255, 255), taken))
+        _centred(canvas, ", ".join(dict.fromkeys(predicates)), at, LABEL_SCALE, (255, 255, 255), taken)
     return canvas
 
 
@@ -59,9 +51,7 @@ def _aside(way: np.ndarray) -> np.ndarray:
 
 def _centred(
     canvas: np.ndarray, text: str, at: np.ndarray, scale: float, ground: tuple[int, int, int], taken: list[Rectangle]
-) -> Rectangle:
-    size = text_size(text, scale)
-    corners = [(at[0] - size[0] / 2, at[1] - size[1] / 2 + shift * size[1]) for shift in (0, 1, -1, 2, -2)]
-    rectangle = place(size, corners, taken, (canvas.shape[1], canvas.shape[0]))
-    put_label(canvas, text, rectangle[0], rectangle[1], scale, ground)
-    return rectangle
+) -> None:
+    width, height = text_size(text, scale)
+    corners = [(at[0] - width / 2, at[1] - height / 2 + shift * height) for shift in (0, 1, -1, 2, -2)]
+    put_where_free(canvas, text, corners, taken, scale, ground)

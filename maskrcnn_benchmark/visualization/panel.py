@@ -47,8 +47,7 @@ def side_by_side(
     height: int = 560,
 ) -> np.ndarray:
     """
-    The image with boxes beside its relations as rows: subject, arrow with the predicate, object, score; boxes and names
-    share colours.
+    The image with boxes beside its relations as rows, in the same colours: (height, width, 3) uint8 RGB.
 
     Args:
         image: (h, w, 3) uint8 RGB.
@@ -56,8 +55,6 @@ def side_by_side(
         marks: one truth value per relation (`agreement` gives them); a row with True gets a tick.
         title: written above the rows.
         height: of the picture; it grows where the rows need more.
-    Returns:
-        (height, width, 3) uint8 RGB.
     """
     if marks is not None and len(marks) != len(graph.relations):
         raise ValueError(f"side_by_side: {len(graph.relations)} relations but {len(marks)} marks")

@@ -13,10 +13,11 @@ from torch import Tensor
 from maskrcnn_benchmark.data.image_files import read_image
 from maskrcnn_benchmark.structures.bounding_box import BoxList
 from maskrcnn_benchmark.utils.errors import UserError
-from maskrcnn_benchmark.utils.untrusted import NUMBER, TEXT, WHOLE, Kind, fields, is_number, is_whole
+from maskrcnn_benchmark.utils.untrusted import NUMBER, TEXT, Kind, fields, is_number, is_whole
 from maskrcnn_benchmark.visualization.draw import draw_graph
 from maskrcnn_benchmark.visualization.graph import to_json, to_networkx
 
+SIDE = Kind("a whole number above 0", lambda v: is_whole(v) and v > 0, int)
 BOX = Kind(
     "four finite numbers", lambda v: isinstance(v, (list, tuple)) and len(v) == 4 and all(map(is_number, v)), tuple
 )
@@ -196,7 +197,7 @@ class SceneGraph:
                 f"scene graph: schema_version {SCHEMA_VERSION} is read here, found {version}: predict it again"
             )
         width, height, objects, relations = fields(
-            values, "scene graph", width=WHOLE, height=WHOLE, objects=list, relations=list
+            values, "scene graph", width=SIDE, height=SIDE, objects=list, relations=list
         )
         row = Kind(f"a row of the {len(objects)} objects", lambda v: is_whole(v) and 0 <= v < len(objects), int)
         ends = {"subject": row, "object": row, "predicate": TEXT, "score": NUMBER, "terms": TERMS}
@@ -219,13 +220,11 @@ class SceneGraph:
 
     def draw(self, image: np.ndarray | None = None, *, max_relations: int = 12) -> np.ndarray:
         """
-        The picture with boxes, and the best relations as arrows.
+        The picture, a new one, with boxes, and the best relations as arrows.
 
         Args:
             image: (h, w, 3) uint8 RGB; None: the graph's own, read from its file again where it came from one.
             max_relations: that many of the first, for more cannot be read.
-        Returns:
-            (h, w, 3) uint8 RGB, a new one.
         Raises:
             UserError: there is no picture, or its file is gone.
         """

@@ -32,9 +32,7 @@ def text_size(text: str, scale: float) -> tuple[int, int]:
 def put_label(
     image: np.ndarray, text: str, left: float, top: float, scale: float, ground: Color, ink: Color | None = None
 ) -> None:
-    """
-    Writes text on a filled rectangle whose upper left corner is given; the ink is black or white, whichever stands out.
-    """
+    """Writes text on a filled rectangle from its upper left corner; the ink is by default black or white."""
     width, height = text_size(text, scale)
     x, y = round(left), round(top)
     cv2.rectangle(image, (x, y), (x + width - 1, y + height - 1), ground, -1)
@@ -42,24 +40,35 @@ def put_label(
         ink = (0, 0, 0) if 0.3 * ground[0] + 0.59 * ground[1] + 0.11 * ground[2] > 140 else (255, 255, 255)
     cover = letters(text, round(EM * scale))
     x, y = x + MARGIN, y + MARGIN // 2
-    part = image[
-        max(y, 0) : max(y + cover.shape[0], 0), max(x, 0) : max(x + cover.shape[1], 0)
-    ]  # what of it lies on the image
+    # What of it lies on the image.
+    part = image[max(y, 0) : max(y + cover.shape[0], 0), max(x, 0) : max(x + cover.shape[1], 0)]
     share = cover[max(-y, 0) :, max(-x, 0) :][: part.shape[0], : part.shape[1], None] / 255
     part[:] = np.rint(part * (1 - share) + np.array(ink) * share)
+
+
+def put_where_free(
+    image: np.ndarray,
+    text: str,
+    corners: Iterable[tuple[float, float]],
+    taken: list[Rectangle],
+    scale: float,
+    ground: Color,
+) -> None:
+    """Writes a label at the best of these corners (`place`), and adds its rectangle to those that are taken."""
+    rectangle = place(text_size(text, scale), corners, taken, (image.shape[1], image.shape[0]))
+    put_label(image, text, rectangle[0], rectangle[1], scale, ground)
+    taken.append(rectangle)
 
 
 def place(
     size: tuple[int, int], corners: Iterable[tuple[float, float]], taken: Sequence[Rectangle], frame: tuple[int, int]
 ) -> Rectangle:
     """
-    The rectangle of a label among candidate upper left corners, moved into the frame, that covers least of the
-    rectangles already taken.
+    The xyxy rectangle of a label that covers least of those already taken, moved into the frame.
 
     Args:
         size, frame: (width, height).
-        corners: candidates, the preferred first; the first without overlap wins.
-        taken: xyxy rectangles.
+        corners: candidates for its upper left one, the preferred first; the first without overlap wins.
     """
     others = np.asarray(taken, dtype=np.float64).reshape(-1, 4)
     best, best_cost = None, np.inf

@@ -219,17 +219,20 @@ def test_unseen_triplets_are_those_that_training_lacks():
 
 
 def test_published_zero_shot_triplets_are_read(shared):
-    triplets = read_triplets(shared / "data/vg150/zeroshot_triplet.pytorch")
+    triplets = read_triplets(shared / "data/vg150/zeroshot_triplet.pytorch", num_classes=151, num_predicates=51)
     assert triplets.shape == (5971, 3) and triplets.dtype == np.int64
     assert triplets[:, :2].max() <= 150 and triplets[:, 2].max() <= 50 and triplets.min() >= 1
 
 
 def test_triplet_files_that_do_not_fit_are_named(tmp_path):
     np.save(tmp_path / "good.npy", np.array([[1, 2, 3]]))
-    assert read_triplets(tmp_path / "good.npy").tolist() == [[1, 2, 3]]
+    assert read_triplets(tmp_path / "good.npy", num_classes=3, num_predicates=4).tolist() == [[1, 2, 3]]
+    for numbers in ((2, 4), (3, 3)):
+        with pytest.raises(UserError, match=r"good.npy: .*go up to \[1, 2, 3\], but the vocabulary's to"):
+            read_triplets(tmp_path / "good.npy", num_classes=numbers[0], num_predicates=numbers[1])
     np.save(tmp_path / "wide.npy", np.zeros((3, 4), dtype=np.int64))
     (tmp_path / "text.pytorch").write_text("nothing")
     np.save(tmp_path / "zero.npy", np.array([[1, 0, 3]]))
     for name in ("wide.npy", "text.pytorch", "none.npy", "zero.npy"):
         with pytest.raises(UserError, match=name):
-            read_triplets(tmp_path / name)
+            read_triplets(tmp_path / name, num_classes=9, num_predicates=9)

@@ -9,8 +9,7 @@ import warnings
 import pytest
 import torch
 
-from maskrcnn_benchmark.engine.export.inputs import head_inputs
-from maskrcnn_benchmark.engine.export.write import Export, OnnxGraph
+from maskrcnn_benchmark.engine.export.write import Export, OnnxGraph, head_inputs
 from maskrcnn_benchmark.engine.prediction import SceneGraphModel
 from maskrcnn_benchmark.utils.errors import UserError
 

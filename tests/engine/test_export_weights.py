@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 
 from maskrcnn_benchmark.data.meta import BACKGROUND, DatasetMeta
 from maskrcnn_benchmark.engine.description import describe, described_model
-from maskrcnn_benchmark.engine.export.weights import write_weights
+from maskrcnn_benchmark.engine.export.write import write_weights
 from maskrcnn_benchmark.engine.prediction import SceneGraphModel
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.weight_files import read_file

@@ -43,7 +43,8 @@ def test_saved_predictions_of_spln_say_what_each_score_is_made_of(world):
     model = build_detection_model(cfg, meta)
     predictor, told = model.roi_heads.relation.predictor, []
     predictor.register_forward_hook(lambda *call: told.append(call[-1].terms))
-    evaluate_relations(cfg, model, make_data_loader(cfg, "test", task=model.task), meta, folder=world / "out")
+    loader = make_data_loader(cfg, "test", task=model.task)
+    evaluate_relations(cfg, model, loader, meta, name="tiny_test", folder=world / "out")
     file = PredictionFile(world / "out/predictions")
     assert file.terms == predictor.term_names and not model.roi_heads.relation.shows_terms
     images = list(file)

@@ -45,11 +45,11 @@ RUNS = [
     ("SPLN", "sgdet", "float16"),
     (PENET, "predcls", "float16"),
     (PENET, "sgcls", "bfloat16"),
-    (PENET, "sgdet", "float16"),
+    (PENET, "sgdet", "bfloat16"),
     ("MotifPredictor", "sgdet", "float32"),
     ("IMPPredictor", "predcls", "float32"),
     ("TransformerPredictor", "sgcls", "float32"),
-    ("VCTreePredictor", "sgdet", "bfloat16"),
+    ("VCTreePredictor", "predcls", "bfloat16"),
     ("CausalAnalysisPredictor", "sgcls", "float16"),
     ("detector", "detector", "float16"),
 ]

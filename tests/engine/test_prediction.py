@@ -129,6 +129,13 @@ def test_a_graph_does_not_depend_on_the_pictures_beside_it(penet, trained):
     assert penet.predict([]) == []
 
 
+def test_boxes_and_labels_of_several_pictures_may_be_arrays(spln, trained):
+    photo = trained / "photos/1.jpg"
+    wanted = spln.predict(photo, boxes=BOXES, labels=LABELS)
+    for graph in spln.predict([photo] * 2, boxes=np.array([BOXES] * 2), labels=np.array([[1, 2, 4]] * 2)):
+        assert_same(graph, wanted)
+
+
 def test_a_turned_photo_is_looked_at_upright(penet, trained, tmp_path):
     image = Image.open(trained / "photos/1.jpg")
     exif = Image.Exif()

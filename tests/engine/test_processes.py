@@ -13,7 +13,7 @@ import torch.multiprocessing as mp
 from torch import nn
 
 from maskrcnn_benchmark.config import load_config
-from maskrcnn_benchmark.engine.commands import run_training
+from maskrcnn_benchmark.engine.commands import run_test, run_training
 from maskrcnn_benchmark.engine.processes import average_gradients, broadcast_model, mean_values
 from maskrcnn_benchmark.utils.checkpoint import Checkpointer
 from maskrcnn_benchmark.utils.distributed import close, peer_failure, setup_distributed
@@ -21,6 +21,7 @@ from maskrcnn_benchmark.utils.distributed import close, peer_failure, setup_dist
 from .test_trainer import make_trainer
 
 ROOT = Path(__file__).resolve().parents[2]
+RUNS = ("one", "two")  # of as many processes
 
 
 def free_port() -> int:
@@ -57,7 +58,7 @@ def gradients_of_one_rank(rank, processes, port, folder):
     close()
 
 
-def torchrun(world, processes, *words, tool="relation_train_net"):
+def torchrun(world, processes, *words):
     command = [
         sys.executable,
         "-m",
@@ -65,7 +66,7 @@ def torchrun(world, processes, *words, tool="relation_train_net"):
         f"--nproc_per_node={processes}",
         f"--master_port={free_port()}",
     ]
-    command += [str(ROOT / f"tools/{tool}.py"), "--config-file", "relation.yaml", *words]
+    command += [str(ROOT / "tools/relation_train_net.py"), "--config-file", "relation.yaml", *words]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(command, cwd=world, env=environment, capture_output=True, text=True, timeout=300)
 
@@ -105,17 +106,33 @@ def runs_of_one_rank(rank, processes, ports, folder):
         close()
 
 
+def a_run_whose_last_process_is_asked_to_stop(rank, processes, port, folder):
+    enter_group(rank, processes, port)
+    trainer, _ = make_trainer(folder / "asked", validation_period=0)
+    trainer.stop.asked = rank == processes - 1
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run()
+    assert trainer.state.iteration == 1
+    close()
+
+
 def work_of_one_rank(rank, processes, ports, folder):
     gradients_of_one_rank(rank, processes, ports[0], folder)
-    runs_of_one_rank(rank, processes, ports[1:], folder)
+    runs_of_one_rank(rank, processes, ports[1:4], folder)
+    a_run_whose_last_process_is_asked_to_stop(rank, processes, ports[4], folder)
 
 
 @pytest.fixture(scope="module")
 def together(tmp_path_factory):
     """The folder of what two processes, started once for several tests, have written."""
-    folder, ports = tmp_path_factory.mktemp("together"), [free_port() for _ in range(4)]
+    folder, ports = tmp_path_factory.mktemp("together"), [free_port() for _ in range(5)]
     mp.start_processes(work_of_one_rank, args=(2, ports, folder), nprocs=2, start_method="spawn")
     return folder
+
+
+def test_a_request_to_stop_in_one_process_ends_all_after_the_iteration_with_a_checkpoint(together):
+    last = Checkpointer(together / "asked").last()
+    assert last.name == "model_0000001.pth" and len(Checkpointer(together).load(last)["random"]) == 2
 
 
 def test_gradients_are_averaged_and_untouched_parameters_stay_without(together):
@@ -145,11 +162,14 @@ def test_a_process_that_fails_takes_no_draw_of_the_others_with_it(together):
 @pytest.mark.slow
 def test_two_processes_train_and_evaluate_as_one(world):
     keys = ["MODEL.ROI_RELATION_HEAD.PENET_DROPOUT", "0.0", "SOLVER.MAX_ITER", "3", "SOLVER.BASE_LR", "0.02"]
-    result = torchrun(world, 2, *keys, "OUTPUT_DIR", "two/out")
+    keys += ["TEST.SAVE_PREDICTIONS", "True"]
+    # One image a process either way: what an image is padded to is not neutral.
+    of = {name: ["OUTPUT_DIR", f"{name}/out", "TEST.IMS_PER_BATCH", str(n)] for n, name in enumerate(RUNS, 1)}
+    result = torchrun(world, 2, *keys, *of["two"])
     assert result.returncode == 0, result.stderr[-3000:]
-    run_training(load_config(world / "relation.yaml", [*keys, "OUTPUT_DIR", "one/out"]), skip_test=False)
+    run_training(load_config(world / "relation.yaml", [*keys, *of["one"]]), skip_test=True)
 
-    one, two = (torch.load(world / name / "out/model_final.pth", weights_only=True) for name in ("one", "two"))
+    one, two = (torch.load(world / name / "out/model_final.pth", weights_only=True) for name in RUNS)
     moved = 0
     for name, value in one["model"].items():
         torch.testing.assert_close(
@@ -158,24 +178,16 @@ def test_two_processes_train_and_evaluate_as_one(world):
         moved += name.startswith("roi_heads.relation")
     assert moved and one["sampler"] == two["sampler"]
     one, two = (
-        [json.loads(line) for line in (world / name / "out/metrics.jsonl").read_text().splitlines()]
-        for name in ("one", "two")
+        [json.loads(line) for line in (world / name / "out/metrics.jsonl").read_text().splitlines()] for name in RUNS
     )
     for a, b in zip(one, two, strict=True):
         assert {k: v for k, v in a.items() if "loss" in k} == pytest.approx(
             {k: v for k, v in b.items() if "loss" in k}, rel=1e-4
         )
 
-
-@pytest.mark.slow
-def test_sharded_evaluation_has_the_very_figures_of_one_process(world):
-    keys = ["SOLVER.MAX_ITER", "1", "SOLVER.TO_VAL", "False"]
-    # One image a process either way: what an image is padded to is not neutral.
-    run_training(load_config(world / "relation.yaml", [*keys, "TEST.IMS_PER_BATCH", "1"]), skip_test=False)
-    place = world / "out/inference/tiny_test"
-    one = (place / "metrics.json").read_text()
-    (place / "metrics.json").unlink()
-    result = torchrun(world, 2, "TEST.IMS_PER_BATCH", "2", "TEST.SAVE_PREDICTIONS", "True", tool="relation_test_net")
-    assert result.returncode == 0, result.stderr[-3000:]
-    assert (place / "metrics.json").read_text() == one
+    place = world / "two/out/inference/tiny_test"
     assert sorted(path.name for path in (place / "predictions").iterdir()) == ["0000.npz", "0001.npz"]
+    sharded = (place / "metrics.json").read_text()
+    (place / "metrics.json").unlink()
+    run_test(load_config(world / "two/out/config.yml", ["TEST.IMS_PER_BATCH", "1"]), weight_named=False)
+    assert (place / "metrics.json").read_text() == sharded

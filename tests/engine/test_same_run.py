@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from maskrcnn_benchmark.config import load_config
-from maskrcnn_benchmark.engine.lock import LOCK, only_training_in
+from maskrcnn_benchmark.engine.run import LOCK, only_training_in
 from maskrcnn_benchmark.engine.same_run import KEPT_KEYS, check_iterations, check_same_data, check_same_run, config_text
 from maskrcnn_benchmark.utils.errors import UserError
 
@@ -104,7 +104,7 @@ def test_a_run_that_came_further_than_asked_for_names_the_key():
 HOLD = """
 import os, sys, time
 from pathlib import Path
-from maskrcnn_benchmark.engine.lock import only_training_in
+from maskrcnn_benchmark.engine.run import only_training_in
 with only_training_in(Path(sys.argv[1])):
     child = os.fork()
     if child == 0:

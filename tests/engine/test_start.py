@@ -6,10 +6,11 @@ import torch
 from maskrcnn_benchmark.config import load_config
 from maskrcnn_benchmark.data.build import load_dataset_meta
 from maskrcnn_benchmark.engine.commands import weights_to_test
-from maskrcnn_benchmark.engine.start import load_start, load_tested
-from maskrcnn_benchmark.engine.start_table import parameter_table
+from maskrcnn_benchmark.engine.start import load_start, load_tested, parameter_table
 from maskrcnn_benchmark.modeling.detector import build_detection_model
 from maskrcnn_benchmark.utils.errors import UserError
+
+from .tiny import mode_overrides
 
 SGDET = ["MODEL.ROI_RELATION_HEAD.USE_GT_BOX", "False", "MODEL.ROI_RELATION_HEAD.USE_GT_OBJECT_LABEL", "False"]
 FROZEN = ["MODEL.FREEZE_DETECTOR", "True"]
@@ -216,6 +217,16 @@ def test_a_test_refuses_a_backbone_a_detector_and_other_names(world, detector_fi
     torch.save({"model": model.state_dict(), "meta": state}, world / "other.pth")
     with pytest.raises(UserError, match="other object or predicate names"):
         load_tested(cfg, model, world / "other.pth", meta)
+
+
+def test_a_test_that_needs_a_detector_refuses_a_file_whose_own_is_at_random(world):
+    cfg, model = relation(world)
+    meta = load_dataset_meta(cfg)
+    torch.save({"model": model.state_dict(), "detector": False}, world / "alone.pth")
+    load_tested(cfg, model, world / "alone.pth", meta)  # PredCls
+    for mode in ("sgcls", "sgdet"):
+        with pytest.raises(UserError, match=r"alone\.pth holds no detector .*MODEL.PRETRAINED_DETECTOR_CKPT"):
+            load_tested(*relation(world, *mode_overrides(mode)), world / "alone.pth", meta)
 
 
 @pytest.mark.parametrize(

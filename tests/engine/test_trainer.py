@@ -9,7 +9,7 @@ from maskrcnn_benchmark.config import load_config
 from maskrcnn_benchmark.engine.metric_log import MetricLog
 from maskrcnn_benchmark.engine.metrics import check_metric_name, deciding_metrics, headline, metric_value
 from maskrcnn_benchmark.engine.resume import Best, TrainingState
-from maskrcnn_benchmark.engine.signals import StopRequest
+from maskrcnn_benchmark.engine.run import StopRequest
 from maskrcnn_benchmark.engine.step import TrainingStep, make_scaler
 from maskrcnn_benchmark.engine.trainer import Plan, Trainer
 from maskrcnn_benchmark.engine.writers import TensorBoard

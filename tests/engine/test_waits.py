@@ -12,7 +12,7 @@ import torch
 from maskrcnn_benchmark.config import load_config
 from maskrcnn_benchmark.engine import inference
 from maskrcnn_benchmark.engine.commands import run_test, run_training
-from maskrcnn_benchmark.engine.signals import StopRequest
+from maskrcnn_benchmark.engine.resume import TrainingState
 
 from .test_on_gpu import HEAD, TASKS, on_a_detector, spln
 
@@ -59,16 +59,16 @@ def text(counts):
 
 def of_an_update(monkeypatch, waits, cfg):
     """The waits of an update of two images, the third."""
-    asked, seen = StopRequest.__call__, []
+    finish, seen = TrainingState.finish, []
 
-    def ask(request):
-        answer = asked(request)
+    def finish_and_count(*args, **options):
+        stopping = finish(*args, **options)
         seen.append(waits())
-        return answer
+        return stopping
 
-    monkeypatch.setattr(StopRequest, "__call__", ask)
+    monkeypatch.setattr(TrainingState, "finish", finish_and_count)
     run_training(cfg, skip_test=True)
-    return seen[2]
+    return seen[3]  # the first was at the start
 
 
 CASES = {

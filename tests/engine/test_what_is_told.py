@@ -188,7 +188,7 @@ def test_waiting_for_data_is_said_where_it_matters(tmp_path, monkeypatch):
     log = MetricLog(tmp_path, device=CPU, period=1, start=0, max_iter=2)
     for iteration, share in ((1, 0.5), (2, 0.0)):
         log._since -= 10
-        log.waited(10 * share)
+        log._waited += 10 * share
         log.tick()
         log.write(iteration, 0.1, {"loss": 1.0})
     log.close()

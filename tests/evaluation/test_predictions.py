@@ -93,7 +93,17 @@ def test_a_folder_whose_parts_contradict_each_other_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"1\.npz: its 'predicates' is not that of the files before it"):
         PredictionFile(tmp_path)
     write(tmp_path / "1.npz", some_images(2), first=200)  # says nothing of predicates
-    assert len(list(PredictionFile(tmp_path))) == 6
+    with pytest.raises(UserError, match=r"1\.npz: its 'predicates' is not that of the files before it"):
+        PredictionFile(tmp_path)
+
+
+def test_a_folder_of_parts_of_which_one_has_no_header_is_refused(tmp_path):
+    write(tmp_path / "0.npz", some_images(2))
+    np.savez(tmp_path / "1.npz", **arrays())
+    with pytest.raises(UserError, match=r"1\.npz: its 'mode' is not that of the files before it"):
+        PredictionFile(tmp_path)
+    np.savez(tmp_path / "0.npz", **arrays(image_ids=np.array([8, 9])))
+    assert [image.image_id for image in PredictionFile(tmp_path)] == [8, 9, 3, 4]
 
 
 def test_no_group_of_images_and_no_second_array_of_a_name_is_lost(tmp_path):
@@ -258,12 +268,13 @@ def test_a_bad_image_of_a_json_file_is_named(tmp_path, change, words):
     [
         ({"predicates": ["on", "has"]}, "predicates: the first name must be __background__"),
         ({"predicates": ["__background__", "on", "on"]}, "'on' stands there twice"),
-        ({"objects": "man"}, "'objects' must be a list of names"),
+        ({"objects": "man"}, "'objects' must be a list of names, __background__ first, found 'man'"),
         ({"mode": 3}, "'mode' must be text"),
         ({"train_counts": [1, "2"]}, "'train_counts', row 1, must be a whole number"),
         ({"train_counts": [1, 2]}, "'train_counts' has 2 entries, there are 5 predicates"),
         ({"zeroshot_triplets": [[1, 2]]}, "'zeroshot_triplets', row 0, must be a list of 3"),
         ({"images": [[1, 2]]}, "image 0 .from 0. must be an object, found"),
+        ({"predicate": ["__background__"]}, "key 'predicate' is not known .*predicates"),
     ],
 )
 def test_a_bad_header_is_named(tmp_path, change, words):
@@ -307,6 +318,13 @@ def test_whole_numbers_may_come_as_floats(tmp_path):
         ({"pred_scores": np.array(["high"] * 4)}, "'scores' must hold numbers, found <U4"),
         ({"n_pred_boxes": np.array([-1, 5])}, "n_pred_boxes must hold numbers from 0"),
         ({"n_pred_rels": np.array([0.5, 2])}, "n_pred_rels must hold whole numbers"),
+        ({"n_pred_rels": np.array([2])}, "must have one entry per image, found n_pred_boxes 2, n_pred_rels 1"),
+        ({"image_ies": np.array([3, 4])}, "array 'image_ies' is not known .*known are header, .*image_ids"),
+        ({"00000/header": np.array("{}")}, "array '00000/header' is not known"),
+        (
+            {"header": np.array('{"mode": "sgdet", "predicate": []}')},
+            "header: key 'predicate' is not known .*predicates",
+        ),
     ],
 )
 def test_a_bad_array_is_named(tmp_path, change, words):

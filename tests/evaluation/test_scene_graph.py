@@ -291,8 +291,7 @@ def test_state_survives_a_file(tmp_path):
     evaluator = SceneGraphEvaluator("predcls", 5, zeroshot_triplets=[[1, 2, 1]], train_counts=[0, 1, 2, 3, 4])
     evaluator.update(predict(scene, {(0, 1): {1: 0.9}}), scene, image_id=17)
     torch.save(evaluator.state_dict(), tmp_path / "state.pth")
-    other = SceneGraphEvaluator("predcls", 5, zeroshot_triplets=[[1, 2, 1]], train_counts=[0, 1, 2, 3, 4])
-    other.load_state_dict(torch.load(tmp_path / "state.pth", weights_only=True))
+    other = SceneGraphEvaluator.from_state(torch.load(tmp_path / "state.pth", weights_only=True))
     assert other.summary() == evaluator.summary()
     assert other.image_ids == [17]
 
@@ -383,7 +382,7 @@ def test_a_state_whose_parts_do_not_fit_is_refused(change, words):
     evaluator = SceneGraphEvaluator("predcls", 5)
     evaluator.update(predict(scene, {(0, 1): {1: 0.9}}), scene)
     with pytest.raises(UserError, match=words):
-        SceneGraphEvaluator("predcls", 5).load_state_dict(evaluator.state_dict() | change)
+        SceneGraphEvaluator.from_state(evaluator.state_dict() | change)
 
 
 def test_the_background_column_is_not_read():

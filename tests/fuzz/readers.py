@@ -361,7 +361,8 @@ def all_readers(scratch: Path) -> dict[str, Reader]:
             {"glove.6B.3d.pt": _torch(({"cup": 0, "table": 1}, torch.ones(2, 3), 3))}, _vectors
         ),
         "triplets": Reader(
-            {"t.pytorch": _torch(torch.tensor([[1, 2, 1]]))}, lambda f: read_triplets(f / "t.pytorch") is None or None
+            {"t.pytorch": _torch(torch.tensor([[1, 2, 1]]))},
+            lambda f: read_triplets(f / "t.pytorch", num_classes=3, num_predicates=2) is None or None,
         ),
         "make_dataset": Reader(
             {

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from maskrcnn_benchmark.modeling.box_coder import BoxCoder, clip_boxes
+from maskrcnn_benchmark.modeling.box_coder import BoxCoder
+from maskrcnn_benchmark.structures.bounding_box import clip_boxes
 
 
 def random_boxes(count: int, seed: int = 0) -> torch.Tensor:

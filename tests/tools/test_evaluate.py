@@ -265,9 +265,28 @@ def test_what_a_file_says_cannot_steer_the_terminal(tmp_path, capfd, monkeypatch
 
 def test_knowledge_of_training_that_cannot_be_names_the_file(tmp_path):
     path = Path(document(tmp_path / "p.json"))
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"zeroshot_triplets": [[1, 2, 7]]}))
-    with pytest.raises(UserError, match="p.json: SceneGraphEvaluator: zeroshot_triplets names predicates 7 to 7"):
-        evaluate.main([str(path)])
+    for triplet, words in (
+        ([1, 2, 7], "SceneGraphEvaluator: zeroshot_triplets names predicates 7 to 7"),
+        ([1, 9, 1], "zeroshot_triplets' labels run from 1 to 9, there are 4 classes"),
+    ):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"zeroshot_triplets": [triplet]}))
+        with pytest.raises(UserError, match=f"p.json: {words}"):
+            evaluate.main([str(path)])
+
+
+@pytest.mark.parametrize(
+    ("triplet", "words"),
+    [
+        ([1, 4, 1], r"z.npy: .*go up to \[1, 4, 1\], but the vocabulary's to \[3, 3, 4\]"),
+        ([1, 2, 5], r"z.npy: .*go up to \[1, 2, 5\]"),
+        ([1, 2], "z.npy: the triplets must be"),
+        ([1, 2, np.nan], "z.npy: expected whole numbers"),
+    ],
+)
+def test_a_list_of_zero_shot_triplets_that_cannot_be_is_named(tmp_path, triplet, words):
+    np.save(tmp_path / "z.npy", np.array([triplet]))
+    with pytest.raises(UserError, match=words):
+        evaluate.main([document(tmp_path / "p.json"), "--zeroshot", str(tmp_path / "z.npy")])
 
 
 def test_files_of_different_modes_or_names_are_not_compared(tmp_path):

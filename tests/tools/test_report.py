@@ -235,6 +235,17 @@ def test_images_without_files_are_shown_by_their_boxes(run, tmp_path, monkeypatc
     assert page.tags.count("article") == 2 and not page.photos() and page.tags.count("rect") > 2
 
 
+def test_predictions_of_an_earlier_evaluation_are_not_shown_beside_the_figures_of_this_one(run, tmp_path, monkeypatch):
+    folder, _ = run
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    with_images(folder, tmp_path, evaluated()[1])
+    file = folder / "inference/toy_test" / EVALUATION_FILE
+    facts = json.loads(file.read_text())
+    for kept in (True, False):
+        file.write_text(json.dumps(facts | {"predictions": kept}))
+        assert Page(write_report(folder, pictures=2).read_text()).tags.count("article") == 2 * kept
+
+
 def test_a_relation_on_a_thing_itself_is_a_loop():
     nodes = [{"box": (0, 0, 9, 9)}, {"box": (20, 0, 29, 9)}]
     edges = [{"subject": 0, "object": 0}, {"subject": 0, "object": 1}, {"subject": 0, "object": 1}]
@@ -301,6 +312,8 @@ def test_what_cannot_be_reported_is_named(tmp_path, name, content, words):
         ("metrics.json", "confusion", [[1, 2]], "metrics.json: confusion, row 0, must"),
         ("metrics.json", "confusion", [[0] * 5] * 4, "'confusion' has 4 rows, its predicates and the background are 5"),
         ("metrics.json", "choices", {"groups": {"head": "on"}}, "choices 'groups' must be lists"),
+        ("metrics.json", "choices", {"iou_threshold": "half"}, "choices: 'iou_threshold' must be a finite number"),
+        ("metrics.json", "choices", {"rel_nms": "yes"}, "choices: 'rel_nms' must be a finite number or false"),
     ],
 )
 def test_a_damaged_file_of_an_evaluation_is_named(run, file, key, value, words):
@@ -308,6 +321,13 @@ def test_a_damaged_file_of_an_evaluation_is_named(run, file, key, value, words):
     path.write_text("x" if key is None else json.dumps(json.loads(path.read_text()) | {key: value}))
     with pytest.raises(UserError, match=words):
         write_report(run[0])
+
+
+@pytest.mark.parametrize("key", ["per_predicate", "choices"])
+def test_a_part_that_is_null_is_not_there(run, key):
+    path = run[0] / "inference/toy_test/metrics.json"
+    path.write_text(json.dumps(run[1] | {key: None}))
+    assert "12 images" in Page(write_report(run[0]).read_text()).text()
 
 
 def test_lines_that_are_no_figures_are_left_out(tmp_path, caplog):

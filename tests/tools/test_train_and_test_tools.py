@@ -214,7 +214,7 @@ def test_train_then_test_gives_the_same_figures(call, world):
     assert call("relation_test_net", *words)[0] == 0
     assert json.loads(path.read_text()) == first
     again = json.loads(path.with_name("evaluation.json").read_text())
-    assert facts.keys() == {"date", "weights", "seconds", "terms"} and again["date"] >= facts["date"]
+    assert facts.keys() == {"date", "weights", "seconds", "terms", "predictions"} and again["date"] >= facts["date"]
     assert {Path(each["weights"]).resolve() for each in (facts, again)} == {world / "out/model_final.pth"}
     assert first["mode"] == "predcls" and first["images"] == 3
     assert set(first["freq"]) >= {"R", "mR", "F"} and set(first["R"]) == {"20", "50", "100"}

@@ -11,7 +11,7 @@ import pytest
 
 from maskrcnn_benchmark.utils import files
 from maskrcnn_benchmark.utils.errors import UserError
-from maskrcnn_benchmark.utils.files import atomic_path, sweep, write_json, write_text
+from maskrcnn_benchmark.utils.files import atomic_path, sweep, temporary_folder, write_json, write_text
 
 
 def test_the_file_appears_when_the_block_succeeds(tmp_path):
@@ -65,6 +65,35 @@ def test_what_a_killed_process_left_is_removed_at_the_next_start_and_nothing_els
         temporary.write_text("being written")
         assert sweep(tmp_path) == []
         assert {path.name for path in tmp_path.iterdir()} == {".hidden.txt", dated.name, new.name, temporary.name}
+
+
+def test_a_folder_that_a_killed_process_left_is_removed_at_the_next_start(tmp_path, monkeypatch):
+    code = "import os, signal, sys\nfrom pathlib import Path\n"
+    code += "from maskrcnn_benchmark.utils.files import temporary_folder\n"
+    code += "with temporary_folder(Path(sys.argv[1])) as t:\n"
+    code += " Path(t, 'model.onnx').write_text('half')\n os.kill(os.getpid(), signal.SIGKILL)"
+    killed = subprocess.run([sys.executable, "-c", code, tmp_path / "model.onnx"])
+    (left,) = tmp_path.iterdir()
+    assert killed.returncode == -9 and left.is_dir() and left.name.startswith(".model.")
+    monkeypatch.setattr(files, "_swept", set())
+    with temporary_folder(tmp_path / "model.onnx") as folder:
+        assert [path.name for path in tmp_path.iterdir()] == [os.path.basename(folder)]
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_sweep_may_not_remove_keeps_nobody_from_writing(tmp_path, monkeypatch):
+    left = tmp_path / f".model.tmp-{files._HOST}-{2**22}-0123abcd.pth"  # of no process: numbers end below
+    left.write_text("half")
+    unlink = os.unlink
+
+    def refuse(path, **options):
+        if os.fspath(path) == str(left):
+            raise PermissionError(1, "Operation not permitted", str(path))
+        unlink(path, **options)
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    write_text(tmp_path / "a.txt", "x")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [left.name, "a.txt"]
 
 
 @pytest.mark.parametrize("letter", ["n", "é", "名"])

@@ -10,10 +10,9 @@ import pytest
 import torch
 from torch import nn
 
-from maskrcnn_benchmark.utils.checkpoint import read_weights
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.model_files import write_model
-from maskrcnn_benchmark.utils.weight_files import read_file
+from maskrcnn_benchmark.utils.weight_files import read_file, read_weights
 
 
 def error(path):

@@ -6,8 +6,15 @@ import pytest
 import torch
 import torchvision
 
-from maskrcnn_benchmark.utils.checkpoint import holds_backbone_only, holds_detector, holds_relation, load_weights
-from maskrcnn_benchmark.utils.weight_names import plain_names, summarise, target_name
+from maskrcnn_benchmark.utils.weight_names import (
+    holds_backbone_only,
+    holds_detector,
+    holds_relation,
+    plain_names,
+    summarise,
+    target_name,
+)
+from maskrcnn_benchmark.utils.weights import load_weights
 
 from .named_module import NamedModule
 

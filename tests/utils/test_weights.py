@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from maskrcnn_benchmark.utils.checkpoint import load_weights, mark_unfilled, require_filled, unfilled
 from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.weights import load_weights, mark_unfilled, require_filled, unfilled
 
 from .named_module import NamedModule
 

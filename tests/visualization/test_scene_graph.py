@@ -42,7 +42,8 @@ def test_a_scene_graph_survives_json():
     "changes, said",
     [
         ({"schema_version": 2}, "schema_version 1 is read here, found 2"),
-        ({"width": None}, "'width' must be a whole number, found null"),
+        ({"width": None}, "'width' must be a whole number above 0, found null"),
+        ({"height": 0}, "'height' must be a whole number above 0, found 0"),
         ({"objects": [{"label": "man"}]}, r"objects\[0\].*has no 'box'"),
         ({"objects": [{"box": [0, 0, float("nan"), 1], "label": "man"}]}, "'box' must be four finite numbers"),
         ({"relations": [{"subject": 0, "object": -1, "predicate": "on"}]}, "'object' must be a row of the 2 objects"),

@@ -1,6 +1,4 @@
-"""
-Every configuration key with its default value and its meaning: one module a part of the tree, one block a predictor.
-"""
+"""Every configuration key with its default and meaning: one module a part of the tree, one block a predictor."""
 
 from maskrcnn_benchmark.config.defaults.data import DATALOADER, DATASETS, INPUT
 from maskrcnn_benchmark.config.defaults.detector import add_detector_keys

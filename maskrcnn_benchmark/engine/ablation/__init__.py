@@ -1,4 +1,1 @@
-"""
-The quality benchmark of `make ablation`: which models are compared, how they are trained, and the page that says what
-came out.
-"""
+"""The quality benchmark of `make ablation`: which models are compared, how they are trained, what came out."""

@@ -15,7 +15,7 @@ import torch
 
 from maskrcnn_benchmark.engine.ablation.page import write_page
 from maskrcnn_benchmark.engine.ablation.plan import PENET, Model, Scale
-from maskrcnn_benchmark.engine.ablation.work import HEAD_BATCH, Result, Workshop
+from maskrcnn_benchmark.engine.ablation.work import Result, Workshop
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger, setup_logging
 from maskrcnn_benchmark.utils.progress import progress
@@ -57,9 +57,8 @@ def compare(
     trainings: list[Run] = [(Workshop.compare, model, seed) for seed in scale.seeds for model in models]
     if scale.sgdet_iterations:
         trainings += [(Workshop.compare_sgdet, model, scale.seeds[0]) for model in (PENET, models[-1])]
-    tests: list[Run] = (
-        [(Workshop.test_with_noise, models[-1], scale.seeds[0])] if scale.noise_seeds else []
-    )  # of what was trained then
+    # Of what was trained then.
+    tests: list[Run] = [(Workshop.test_with_noise, models[-1], scale.seeds[0])] if scale.noise_seeds else []
     runs = chain(_in_processes(workshop, trainings, jobs), _in_processes(workshop, tests, jobs))
     for (work, model, seed), folder in zip(trainings + tests, runs, strict=True):
         logger.info(f"{folder}: done")
@@ -71,9 +70,7 @@ def compare(
         if work is Workshop.compare and model != models[-1]:
             continue  # until a seed is whole
         minutes = (time.monotonic() - started) / 60 if fresh else None
-        write_page(
-            page, scale, results, sgdet, noisy, iterations=scale.head_iterations, batch=HEAD_BATCH, minutes=minutes
-        )
+        write_page(page, scale, results, sgdet, noisy, minutes=minutes)
         logger.info(f"{page}: written")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from maskrcnn_benchmark.engine.ablation.plan import REWEIGHT_BETA, VAE_WEIGHT, Model, Scale
-from maskrcnn_benchmark.engine.ablation.work import Result
+from maskrcnn_benchmark.engine.ablation.work import HEAD_BATCH, Result
 from maskrcnn_benchmark.evaluation.bootstrap import paired_bootstrap
 from maskrcnn_benchmark.evaluation.figures import K_VALUES, freq_figures
 from maskrcnn_benchmark.utils.files import atomic_path, write_text
@@ -42,8 +42,6 @@ def write_page(
     sgdet: Results,
     noisy: Sequence[Mapping],
     *,
-    iterations: int,
-    batch: int,
     minutes: float | None,
 ) -> None:
     """
@@ -53,16 +51,11 @@ def write_page(
         path: docs/ablation.md. scale: what was done.
         results: of PredCls, by model and seed. sgdet: of SGDet, empty where it was left out.
         noisy: metrics of SPLN whole with noise at test, a dict per test; empty where it was left out.
-        iterations, batch: of a compared model's training.
         minutes: that the whole took; None where parts were done before.
     """
     some = next(iter(next(iter(results.values())).values())).metrics
-    setting = _setting(scale, some, minutes)
-    parts = [
-        INTRODUCTION.format(
-            setting=setting, iterations=iterations, batch=batch, beta=REWEIGHT_BETA, vae_weight=VAE_WEIGHT
-        )
-    ]
+    facts = {"iterations": scale.head_iterations, "batch": HEAD_BATCH, "beta": REWEIGHT_BETA, "vae_weight": VAE_WEIGHT}
+    parts = [INTRODUCTION.format(setting=_setting(scale, some, minutes), **facts)]
     parts += ["## PredCls", _table(results, some), _caption(scale)]
     parts += [f"![R@50 and mR@50 of the models]({path.stem}.svg)", "## SPLN beside the others", _intervals(results)]
     if noisy:
@@ -76,13 +69,10 @@ def write_page(
 
 def _setting(scale: Scale, metrics: Mapping, minutes: float | None) -> str:
     took = "" if minutes is None else f", {minutes:.0f} minutes in all"
-    kind = (
-        ""
-        if scale.name == "full"
-        else " This is the quick version (`ABLATION_FLAGS=--quick`), too small to decide anything."
-    )
+    quick = " This is the quick version (`ABLATION_FLAGS=--quick`), too small to decide anything."
     sizes = f"{scale.sizes.train:,} training images, {metrics['images']:,} test images with relations"
-    return f"{time.strftime('%Y-%m-%d')}: {sizes}, {len(scale.seeds)} seed(s) a model{took}.{kind}"
+    text = f"{time.strftime('%Y-%m-%d')}: {sizes}, {len(scale.seeds)} seed(s) a model{took}."
+    return text if scale.name == "full" else text + quick
 
 
 def _values(runs: Mapping[int, Result], name: str, k: str) -> np.ndarray:
@@ -122,19 +112,20 @@ def _caption(scale: Scale) -> str:
     )
 
 
+def _interval(whole: Result, other: Result, name: str, k: int) -> str:
+    found = paired_bootstrap(whole.evaluator, other.evaluator, metric=name, k=k)
+    ahead, low, high = (100 * found[key] for key in ("difference", "low", "high"))
+    return f"{ahead:+.1f} ({low:+.1f} … {high:+.1f})"
+
+
 def _intervals(results: Results) -> str:
     """The last model, SPLN whole, against each other one, seed by seed."""
     *others, whole = results
-    rows = []
-    for model in others:
-        for seed, run in results[model].items():
-            cells = []
-            for name, k in COMPARED:
-                found = paired_bootstrap(results[whole][seed].evaluator, run.evaluator, metric=name, k=k)
-                cells.append(
-                    f"{100 * found['difference']:+.1f} ({100 * found['low']:+.1f} … {100 * found['high']:+.1f})"
-                )
-            rows.append([model.name, str(seed), *cells])
+    rows = [
+        [model.name, str(seed), *(_interval(results[whole][seed], run, name, k) for name, k in COMPARED)]
+        for model in others
+        for seed, run in results[model].items()
+    ]
     return (
         f"How far {whole.name} is ahead of another model of the same seed, with the 95 % interval of a paired"
         " bootstrap over the test images (1,000 draws). An interval without 0 is more than chance of the images.\n\n"
@@ -167,17 +158,12 @@ def _plot(path: Path, results: Results, frequency: Mapping) -> None:
 
     plt.rcParams["svg.hashsalt"] = "ablation"
     figure, axes = plt.subplots(figsize=(7.5, 5))
-    axes.scatter(
-        100 * frequency["freq"]["R"]["50"], 100 * frequency["freq"]["mR"]["50"], color="gray", marker="s", label="FREQ"
-    )
-    for model, marker in zip(results, _markers(results), strict=True):
-        axes.scatter(
-            _values(results[model], "R", "50"),
-            _values(results[model], "mR", "50"),
-            marker=marker,
-            label=model.name,
-            alpha=0.8,
-        )
+    points = [100 * frequency["freq"][name]["50"] for name in ("R", "mR")]
+    axes.scatter(*points, color="gray", marker="s", label="FREQ")
+    for model, runs in results.items():
+        # SPLN whole, its versions, the others.
+        marker = "*" if model.name == "SPLN" else "^" if model.name.startswith("SPLN") else "o"
+        axes.scatter(*(_values(runs, n, "50") for n in ("R", "mR")), marker=marker, label=model.name, alpha=0.8)
     _f_lines(axes)
     axes.set_xlabel("R@50, %")
     axes.set_ylabel("mR@50, %")
@@ -186,11 +172,6 @@ def _plot(path: Path, results: Results, frequency: Mapping) -> None:
     figure.tight_layout()
     figure.savefig(path, format="svg", metadata={"Date": None})
     plt.close(figure)
-
-
-def _markers(results: Results) -> list[str]:
-    """A shape a kind: SPLN whole, its versions, the others."""
-    return ["*" if model.name == "SPLN" else "^" if model.name.startswith("SPLN") else "o" for model in results]
 
 
 def _f_lines(axes) -> None:

@@ -55,7 +55,6 @@ QUICK = Scale(
     extractor_iterations=200,
     head_iterations=600,
 )
-SCALES = {scale.name: scale for scale in (FULL, QUICK)}
 
 
 @dataclass(frozen=True)
@@ -118,10 +117,7 @@ def _prefixed(*words: object) -> tuple[str, ...]:
 
 
 def schedule(iterations: int, *, batch: int, rate: float, warmup: int) -> Keys:
-    """
-    Keys of a training: SOLVER.BASE_LR `rate`, per image, a tenth of it from two thirds on, a hundredth from nine tenths
-    on.
-    """
+    """Keys of a training: SOLVER.BASE_LR `rate`, a tenth of it from two thirds on, a hundredth from nine tenths on."""
     steps = f"({max(iterations * 2 // 3, 1)}, {max(iterations * 9 // 10, 1)})"
     keys = ["SOLVER.MAX_ITER", iterations, "SOLVER.STEPS", steps, "SOLVER.IMS_PER_BATCH", batch, "SOLVER.BASE_LR", rate]
     return [str(word) for word in [*keys, "SOLVER.WARMUP_ITERS", min(warmup, iterations // 4)]]

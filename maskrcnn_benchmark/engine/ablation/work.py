@@ -1,9 +1,8 @@
 """
-The trainings of the quality benchmark.
+The trainings of the quality benchmark. What is finished is not done again.
 
 A detector and, on it, a PE-Net are trained once; the PE-Net's extractors serve all models, frozen, through a cache of
 their features. Each model then starts from random weights of its own and is trained and evaluated without an image.
-What is finished is not done again.
 """
 
 import os
@@ -21,21 +20,11 @@ from maskrcnn_benchmark.data.build import load_dataset_meta
 from maskrcnn_benchmark.data.datasets.catalog import dataset_entry
 from maskrcnn_benchmark.data.datasets.source import SPLITS
 from maskrcnn_benchmark.data.scenes.write import write_scenes
-from maskrcnn_benchmark.engine.ablation.plan import (
-    HEAD,
-    PENET_KEYS,
-    Keys,
-    Model,
-    Scale,
-    compared_models,
-    schedule,
-)
+from maskrcnn_benchmark.engine.ablation.plan import HEAD, PENET_KEYS, Keys, Model, Scale, compared_models, schedule
 from maskrcnn_benchmark.engine.commands import run_test, run_training
 from maskrcnn_benchmark.evaluation import SceneGraphEvaluator
 from maskrcnn_benchmark.evaluation.files import SCORES_FILE, read_scores
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.concepts import (
-    extract_conceptual_prototypes,
-)
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.concepts import extract_conceptual_prototypes
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.files import atomic_path, write_json
 from maskrcnn_benchmark.utils.log import get_logger, setup_logging
@@ -62,14 +51,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Workshop:
-    """
-    Attributes:
-        scale: how much is done.
-        output: folder of all runs.
-        configs: folder of the demo's config files.
-        device: MODEL.DEVICE.
-        overrides: keys and values for every run.
-    """
+    """What all runs share; output: their folder, configs: that of the demo's files, overrides: keys and values."""
 
     scale: Scale
     output: Path
@@ -94,34 +76,28 @@ class Workshop:
         self.run("extractors", "predcls.yaml", [*keys, *backbone, *PENET_KEYS], test=False)
         self._write_shared_weights()
         visual, conceptual = self.output / "visual.pt", self.output / "conceptual.pt"
-        self._write_visual_prototypes(visual)
+        keys = [HEAD + "STORE_UNION", "True", HEAD + "VIS_PRO_PATH", str(visual), *self._head_keys(1)]
+        self.run("prototypes", "predcls.yaml", keys, test=False, product=visual)
         cfg = self.config("predcls.yaml", [])
         if not conceptual.exists():
             extract_conceptual_prototypes("SENTENCE", "packaged", load_dataset_meta(cfg), conceptual)
         concept_width = torch.load(conceptual, weights_only=True)["prototypes"].size(1)
-        return compared_models(
-            scale, visual, conceptual, width=cfg.MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM, concept_width=concept_width
-        )
+        widths = {"width": cfg.MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM, "concept_width": concept_width}
+        return compared_models(scale, visual, conceptual, **widths)
 
     def _write_shared_weights(self) -> None:
         """The extractors' run without its predictor: every model starts from a predictor of its own."""
         trained = self.output / "extractors/model_final.pth"
         if self.shared_weights.exists() and self.shared_weights.stat().st_mtime_ns >= trained.stat().st_mtime_ns:
             return
-        weights = read_weights(trained)
+        weights = {name: value for name, value in read_weights(trained).items() if not name.startswith(PREDICTOR)}
         with atomic_path(self.shared_weights) as temporary:
-            torch.save(
-                {"model": {name: value for name, value in weights.items() if not name.startswith(PREDICTOR)}}, temporary
-            )
+            torch.save({"model": weights}, temporary)
 
     @property
     def shared_weights(self) -> Path:
         """Backbone, detector and relation extractors that all models have in common."""
         return self.output / "shared.pth"
-
-    def _write_visual_prototypes(self, path: Path) -> None:
-        keys = [HEAD + "STORE_UNION", "True", HEAD + "VIS_PRO_PATH", str(path)]
-        self.run("prototypes", "predcls.yaml", [*keys, *self._head_keys(1)], test=False, product=path)
 
     def _head_keys(self, iterations: int) -> Keys:
         start = ["MODEL.WEIGHT", str(self.shared_weights), "MODEL.PRETRAINED_DETECTOR_CKPT", "", *FROZEN]
@@ -142,10 +118,7 @@ class Workshop:
         return self.run(f"{model.folder}/sgdet-{seed}", "sgdet.yaml", keys)
 
     def test_with_noise(self, model: Model, seed: int) -> Path:
-        """
-        Tests a trained SPLN that draws from its VAEs at test, too, as released: once with each of the scale's
-        noise_seeds.
-        """
+        """Tests a trained SPLN that draws from its VAEs, as released: once with each of the scale's noise_seeds."""
         runs = self.output / model.folder
         weights, folder = runs / f"{seed}/model_final.pth", runs / f"{seed}-noise"
         for noise in self.scale.noise_seeds:
@@ -172,10 +145,7 @@ class Workshop:
     # -- one run ------------------------------------------------------------------------------------------------------
 
     def config(self, file: str, keys: Sequence[str]) -> Config:
-        """
-        The config of a run: the demo's file, the benchmark's data set, no validation, then these keys and the
-        overrides.
-        """
+        """The config of a run: the demo's file, the benchmark's data, no validation, these keys, the overrides."""
         words = ["SOLVER.TO_VAL", "False", "SOLVER.CHECKPOINT_PERIOD", "200", "SOLVER.LOG_PERIOD", "50"]
         words += ["MODEL.DEVICE", self.device]
         for split in SPLITS:
@@ -184,8 +154,7 @@ class Workshop:
 
     def run(self, name: str, file: str, keys: Sequence[str], *, test: bool = True, product: Path | None = None) -> Path:
         """
-        Trains and tests, unless that is done already, with the same config and from the same weights, prototypes and
-        annotations.
+        Trains and tests, unless that is done already with the same config, weights, prototypes and annotations.
 
         Args:
             name: folder of the run under `output`.

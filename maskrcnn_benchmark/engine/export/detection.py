@@ -1,14 +1,13 @@
 """
-A detector's way from the maps of one image to its boxes, with shapes that a graph can keep: nothing is taken apart by
-counts that only the numbers tell, so that a box that falls away is one with a mark.
+A detector's way from the maps of one image to its boxes, the same as the detector's own for a batch of one image, with
+shapes that a graph can keep.
 
-What comes out is what the detector itself gives for a batch of one image. Its own selection (rpn/proposals.py,
-box_head/postprocess.py) takes the boxes of several images apart by how many each has, and compares such counts with its
-limits: Python numbers that torch.export cannot know. What does neither, decoding and a level's best, is shared.
+The detector's selection (rpn/proposals.py, box_head/postprocess.py) takes boxes apart by how many each image has and
+compares such counts with its limits: Python numbers that torch.export cannot know. Here a box that falls away is one
+with a mark; decoding and a level's best are shared.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -16,16 +15,6 @@ from torch import Tensor, nn
 from maskrcnn_benchmark.layers import batched_nms
 from maskrcnn_benchmark.modeling.roi_heads.box_head.postprocess import BoxPostProcessor
 from maskrcnn_benchmark.structures.bounding_box import BoxList
-
-
-@dataclass(frozen=True)
-class Detections:
-    """boxes (n, 4), labels (n,), logits (n, O), boxes_per_class (n, O, 4)."""
-
-    boxes: Tensor
-    labels: Tensor
-    logits: Tensor
-    boxes_per_class: Tensor
 
 
 def one_image_proposals(rpn: nn.Module, maps: Sequence[Tensor], size: Tensor) -> tuple[Tensor, Tensor]:
@@ -56,13 +45,13 @@ def one_image_proposals(rpn: nn.Module, maps: Sequence[Tensor], size: Tensor) ->
 
 def one_image_detections(
     box_head: nn.Module, maps: Sequence[Tensor], proposals: Tensor, counts: Tensor, size: Tensor
-) -> Detections:
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """
     Args:
         box_head: a ROIBoxHead. maps, size: as in one_image_proposals.
         proposals: (k, 4). counts: (k,) bool, which of them are there at all.
     Returns:
-        What BoxPostProcessor keeps, in its order: a Detections.
+        What BoxPostProcessor keeps, in its order: boxes (n, 4), labels (n,), logits (n, O), boxes_per_class (n, O, 4).
     """
     logits, offsets = box_head.predictor(box_head.feature_extractor(maps, [in_canvas(proposals, maps)]))
     keeps, coder = box_head.post_processor, box_head.coder
@@ -71,7 +60,7 @@ def one_image_detections(
     if boxes.size(1) != logits.size(1):  # one regression for all classes
         boxes = boxes[:, -1:].expand(-1, logits.size(1), -1)
     row, label = _chosen(keeps, _survivors(keeps, scores, boxes, counts))
-    return Detections(boxes[row, label], label, logits[row], boxes[row])
+    return boxes[row, label], label, logits[row], boxes[row]
 
 
 def _survivors(keeps: BoxPostProcessor, scores: Tensor, boxes: Tensor, counts: Tensor) -> Tensor:

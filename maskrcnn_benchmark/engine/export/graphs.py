@@ -46,14 +46,8 @@ class HeadGraph(nn.Module):
         """
         fields = dict(zip(self.inputs, tensors, strict=True))
         size = fields.pop("image_size")
-        output = self.predictor(
-            PairBatch(
-                image_sizes=size[None],
-                num_objects=[fields["boxes"].size(0)],
-                num_pairs=[fields["pair_index"].size(0)],
-                **fields,
-            )
-        )
+        counts = {"num_objects": [fields["boxes"].size(0)], "num_pairs": [fields["pair_index"].size(0)]}
+        output = self.predictor(PairBatch(image_sizes=size[None], **counts, **fields))
         return output.entity_logits, output.relation_logits
 
 
@@ -128,9 +122,9 @@ class ImageGraph(nn.Module):
             logits, _ = box_head.predictor(box_head.feature_extractor(maps, [in_canvas(boxes, maps)]))
             labels = best_foreground(logits)
         else:
-            found = one_image_detections(box_head, maps, *one_image_proposals(self.model.rpn, maps, size), size)
-            boxes, labels, logits = found.boxes, found.labels, found.logits
-            per_class = {"boxes_per_class": found.boxes_per_class}
+            proposals = one_image_proposals(self.model.rpn, maps, size)
+            boxes, labels, logits, decoded = one_image_detections(box_head, maps, *proposals, size)
+            per_class = {"boxes_per_class": decoded}
         if self.model.task is Task.PREDCLS:
             return {"boxes": boxes, "object_labels": labels}, logits.softmax(dim=1).gather(1, labels[:, None])[:, 0]
         return {"boxes": boxes, "object_logits": logits, **per_class}, None

@@ -1,38 +1,36 @@
-"""
-From a checkpoint to a file for other programs. A graph is written after it gave what the model gives on an image and a
-number of boxes that it was not traced with.
-"""
+"""From a checkpoint to a file for other programs, written after it gave what the model gives on other inputs."""
 
 from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from maskrcnn_benchmark.config import Task
+from maskrcnn_benchmark.data.transforms import resize_image, resized_shape
+from maskrcnn_benchmark.engine.description import described_model
 from maskrcnn_benchmark.engine.export import RELATION_HEAD
 from maskrcnn_benchmark.engine.export.graphs import GRAPH_OUTPUTS, HEAD_OUTPUTS, HeadGraph, ImageGraph
-from maskrcnn_benchmark.engine.export.inputs import graph_inputs, head_inputs
 from maskrcnn_benchmark.engine.prediction import SceneGraphModel
 from maskrcnn_benchmark.layers import _extension
 from maskrcnn_benchmark.layers.boxes import _box_iou_reference, _pair_masks_reference
 from maskrcnn_benchmark.utils.errors import UserError
-from maskrcnn_benchmark.utils.files import atomic_path
+from maskrcnn_benchmark.utils.files import atomic_path, temporary_folder
 from maskrcnn_benchmark.utils.log import get_logger
+from maskrcnn_benchmark.utils.model_files import write_model
+from maskrcnn_benchmark.utils.weight_files import named_tensors, read_file
 
 logger = get_logger(__name__)
 
 OPSET = 18
 # Outputs agree within this, absolute and relative to their size.
 TOLERANCE = 1e-3
-_PREDICTOR = "model.roi_heads.relation.predictor"
 Tensors = tuple[Tensor, ...]
 
 
@@ -63,7 +61,7 @@ class Export:
         if model.task is None:
             raise UserError(f"{model.name} is a detector: a relation model is what is exported")
         network = model.network
-        self.name, self.part = model.name, part
+        self.name, self.part, self._network = model.name, part, network
         self.description = describe_input(model, part)
         self.graph: HeadGraph | ImageGraph
         if part == RELATION_HEAD:
@@ -95,9 +93,7 @@ class Export:
                 )
         except Exception as error:  # noqa: BLE001 torch.export raises what its many parts raise
             logger.debug("torch.export failed", exc_info=True)
-            predictor = type(
-                self.graph.get_submodule("predictor" if self.part == RELATION_HEAD else _PREDICTOR)
-            ).__name__
+            predictor = type(self._network.roi_heads.relation.predictor).__name__
             why = next(iter(str(error).strip().splitlines()), type(error).__name__)
             raise UserError(
                 f"{self.name}: {self.part} with {predictor} cannot be exported as a graph, torch.export cannot follow"
@@ -126,9 +122,7 @@ class Export:
             return self.check(torch.export.load(temporary).module(), "the program")
 
     def write_onnx(self, path: Path) -> dict[str, float]:
-        """
-        Writes an ONNX file, beside it `<name>.data` where it is beyond two gigabytes; returns what `check` says of it.
-        """
+        """Writes an ONNX file, beyond two gigabytes with `<name>.data` beside it; returns what `check` says of it."""
         try:
             from maskrcnn_benchmark.engine.export.onnx_ops import simplify, translations
         except ImportError as error:
@@ -149,8 +143,7 @@ class Export:
         )
         simplify(made.model)
         made.model.metadata_props.update({name: json.dumps(value) for name, value in self.description.items()})
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{path.stem}.", dir=path.parent) as folder:
+        with temporary_folder(path) as folder:
             made.save(Path(folder) / path.name)
             differences = self.check(OnnxGraph(Path(folder) / path.name, self.inputs), "the ONNX graph")
             for file in sorted(Path(folder).iterdir(), key=lambda file: file.name == path.name):  # the graph last
@@ -176,14 +169,13 @@ class OnnxGraph:
 
 def describe_input(model: SceneGraphModel, part: str) -> dict[str, Any]:
     """Names of the classes, and how an image becomes the graph's input."""
-    inputs, canvas = model.config.INPUT, model.config.DATALOADER.SIZE_DIVISIBILITY
     return {
         "part": part,
         "objects": list(model.objects),
         "predicates": list(model.predicates),
-        "min_size": inputs.MIN_SIZE_TEST,
-        "max_size": inputs.MAX_SIZE_TEST,
-        "size_divisibility": canvas,
+        "min_size": model.config.INPUT.MIN_SIZE_TEST,
+        "max_size": model.config.INPUT.MAX_SIZE_TEST,
+        "size_divisibility": model.config.DATALOADER.SIZE_DIVISIBILITY,
     }
 
 
@@ -218,3 +210,82 @@ def _dynamic(name: str) -> dict[int, Any]:
     if name == "image":
         return {1: Dim.DYNAMIC, 2: Dim.DYNAMIC}
     return {} if name == "image_size" else {0: Dim.DYNAMIC}
+
+
+def on_canvas(image: Tensor, size: tuple[int, int], divisibility: int) -> Tensor:
+    """(3, h, w) uint8, resized to (width, height) `size` and padded right and below to multiples of divisibility."""
+    step = max(divisibility, 1)
+    width, height = (-(-side // step) * step for side in size)
+    canvas = image.new_zeros(3, height, width)
+    canvas[:, : size[1], : size[0]] = resize_image(image, size)
+    return canvas
+
+
+def graph_inputs(model: SceneGraphModel, task: Task, num_entities: int, image: Tensor | None) -> dict[str, Tensor]:
+    """
+    What an ImageGraph takes, by name.
+
+    Args:
+        num_entities: boxes, where boxes are given; they are made up.
+        image: (3, h, w) uint8 RGB; None: noise.
+    """
+    generator = torch.Generator().manual_seed(num_entities)
+    inputs = model.config.INPUT
+    if image is None:
+        sides = (inputs.MIN_SIZE_TEST, inputs.MIN_SIZE_TEST * 5 // 4)[:: 1 if num_entities % 2 else -1]
+        image = torch.randint(0, 256, (3, *sides), generator=generator, dtype=torch.uint8)
+    size = resized_shape(image.size(2), image.size(1), inputs.MIN_SIZE_TEST, inputs.MAX_SIZE_TEST)
+    canvas = on_canvas(image, size, model.config.DATALOADER.SIZE_DIVISIBILITY)
+    made = {"image": canvas, "image_size": torch.tensor(size)}
+    if task.uses_gt_boxes:
+        made["boxes"] = _boxes(num_entities, size, generator)
+    if task.uses_gt_labels:
+        made["labels"] = torch.randint(1, len(model.objects), (num_entities,), generator=generator)
+    return made
+
+
+def head_inputs(network: nn.Module, num_entities: int, num_pairs: int) -> dict[str, Tensor]:
+    """What a HeadGraph takes, by name, made up."""
+    generator = torch.Generator().manual_seed(num_entities)
+    relation, task = network.roi_heads.relation, network.task
+    width, size = relation.union_feature_extractor.out_channels, (1000, 600)
+    boxes = _boxes(num_entities, size, generator)
+    classes = network.roi_heads.box.predictor.cls_score.out_features
+    made = {
+        "boxes": boxes,
+        "image_size": torch.tensor(size),
+        "pair_index": torch.randint(0, max(num_entities, 1), (num_pairs, 2), generator=generator),
+        "roi_features": torch.rand(num_entities, width, generator=generator),
+        "union_features": torch.rand(num_pairs, width, generator=generator),
+    }
+    if relation.union_feature_extractor.spatial_fc is not None:
+        made["spatial_features"] = torch.rand(num_pairs, width, generator=generator)
+    if task.uses_gt_labels:
+        made["object_labels"] = torch.randint(1, classes, (num_entities,), generator=generator)
+    else:
+        made["object_logits"] = 3 * torch.randn(num_entities, classes, generator=generator)
+    if not task.uses_gt_boxes:
+        made["boxes_per_class"] = boxes[:, None] + 5 * torch.rand(num_entities, classes, 4, generator=generator)
+    return made
+
+
+def _boxes(count: int, size: tuple[int, int], generator: torch.Generator) -> Tensor:
+    """(count, 4) boxes inside an image of (width, height)."""
+    sides = torch.tensor(size, dtype=torch.float32)
+    low = torch.rand(count, 2, generator=generator) * 0.6 * sides
+    return torch.cat([low, low + (0.1 + 0.3 * torch.rand(count, 2, generator=generator)) * sides], dim=1)
+
+
+def write_weights(checkpoint: str | Path, target: str | Path) -> Path:
+    """
+    Writes the weights of a checkpoint with its config and vocabulary as .safetensors.
+
+    Raises:
+        UserError: the checkpoint cannot be read or does not say what model it is of, or the target is named otherwise.
+    """
+    if Path(target).suffix != ".safetensors":
+        raise UserError(f"{target}: a file of weights is known by its name: end it in .safetensors")
+    content = read_file(checkpoint)
+    described_model(content, str(checkpoint))  # refuses what could not be read back
+    weights = named_tensors(content, str(checkpoint))
+    return write_model(target, weights, content, detector=content.get("detector") is not False)

@@ -33,10 +33,8 @@ class Backbone(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """
-        (B, 3, H, W) network input -> the maps, finest first: P2 … P6 with an FPN of four levels, else the body's one
-        map.
-
-        Where no gradient is asked for, the maps come from a folded copy of the backbone: equal up to rounding, faster.
+        (B, 3, H, W) network input -> the maps, finest first: P2 … P6 with an FPN of four levels, else the body's one.
+        Where no gradient is asked for, they come from a folded copy of the backbone: equal up to rounding, faster.
         """
         if self.folds and may_run_folded(self, x):
             return self.folded.run(self, x)

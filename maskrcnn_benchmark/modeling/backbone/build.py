@@ -5,11 +5,6 @@ from maskrcnn_benchmark.modeling.backbone.timm_backbone import PREFIX, build_tim
 
 
 def build_backbone(cfg) -> Backbone:
-    """
-    The backbone with its `out_channels`, at its initial weights.
-
-    Raises:
-        UserError: CONV_BODY is neither registered nor a backbone of timm.
-    """
+    """The backbone, at its initial weights. UserError: CONV_BODY is neither registered nor a backbone of timm."""
     name = cfg.MODEL.BACKBONE.CONV_BODY
     return build_timm_backbone(cfg, name) if name.startswith(PREFIX) else BACKBONES[name](cfg)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 from torchvision.ops import DeformConv2d
 
@@ -64,16 +65,15 @@ class DeformableConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, in_channels, H, W) -> (B, out_channels, H/stride, W/stride)."""
         predicted = self.offset(x)
-        if not self.modulated:
-            return self.conv(x, predicted)
-        return self.conv(x, predicted[:, : self.num_offsets], predicted[:, self.num_offsets :].sigmoid())
+        inputs = [x, predicted]
+        if self.modulated:
+            inputs = [x, predicted[:, : self.num_offsets], predicted[:, self.num_offsets :].sigmoid()]
+        with torch.autocast(x.device.type, enabled=False):  # in the weights' type: a CPU's op knows no half precision
+            return self.conv(*(part.to(self.conv.weight.dtype) for part in inputs)).to(x.dtype)
 
 
 def group_norm_from_config(cfg) -> Norm:
-    """
-    MODEL.GROUP_NORM as a function from a number of channels to a GroupNorm; DIM_PER_GP, if positive, decides the number
-    of groups.
-    """
+    """MODEL.GROUP_NORM as a function of a number of channels; DIM_PER_GP, if positive, decides the number of groups."""
     node = cfg.MODEL.GROUP_NORM
 
     def norm(channels: int) -> nn.GroupNorm:

@@ -35,31 +35,21 @@ class _Tracer(fx.Tracer):
 
 @dataclass
 class _Fusion:
-    """A convolution and what follows it: nodes that it takes the place of, the last one's output being its own."""
+    """A convolution's node and those after it that it is computed with, in order; what the last one gives is wanted."""
 
-    conv: fx.Node
-    norm: fx.Node | None = None
+    nodes: list[fx.Node]
+    norm: nn.Module | None = None
     added: fx.Node | None = None
     activation: nn.Module | None = None
-    last: fx.Node | None = None
 
 
 class FoldedConv(nn.Module):
-    """
-    A convolution with bias, perhaps a tensor added to what it gives, perhaps an activation, in one call where the
-    library has one.
-    """
+    """A convolution with bias, perhaps a sum and an activation behind it, in one call where the library has one."""
 
     def __init__(
         self, conv: nn.Conv2d, weight: Tensor, bias: Tensor | None, activation: nn.Module | None, dtype: torch.dtype
     ):
-        """
-        Args:
-            conv: its geometry is taken, its values are not.
-            weight, bias: with the norm folded in.
-            activation: module without parameters.
-            dtype: to work in.
-        """
+        """conv: its geometry is taken, not its values. weight, bias: with the norm folded in. dtype: to work in."""
         super().__init__()
         self.conv = copy.copy(conv)  # shares nothing that is written below
         self.conv._parameters = {
@@ -113,6 +103,7 @@ def fold_backbone(backbone: nn.Module, dtype: torch.dtype) -> nn.Module:
         A module with folded copies of the convolutions; parts without a convolution before them are the backbone's own.
     Raises:
         torch.fx.proxy.TraceError: the backbone decides its way by the values it computes.
+        ValueError: a part that stays as it is has weights of another dtype, which its input would not fit.
     """
     graph = _Tracer().trace(backbone)
     folded = fx.GraphModule(backbone, graph)
@@ -122,8 +113,17 @@ def fold_backbone(backbone: nn.Module, dtype: torch.dtype) -> nn.Module:
             _replace(folded, _find_fusion(node, modules), modules, f"folded_{number}", dtype)
     folded.graph.lint()
     folded.delete_all_unused_submodules()
+    _check_rest(folded, dtype)
     folded.recompile()
     return folded.requires_grad_(False)
+
+
+def _check_rest(folded: nn.Module, dtype: torch.dtype) -> None:
+    """ValueError for weights that were not brought to this dtype; those of batch norms may be of any."""
+    of_norms = {id(p) for module in folded.modules() if isinstance(module, _BatchNorm) for p in module.parameters()}
+    for name, parameter in folded.named_parameters():
+        if parameter.dtype != dtype and id(parameter) not in of_norms:
+            raise ValueError(f"{name} stays {parameter.dtype}, the rest works in {dtype}")
 
 
 def _module(node: fx.Node, modules: dict[str, nn.Module], kind: type | tuple[type, ...]) -> nn.Module | None:
@@ -137,50 +137,49 @@ def _only_user(node: fx.Node) -> fx.Node | None:
 
 def _find_fusion(conv: fx.Node, modules: dict[str, nn.Module]) -> _Fusion:
     """What of norm, sum and activation follows a convolution and nothing else uses in between."""
-    found = _Fusion(conv=conv, last=conv)
+    found = _Fusion([conv])
     user = _only_user(conv)
     norm = _module(user, modules, (FrozenBatchNorm2d, _BatchNorm)) if user is not None else None
     if norm is not None and isinstance(getattr(norm, "drop", None), (nn.Identity, type(None))):
-        found.norm = found.last = user
+        found.norm = norm
+        found.nodes.append(user)
         own = getattr(norm, "act", None)  # timm's norms bring their activation along
         if own is not None and not isinstance(own, nn.Identity):
             found.activation = own
             return found
-        user = _only_user(found.last)
+        user = _only_user(user)
     if user is not None and user.target in (operator.add, operator.iadd, torch.add) and not user.kwargs:
-        other = user.args[1] if user.args[0] is found.last else user.args[0]
-        if isinstance(other, fx.Node) and other is not found.last and other.op != "get_attr":
-            found.added, found.last = other, user
+        last = found.nodes[-1]
+        other = user.args[1] if user.args[0] is last else user.args[0]
+        if isinstance(other, fx.Node) and other is not last and other.op != "get_attr":
+            found.added = other
+            found.nodes.append(user)
             user = _only_user(user)
     if user is not None and (user.target in (F.relu, torch.relu) or _module(user, modules, nn.ReLU)):
-        found.activation, found.last = nn.ReLU(inplace=True), user
+        found.activation = nn.ReLU(inplace=True)
+        found.nodes.append(user)
     elif user is not None and _module(user, modules, (nn.ReLU6, nn.SiLU)):
-        found.activation, found.last = _module(user, modules, nn.Module), user
+        found.activation = _module(user, modules, nn.Module)
+        found.nodes.append(user)
     return found
 
 
 def _replace(
     folded: fx.GraphModule, found: _Fusion, modules: dict[str, nn.Module], name: str, dtype: torch.dtype
 ) -> None:
-    conv = modules[found.conv.target]
+    first, last = found.nodes[0], found.nodes[-1]
+    conv = modules[first.target]
     weight, bias = conv.weight.detach().float(), conv.bias.detach().float() if conv.bias is not None else None
     if found.norm is not None:
-        scale, shift = _scale_and_shift(modules[found.norm.target])
+        scale, shift = _scale_and_shift(found.norm)
         weight = weight * scale[:, None, None, None]
         bias = shift if bias is None else bias * scale + shift
     folded.add_submodule(name, FoldedConv(conv, weight, bias, found.activation, dtype))
-    with folded.graph.inserting_before(found.last):
-        node = folded.graph.call_module(
-            name, (found.conv.args[0],) if found.added is None else (found.conv.args[0], found.added)
-        )
-    found.last.replace_all_uses_with(node)
-    dead = found.last
-    while dead is not None and not dead.users and dead is not node:
-        before = (
-            next((n for n in dead.all_input_nodes if n is not found.added), None) if dead is not found.conv else None
-        )
+    with folded.graph.inserting_before(last):
+        node = folded.graph.call_module(name, (first.args[0], *([found.added] if found.added is not None else [])))
+    last.replace_all_uses_with(node)
+    for dead in reversed(found.nodes):
         folded.graph.erase_node(dead)
-        dead = before
 
 
 def _scale_and_shift(norm: nn.Module) -> tuple[Tensor, Tensor]:

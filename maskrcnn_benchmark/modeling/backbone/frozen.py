@@ -1,6 +1,4 @@
-"""
-When a backbone runs as its folded copy: made at first use, and made anew whenever the values behind it have changed.
-"""
+"""When a backbone runs as its folded copy: made at first use, and anew whenever the values behind it change."""
 
 import torch
 from torch import Tensor, fx, nn
@@ -47,9 +45,7 @@ class FoldedBackbone:
             try:
                 self._folded = fold_backbone(backbone, dtype)
             except (fx.proxy.TraceError, TypeError, ValueError, RuntimeError, AssertionError) as error:
-                logger.info(
-                    f"the backbone runs as it is written, without folded norms: torch.fx cannot follow it ({error})"
-                )
+                logger.info(f"the backbone runs as it is written, without folded norms ({error})")
         return self._folded
 
 

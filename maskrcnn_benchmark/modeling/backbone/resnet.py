@@ -50,18 +50,10 @@ class Bottleneck(nn.Module):
             self.downsample = nn.Sequential(conv2d(in_channels, out_channels, 1, stride=stride), norm(out_channels))
         self.conv1 = conv2d(in_channels, width, 1, stride=first)
         self.bn1 = norm(width)
+        middle = {"stride": second, "dilation": dilation, "groups": groups}
         if deformable_groups:
-            self.conv2 = DeformableConv(
-                width,
-                width,
-                stride=second,
-                dilation=dilation,
-                groups=groups,
-                deformable_groups=deformable_groups,
-                modulated=modulated,
-            )
-        else:
-            self.conv2 = conv2d(width, width, 3, stride=second, dilation=dilation, groups=groups)
+            middle |= {"deformable_groups": deformable_groups, "modulated": modulated}
+        self.conv2 = DeformableConv(width, width, **middle) if deformable_groups else conv2d(width, width, 3, **middle)
         self.bn2 = norm(width)
         self.conv3 = conv2d(width, out_channels, 1)
         self.bn3 = norm(out_channels)
@@ -200,9 +192,7 @@ class ResNet(nn.Module):
     ):
         """
         Args:
-            settings: the kind of blocks.
             blocks: their number per stage.
-            stem_norm, stem_channels: of the stem.
             returned: stages whose maps are returned, from 1; later stages are not built.
             frozen: number of parts, the stem being the first, that get no gradient.
         """

@@ -74,10 +74,7 @@ def _create(name: str):
 
 
 def _freeze_up_to(backbone: nn.Module, info, stride: int) -> None:
-    """
-    No gradient for what computes the map of this stride, and for all that is registered before it (timm registers in
-    order of work).
-    """
+    """No gradient for the map of this stride and all registered before it (timm registers in order of work)."""
     reductions = info.reduction()
     depth = max((i for i, reduction in enumerate(reductions) if 1 < reduction <= stride), default=None)
     if depth is None:

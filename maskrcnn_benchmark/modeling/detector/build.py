@@ -60,10 +60,7 @@ def build_detection_model(cfg, meta: DatasetMeta | None = None) -> nn.Module:
 
 
 def _check_class_counts(cfg, meta: DatasetMeta | None) -> None:
-    """
-    UserError where the keys of cfg and the data set differ in the number of classes, predicates or (ATTRIBUTE_ON)
-    attributes.
-    """
+    """UserError where cfg and the data set differ in classes, predicates or, with ATTRIBUTE_ON, attributes."""
     if meta is None:
         return
     counts = [("ROI_BOX_HEAD", "NUM_CLASSES", meta.num_classes, "object classes")]
@@ -100,10 +97,7 @@ def _proposal_file(cfg, task: Task | None) -> ProposalFile | None:
 
 
 def _compile(model: GeneralizedRCNN) -> None:
-    """
-    torch.compile of backbone and relation predictor at their first use, for images and numbers of pairs of any size;
-    names stay.
-    """
+    """torch.compile of backbone and relation predictor, for images and numbers of pairs of any size; names stay."""
     model.backbone.folds = False  # the compiler fuses on its own
     model.backbone.compile(dynamic=True)
     if model.task is not None:

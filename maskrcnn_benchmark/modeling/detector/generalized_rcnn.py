@@ -37,8 +37,6 @@ class GeneralizedRCNN(nn.Module):
     ):
         """
         Args:
-            normalizer: makes network input.
-            backbone, rpn: backbone and proposals.
             roi_heads: None for a model of proposals alone.
             task: of a relation model; None for a detector.
             proposals: boxes from a file that take the place of RPN and box head in SGDet.
@@ -50,10 +48,7 @@ class GeneralizedRCNN(nn.Module):
 
     @property
     def needs_targets(self) -> bool:
-        """
-        Whether evaluation needs targets, too: for their boxes (PredCls, SGCls), or for the `image_id` that a file of
-        proposals knows.
-        """
+        """Whether evaluation needs targets: boxes (PredCls, SGCls), or the `image_id` that proposals are known by."""
         return self.proposals is not None or (self.task is not None and self.task.uses_gt_boxes)
 
     @property
@@ -66,10 +61,7 @@ class GeneralizedRCNN(nn.Module):
         return {f"roi_heads.relation.{name}": ratio for name in copies} if ratio != 1 else {}
 
     def set_iteration(self, iteration: int) -> None:
-        """
-        Says which training iteration, from 1, the next forward belongs to; the relation head's class weights may depend
-        on it.
-        """
+        """The training iteration, from 1, of the next forward; the relation head's class weights may depend on it."""
         if self.task is not None:
             self.roi_heads.relation.loss.iteration = iteration
 
@@ -122,9 +114,7 @@ class GeneralizedRCNN(nn.Module):
     def propose(
         self, images: ImageList, features: Sequence[Tensor], targets: Sequence[BoxList] | None
     ) -> tuple[list[BoxList], dict[str, Tensor]]:
-        """
-        Boxes for the heads: the ground truth, a file's, or those of the RPN, which runs in no other case; its losses.
-        """
+        """Boxes for the heads, from the ground truth, a file or the RPN, which runs in no other case; its losses."""
         if self.task is not None and self.task.uses_gt_boxes:
             return ground_truth_entities(targets), {}
         if self.proposals is not None:

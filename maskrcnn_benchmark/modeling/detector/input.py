@@ -37,10 +37,8 @@ class InputNormalizer(nn.Module):
 
     def forward(self, images: ImageList | Sequence[Tensor]) -> ImageList:
         """
-        Args:
-            images: (3, h, w) tensors or an ImageList; uint8 is RGB, anything else network input.
-        Returns:
-            Network input on one canvas, zeros beyond each image, on this module's device and in its type.
+        (3, h, w) tensors or an ImageList; uint8 is RGB, anything else network input -> network input on one canvas,
+        zeros beyond each image, on this module's device and in its type.
         """
         if isinstance(images, ImageList):
             images = images.to(self.mean.device, non_blocking=True)
@@ -68,12 +66,7 @@ def _inside(images: ImageList) -> Tensor:
 
 
 def check_targets(targets: Sequence[BoxList] | None, images: ImageList) -> list[BoxList] | None:
-    """
-    Targets on the images' device.
-
-    Raises:
-        ValueError: another number of targets than of images, or one in another frame than its image.
-    """
+    """Targets on the images' device. ValueError: another number than of images, or one in another frame."""
     if targets is None:
         return None
     if len(targets) != len(images):

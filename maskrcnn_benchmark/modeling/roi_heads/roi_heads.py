@@ -69,4 +69,4 @@ class ROIHeads(nn.Module):
         """
         if self.task is Task.PREDCLS or all(boxes.has_field("predict_logits") for boxes in proposals):
             return list(proposals)
-        return self.box(features, proposals, targets)[0]
+        return self.box.entities(features, proposals, targets)

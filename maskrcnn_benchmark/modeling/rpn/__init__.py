@@ -1,6 +1,5 @@
 """Region proposals: anchors, head, selection, losses."""
 
-from maskrcnn_benchmark.modeling.rpn.head import RPN_HEADS, SingleConvRPNHead
 from maskrcnn_benchmark.modeling.rpn.rpn import RPN
 
-__all__ = ["RPN", "RPN_HEADS", "SingleConvRPNHead"]
+__all__ = ["RPN"]

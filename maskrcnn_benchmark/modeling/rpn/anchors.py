@@ -1,7 +1,4 @@
-"""
-Anchors: the boxes that the region proposal network starts from (arXiv 1506.01497), to the pixel as published weights
-expect them.
-"""
+"""Anchors, the boxes that an RPN starts from (arXiv 1506.01497), to the pixel as published weights expect them."""
 
 from collections.abc import Sequence
 
@@ -34,21 +31,6 @@ def cell_anchors(stride: int, sizes: Sequence[float], ratios: Sequence[float]) -
     return torch.from_numpy(np.concatenate([centre - half, centre + half], axis=1).astype(np.float32))
 
 
-class CellAnchors(nn.Module):
-    """One buffer per level, numbered, as published files have them."""
-
-    def __init__(self, levels: Sequence[Tensor]):
-        super().__init__()
-        for number, anchors in enumerate(levels):
-            self.register_buffer(str(number), anchors)
-
-    def __len__(self) -> int:
-        return len(self._buffers)
-
-    def __getitem__(self, level: int) -> Tensor:
-        return self._buffers[str(level)]
-
-
 class AnchorGenerator(nn.Module):
     """All anchors of a pyramid of feature maps."""
 
@@ -64,9 +46,9 @@ class AnchorGenerator(nn.Module):
         """
         super().__init__()
         self.strides, self.straddle = tuple(strides), straddle
-        self.cell_anchors = CellAnchors(
-            [cell_anchors(stride, size, ratios) for stride, size in zip(strides, sizes, strict=True)]
-        )
+        self.cell_anchors = nn.Module()  # one buffer per level, numbered, as published files have them
+        for level, (stride, size) in enumerate(zip(strides, sizes, strict=True)):
+            self.cell_anchors.register_buffer(str(level), cell_anchors(stride, size, ratios))
 
     @classmethod
     def from_config(cls, cfg) -> "AnchorGenerator":
@@ -86,7 +68,7 @@ class AnchorGenerator(nn.Module):
 
     def anchors_per_cell(self) -> int:
         """Number of anchors per cell; all levels share one head. UserError if levels differ."""
-        counts = {len(self.cell_anchors[level]) for level in range(len(self.cell_anchors))}
+        counts = {len(anchors) for anchors in self.cell_anchors.buffers()}
         if len(counts) != 1:
             raise UserError(
                 f"MODEL.RPN.ANCHOR_SIZES: every level needs as many anchors as the others, found {sorted(counts)}"
@@ -95,24 +77,20 @@ class AnchorGenerator(nn.Module):
 
     def forward(self, sizes: Sequence[tuple[int, int]]) -> list[Tensor]:
         """
-        Args:
-            sizes: (height, width) of each level's map.
-        Returns:
-            (height · width · A, 4) float32 xyxy per level: rows outer, columns inner, the cell's anchors innermost.
+        (height, width) of each level's map -> (height · width · A, 4) float32 xyxy per level: rows outer, columns
+        inner, the cell's anchors innermost.
         """
         if len(sizes) != len(self.strides):
             raise UserError(
                 f"MODEL.RPN.ANCHOR_STRIDE names {len(self.strides)} levels, the backbone gives {len(sizes)} feature"
                 " maps"
             )
-        return [self._level(level, *size) for level, size in enumerate(sizes)]
-
-    def _level(self, level: int, height: int, width: int) -> Tensor:
-        anchors, stride = self.cell_anchors[level], self.strides[level]
-        x = torch.arange(width, device=anchors.device, dtype=anchors.dtype) * stride
-        y = torch.arange(height, device=anchors.device, dtype=anchors.dtype) * stride
-        shift = torch.stack([*torch.meshgrid(x, y, indexing="xy")] * 2, dim=-1)  # (height, width, 4)
-        return (shift[:, :, None] + anchors).reshape(-1, 4)
+        levels = []
+        for anchors, stride, size in zip(self.cell_anchors.buffers(), self.strides, sizes, strict=True):
+            y, x = (torch.arange(side, device=anchors.device, dtype=anchors.dtype) * stride for side in size)
+            shift = torch.stack([*torch.meshgrid(x, y, indexing="xy")] * 2, dim=-1)  # (height, width, 4)
+            levels.append((shift[:, :, None] + anchors).reshape(-1, 4))
+        return levels
 
     def inside(self, anchors: Tensor, size: tuple[int, int]) -> Tensor:
         """(n,) bool: which of (n, 4) anchors count in training on an image of (width, height), padding apart."""

@@ -13,18 +13,10 @@ RPN_HEADS = Registry("MODEL.RPN.RPN_HEAD")
 
 @RPN_HEADS.register("SingleConvRPNHead")
 class SingleConvRPNHead(nn.Module):
-    """
-    A 3×3 convolution with ReLU, then 1×1 convolutions to objectness and to box offsets. All start normal (0.01), biases
-    0.
-    """
+    """A 3×3 convolution with ReLU, then 1×1 ones to objectness and box offsets. All start normal (0.01), biases 0."""
 
     def __init__(self, in_channels: int, mid_channels: int, num_anchors: int):
-        """
-        Args:
-            in_channels: width of the maps.
-            mid_channels: width of the 3×3 convolution.
-            num_anchors: A, anchors per cell.
-        """
+        """num_anchors: A, per cell."""
         super().__init__()
         self.conv = nn.Conv2d(in_channels, mid_channels, 3, padding=1)
         self.cls_logits = nn.Conv2d(mid_channels, num_anchors, 1)
@@ -35,11 +27,8 @@ class SingleConvRPNHead(nn.Module):
 
     def forward(self, features: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """
-        Args:
-            features: (B, in_channels, H_l, W_l) per level.
-        Returns:
-            Objectness logits (B, H_l · W_l · A) and offsets (B, H_l · W_l · A, 4) per level, float32, in the anchors'
-            order.
+        (B, in_channels, H_l, W_l) per level -> objectness logits (B, H_l · W_l · A) and offsets (B, H_l · W_l · A, 4)
+        per level, float32, in the anchors' order.
         """
         logits, offsets = [], []
         for feature in features:

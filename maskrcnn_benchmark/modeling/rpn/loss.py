@@ -53,9 +53,7 @@ class RPNLoss(SampledLoss):
 
     @torch.no_grad()
     def label_anchors(self, anchors: Tensor, inside: Tensor, target: BoxList) -> tuple[Tensor, Tensor]:
-        """
-        Labels (n,) 1, 0 or −1 (neither), and the ground-truth box (n, 4) of each positive anchor; else undefined.
-        """
+        """Labels (n,) 1, 0 or −1 (neither), and the ground-truth box (n, 4) of each positive anchor, else undefined."""
         gt_boxes = target.convert("xyxy").bbox
         matched = match_boxes(box_iou(gt_boxes, anchors), high=self.high, low=self.low, keep_best=True)
         labels = (matched >= 0).to(torch.int64)

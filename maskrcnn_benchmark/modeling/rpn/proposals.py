@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from maskrcnn_benchmark.layers import batched_nms
-from maskrcnn_benchmark.modeling.box_coder import BoxCoder, clip_boxes
+from maskrcnn_benchmark.modeling.box_coder import BoxCoder
 from maskrcnn_benchmark.modeling.grouping import group_of_rows, rank_within, rows_of_groups
-from maskrcnn_benchmark.structures.bounding_box import BoxList
+from maskrcnn_benchmark.structures.bounding_box import BoxList, clip_boxes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,10 +91,7 @@ class ProposalSelector:
         return self.coder.decode(offsets.reshape(-1, 1, 4), anchors[index.flatten()]).view_as(offsets), scores
 
     def _choose(self, boxes: Tensor, scores: Tensor, group: Tensor, images: int, levels: int) -> list[Tensor]:
-        """
-        Rows per image, best first. group: image · levels + level, or images · levels for a box that does not
-        count.
-        """
+        """Rows per image, best first. group: image · levels + level, or images · levels where a box does not count."""
         if self.nms_threshold > 0:
             kept = batched_nms(boxes, scores, group, self.nms_threshold)
         else:

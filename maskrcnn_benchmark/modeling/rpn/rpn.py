@@ -27,13 +27,7 @@ class RPN(nn.Module):
         loss: RPNLoss | None,
         add_ground_truth: bool = False,
     ):
-        """
-        Args:
-            anchor_generator, head: where proposals start, and what moves them.
-            train_selector, test_selector: how many are kept in training mode and in evaluation.
-            loss: None in a relation model, whose detector is not trained.
-            add_ground_truth: whether ground-truth boxes join the proposals in training.
-        """
+        """loss: None in a relation model. add_ground_truth: ground-truth boxes join the proposals in training."""
         super().__init__()
         self.anchor_generator, self.head = anchor_generator, head
         self.coder = train_selector.coder  # of both selectors and the loss

@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
@@ -44,11 +45,8 @@ STYLE = {
 NAMES = {"parse_math": False}
 
 
-def loss_chart(lines: Sequence[Mapping[str, Any]]) -> str | None:
-    """
-    Every loss over the iterations on a logarithmic scale, the sum thick; None if there is no line. Lines of
-    metrics.jsonl. A loss of 0 is not drawn.
-    """
+def loss_chart(lines: Sequence[Mapping[str, Any]]) -> Markup | None:
+    """Every loss of metrics.jsonl's lines on a logarithmic scale, the sum thick, 0 left out; None without one."""
     found = dict.fromkeys(key for line in lines for key in line)
     names = [name for name in found if name not in NOT_LOSSES and not name.startswith(FUSION_WEIGHT)]
     if not names:
@@ -59,17 +57,14 @@ def loss_chart(lines: Sequence[Mapping[str, Any]]) -> str | None:
         for number, name in enumerate(sorted(names, key=lambda name: name != "loss")):
             points = [(line["iteration"], line[name]) for line in lines if isinstance(line.get(name), int | float)]
             turn, place = divmod(number - 1, len(LINES))
-            color, width, dashes = (
-                (INK, 1.8, "-") if name == "loss" else (LINES[place], 0.9, DASHES[turn % len(DASHES)])
-            )
-            _line(axes, points, printable(name), color, width, dashes=dashes)
-        axes.set_xlabel("iteration")
-        axes.set_ylabel("loss")
-        _legend(axes)
-        return _svg(axes, "Losses over the iterations")
+            style = {"color": LINES[place], "linewidth": 0.9, "linestyle": DASHES[turn % len(DASHES)]}
+            if name == "loss":
+                style = {"color": INK, "linewidth": 1.8}
+            _line(axes, points, label=printable(name), **style)
+        return _over_iterations(axes, "loss", "Losses over the iterations")
 
 
-def validation_chart(lines: Sequence[Mapping[str, Any]]) -> str | None:
+def validation_chart(lines: Sequence[Mapping[str, Any]]) -> Markup | None:
     """R, mR and F (or AP50) of the validations, in percent; None if there is none. Lines of validation.jsonl."""
     names = [f"{figure.name}@{k}" for k in (50, 100) for figure in freq_figures()] + ["AP50"]
     shown = [name for name in names if any(line.get(name) is not None for line in lines)]
@@ -79,19 +74,13 @@ def validation_chart(lines: Sequence[Mapping[str, Any]]) -> str | None:
         axes = _axes(7.6, 2.6)
         for number, name in enumerate(shown):
             points = [(line["iteration"], 100 * line[name]) for line in lines if line.get(name) is not None]
-            _line(axes, points, name, LINES[number], 1.4, marker="o")
-        axes.set_xlabel("iteration")
-        axes.set_ylabel("%")
+            _line(axes, points, label=name, color=LINES[number], linewidth=1.4, marker="o")
         axes.set_ylim(bottom=0)
-        _legend(axes)
-        return _svg(axes, "Validation figures over the iterations")
+        return _over_iterations(axes, "%", "Validation figures over the iterations")
 
 
-def confusion_chart(metrics: Mapping[str, Any]) -> str | None:
-    """
-    Predicate of the ground truth by predicted one, each row as shares of the pairs that the prediction holds; None
-    without such a pair.
-    """
+def confusion_chart(metrics: Mapping[str, Any]) -> Markup | None:
+    """Ground-truth by predicted predicate, rows as shares of the pairs predicted; None without such a pair."""
     counts = np.array(metrics.get("confusion") or [[0]], dtype=float)[1:, 1:]
     names = [printable(name) for name in metrics["per_predicate"]]
     present = np.flatnonzero(counts.sum(axis=1))
@@ -116,37 +105,30 @@ def _axes(width: float, height: float) -> Axes:
     return axes
 
 
-def _line(
-    axes: Axes,
-    points: Sequence[tuple[float, float]],
-    label: str,
-    color: str,
-    width: float,
-    marker: str | None = None,
-    dashes: str = "-",
-) -> None:
+def _line(axes: Axes, points: Sequence[tuple[float, float]], **style: Any) -> None:
     if points:
-        marker = marker or ("o" if len(points) == 1 else None)  # a single point has no line
-        line = {"color": color, "linewidth": width, "linestyle": dashes, "label": label}
-        axes.plot(*zip(*points, strict=True), marker=marker, markersize=3, **line)
+        style = {"marker": "o" if len(points) == 1 else None} | style  # a single point has no line
+        axes.plot(*zip(*points, strict=True), markersize=3, **style)
 
 
-def _legend(axes: Axes) -> None:
+def _over_iterations(axes: Axes, label: str, title: str) -> Markup:
+    axes.set_xlabel("iteration")
+    axes.set_ylabel(label)
     axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return _svg(axes, title)
 
 
 def svg_text(figure: Figure) -> str:
     """A figure as an <svg> element, its texts as text where STYLE is in force."""
     text = io.StringIO()
     with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", message="Glyph .* missing from font"
-        )  # it measures by its own font, the browser has others
+        # It measures by its own font, the browser has others.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(text, format="svg", metadata={"Date": None}, transparent=True)
     return text.getvalue()[text.getvalue().index("<svg") :]
 
 
-def _svg(axes: Axes, title: str) -> str:
+def _svg(axes: Axes, title: str) -> Markup:
     """The figure as an <svg> element that shrinks with the page, has its colours, and is read out by its title."""
     element = svg_text(axes.figure)
     opening, rest = element.split(">", 1)
@@ -154,4 +136,5 @@ def _svg(axes: Axes, title: str) -> str:
     opening = re.sub(r' (width|height)="[^"]*"', "", opening)
     for color, themed in THEMED.items():
         rest = rest.replace(color, themed)
-    return f'{opening} role="img" aria-label="{title}" style="max-width: {points * 4 / 3:.0f}px">{rest}'
+    attributes = f'role="img" aria-label="{title}" style="max-width: {points * 4 / 3:.0f}px"'
+    return Markup(f"{opening} {attributes}>{rest}")  # noqa: S704 (matplotlib escapes the names it draws)

@@ -64,13 +64,13 @@ def _cell(
     if own is None or value is None:
         return cell
     interval = bootstrap(own, figure.name, int(k))
-    cell["interval"] = [figure.text(interval[end]) for end in ("low", "high")]
+    cell["interval"] = figure.texts(interval, "low", "high")
     if first is not None:
         try:
             lead = paired_bootstrap(own, first, figure.name, int(k))
         except UserError as error:
             return cell | {"why": str(error)}
-        cell["difference"] = [figure.text(lead[key], sign=True) for key in ("difference", "low", "high")]
+        cell["difference"] = figure.texts(lead, "difference", "low", "high", sign=True)
         cell["beyond_chance"] = lead["low"] > 0 or lead["high"] < 0
     return cell
 
@@ -81,17 +81,12 @@ def _predicates(group: Sequence[Mapping[str, Any]], k: str) -> list[tuple[str, l
         recalls = [(metrics["per_predicate"].get(name) or {}).get(k) for metrics in group]
         if any(recall is not None for recall in recalls):
             rows.append((name, recalls))
-    return sorted(rows, key=lambda row: -_spread(row[1]))
-
-
-def _spread(values: Sequence[float | None]) -> float:
-    known = [value for value in values if value is not None]
-    return max(known) - min(known)
+    known = {name: [recall for recall in recalls if recall is not None] for name, recalls in rows}
+    return sorted(rows, key=lambda row: min(known[row[0]]) - max(known[row[0]]))
 
 
 def different_settings(runs: Sequence[RunFiles]) -> list[tuple[str, list[str]]]:
     """Keys of config.yml in which the runs differ, with each one's value."""
-    flat = [run.flat_config() for run in runs]
-    keys = sorted({key for config in flat for key in config} - NO_SETTINGS)
-    rows = [(key, [str(config.get(key, "–")) for config in flat]) for key in keys]
+    keys = sorted({key for run in runs for key in run.config} - NO_SETTINGS)
+    rows = [(key, [str(run.config.get(key, "–")) for run in runs]) for key in keys]
     return [row for row in rows if len(set(row[1])) > 1]

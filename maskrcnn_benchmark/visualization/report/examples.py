@@ -13,7 +13,7 @@ from maskrcnn_benchmark.evaluation import SceneGraphEvaluator, matching
 from maskrcnn_benchmark.evaluation.inputs import GroundTruth, Prediction
 from maskrcnn_benchmark.evaluation.predictions import PredictionFile, SavedImage
 from maskrcnn_benchmark.evaluation.ranking import RankedPairs, rank_pairs, top
-from maskrcnn_benchmark.evaluation.saved import DatasetGroundTruth, check_vocabulary
+from maskrcnn_benchmark.evaluation.saved import DatasetGroundTruth, Names, check_names
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.log import get_logger
 from maskrcnn_benchmark.utils.progress import progress
@@ -32,15 +32,14 @@ SIDE = 640
 
 def examples(folder: Path, dataset: str, metrics: Mapping[str, Any], limit: int) -> list[dict[str, Any]]:
     """
-    Images with the highest and the lowest recall among their best predictions, as the page's script takes them.
+    Images with the highest and the lowest recall among their best predictions, best ones first, as the page's script
+    takes them; nothing, with the reason in the log, where predictions are not there or cannot be used.
 
     Args:
         folder: OUTPUT_DIR, with the predictions that TEST.SAVE_PREDICTIONS keeps.
         dataset: the catalog name, and the folder under inference/.
         metrics: of this evaluation: mode and choices are as there.
         limit: how many at most, half of either kind.
-    Returns:
-        Best ones first; nothing, with the reason in the log, where predictions are not there or cannot be used.
     """
     saved = folder / "inference" / dataset / "predictions"
     if not saved.is_dir():
@@ -58,7 +57,7 @@ def examples(folder: Path, dataset: str, metrics: Mapping[str, Any], limit: int)
 
 
 def _examples(file: PredictionFile, dataset: str, metrics: Mapping[str, Any], limit: int) -> list[dict[str, Any]]:
-    choices = metrics.get("choices") or {}
+    choices = metrics.get("choices", {})
     iou_threshold, rel_nms = choices.get("iou_threshold", 0.5), choices.get("rel_nms") or None
     evaluator = SceneGraphEvaluator(
         metrics["mode"], file.num_predicates, iou_threshold=iou_threshold, rel_nms=bool(rel_nms)
@@ -67,7 +66,7 @@ def _examples(file: PredictionFile, dataset: str, metrics: Mapping[str, Any], li
     if not file.has_groundtruth:
         if groundtruths is None:
             return []
-        check_vocabulary(file, groundtruths)
+        check_names(Names.of_file(file), Names.of_data_set(groundtruths.name, groundtruths.meta))
 
     def annotated(image: SavedImage) -> SavedImage:
         has_its_own = image.groundtruth is not None
@@ -110,10 +109,7 @@ def _groundtruths(dataset: str) -> DatasetGroundTruth | None:
 
 
 def _picture(image: SavedImage, nodes: list[dict[str, Any]], groundtruths: DatasetGroundTruth | None) -> dict[str, Any]:
-    """
-    The image's name, size in pixels, and its picture with the nodes' names as a data URL, None where its file cannot
-    be read.
-    """
+    """The image's name, size and picture with the nodes' names as a data URL, None where it cannot be read."""
     boxes = np.concatenate([image.prediction["boxes"], image.groundtruth["boxes"]])
     width, height = (boxes[:, 2:].max(axis=0, initial=1) + 1).tolist()
     told = {"name": f"image {image.image_id}", "source": None, "width": width, "height": height}
@@ -147,11 +143,11 @@ def _relations(
     gt = GroundTruth.read(image.groundtruth, file.num_predicates)
     found = Prediction.read(image.prediction, file.num_predicates, given=gt if mode == "predcls" else None)
     nodes = _Nodes(file.objects, found)
-    same = matching.same_objects(gt.boxes, gt.labels, found.boxes, found.labels, iou_threshold)
+    same = matching.same_objects(gt, found, iou_threshold)
     edges: list[dict[str, Any]] = []
     was_found, taken_for = np.zeros(len(gt.relations), dtype=bool), [{} for _ in gt.relations]
     if len(found.pairs):
-        ranked = rank_pairs(found.pairs, found.predicate_scores, found.boxes, found.labels, found.scores, nms_threshold)
+        ranked = rank_pairs(found, nms_threshold)
         order = top(ranked.scores, len(ranked.scores))
         best = order[:RANKED]
         on_pair = matching.pair_hits(same, gt.relations[:, :2], ranked.pairs[order])  # (r, m)

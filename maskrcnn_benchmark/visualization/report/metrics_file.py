@@ -23,29 +23,31 @@ from maskrcnn_benchmark.utils.untrusted import (
 
 CURE = "evaluate again"
 _NULLABLE_TEXT = Kind("text or null", lambda value: value is None or isinstance(value, str))
+_NULLABLE_FLAG = Kind("true, false or null", lambda value: value is None or isinstance(value, bool))
+_SWITCH = Kind("a finite number or false", lambda value: value is False or is_number(value))
 _COUNT = Kind("a whole number from 0", lambda value: is_whole(value) and value >= 0)
 # Parts of metrics.json that are objects, where they are there.
 _OBJECTS = ("phrdet", "freq", "choices", "open_images", "per_predicate", "intervals")
 
 
 def read_metrics(path: Path) -> dict[str, Any]:
-    """
-    The figures of an evaluation.
-
-    Raises:
-        UserError: no JSON object with a mode, or a part that the report reads of another form.
-    """
-    metrics = read_json(path, dict, CURE)
+    """A metrics.json. UserError: no JSON object with a mode, or a part that the report reads has another form."""
+    metrics = {
+        key: value for key, value in read_json(path, dict, CURE).items() if value is not None or key not in _OBJECTS
+    }
     fields({"images": 0} | metrics, str(path), mode=TEXT, images=_COUNT)
     for key in _OBJECTS:
-        if not isinstance(metrics.get(key) or {}, dict):
+        if not isinstance(metrics.get(key, {}), dict):
             raise UserError(f"{path}: '{key}' must be an object, found {shown(metrics[key])}; {CURE}")
-    freq, choices = metrics.get("freq") or {}, metrics.get("choices") or {}
+    freq, choices = metrics.get("freq", {}), metrics.get("choices", {})
+    fields(
+        {"iou_threshold": 0.5, "rel_nms": False} | choices, f"{path}: choices", iou_threshold=NUMBER, rel_nms=_SWITCH
+    )
     if not isinstance(freq.get("lead") or {}, dict):
         raise UserError(f"{path}: freq 'lead' must be an object, found {shown(freq['lead'])}; {CURE}")
     by_k = {figure.label: figure.read(metrics) for figure in FIGURES}
     by_k |= {f"FREQ {figure.name}": freq.get(figure.name) for figure in freq_figures()}
-    by_k |= {f"recall of {name}": recall or 0 for name, recall in (metrics.get("per_predicate") or {}).items()}
+    by_k |= {f"recall of {name}": recall or 0 for name, recall in metrics.get("per_predicate", {}).items()}
     for name, value in by_k.items():
         if not (value is None or (isinstance(value, dict) and all(map(_is_share, value.values())))):
             raise UserError(f"{path}: {name} must be numbers or null by K, from 0 to 1, found {shown(value)}; {CURE}")
@@ -56,7 +58,7 @@ def read_metrics(path: Path) -> dict[str, Any]:
             raise UserError(
                 f"{path}: {figure.label} must be a number or null, from 0 to 1, found {shown(value)}; {CURE}"
             )
-    for name, interval in {**(metrics.get("intervals") or {}), **(freq.get("lead") or {})}.items():
+    for name, interval in {**metrics.get("intervals", {}), **(freq.get("lead") or {})}.items():
         fields(interval, f"{path}: interval of {name}", low=NUMBER, high=NUMBER)
     if metrics.get("open_images"):
         fields(metrics["open_images"], f"{path}: open_images", **{figure.name: ANY for figure in OPEN_IMAGES_FIGURES})
@@ -96,7 +98,10 @@ def _check_predicates(metrics: Mapping[str, Any], choices: Mapping[str, Any], pa
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """What an evaluation noted of itself: "date", "weights" (or None), "seconds", "terms". UserError as above."""
-    facts = read_json(path, dict, CURE)
-    kinds = {"date": TEXT, "weights": _NULLABLE_TEXT, "seconds": NUMBER, "terms": NAMES}
+    """
+    What an evaluation noted of itself: "date", "weights" (or None), "seconds", "terms", "predictions" (or None).
+    UserError as above.
+    """
+    facts = {"predictions": None} | read_json(path, dict, CURE)
+    kinds = {"date": TEXT, "weights": _NULLABLE_TEXT, "seconds": NUMBER, "terms": NAMES, "predictions": _NULLABLE_FLAG}
     return dict(zip(kinds, fields(facts, str(path), **kinds), strict=True))

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
 
 from maskrcnn_benchmark import __version__
 from maskrcnn_benchmark.evaluation.bootstrap import bootstrap
@@ -50,14 +49,12 @@ def write_report(
     output_dirs: str | Path | Sequence[str | Path], path: str | Path | None = None, *, pictures: int = 10
 ) -> Path:
     """
-    Writes the report of a run, or of several, compared with the first.
+    Writes the report of a run, or of several, compared with the first, and returns its file.
 
     Args:
         output_dirs: OUTPUT_DIR of a training or an evaluation, or several.
         path: the HTML file; by default report.html in the folder, or comparison.html in the first of several.
         pictures: images shown per evaluation, at most.
-    Returns:
-        The file written.
     Raises:
         UserError: nothing to report, or a damaged file.
     """
@@ -97,15 +94,15 @@ def _names(runs: Sequence[RunFiles]) -> list[str]:
 
 def _run(run: RunFiles, name: str, pictures: int) -> dict[str, Any]:
     """What the template shows of one run."""
-    settings = {label: run.setting(key) for label, key in SHOWN_SETTINGS.items()}
+    settings = {label: run.config.get(key) for label, key in SHOWN_SETTINGS.items()}
     seconds = run.training_seconds()
     facts = {label: _text(value) for label, value in settings.items() if value not in (None, "")}
     return {
         "name": name,
         "facts": facts | ({"Training time": _duration(seconds)} if seconds else {}),
         "evaluations": [_evaluation(run, *item, pictures) for item in run.evaluations.items()],
-        "loss_chart": _markup(charts.loss_chart(run.training)),
-        "validation_chart": _markup(charts.validation_chart(run.validation)),
+        "loss_chart": charts.loss_chart(run.training),
+        "validation_chart": charts.validation_chart(run.validation),
         "last": run.training[-1] if run.training else None,
     }
 
@@ -123,7 +120,12 @@ def _evaluation(run: RunFiles, name: str, metrics: Mapping[str, Any], pictures: 
     }
     if "per_predicate" not in metrics or "R" not in metrics:
         return common
-    freq, scores = metrics.get("freq") or {}, run.scores(name)
+    freq, scores = metrics.get("freq", {}), run.scores(name)
+    kept = run.evaluation_facts(name).get("predictions") is not False
+    if not kept:
+        logger.info(
+            f"{name}: no images, for this evaluation kept no predictions; TEST.SAVE_PREDICTIONS True writes them"
+        )
     if scores is not None:
         logger.info(f"{name}: intervals, from draws of its {metrics.get('images')} images")
     return common | {
@@ -134,9 +136,9 @@ def _evaluation(run: RunFiles, name: str, metrics: Mapping[str, Any], pictures: 
             for figure, values in figure_rows(metrics)
         ],
         "predicates": predicate_rows(metrics, K),
-        "confusion_chart": _markup(charts.confusion_chart(metrics)),
-        "choices": {key.replace("_", " "): _text(value) for key, value in (metrics.get("choices") or {}).items()},
-        "examples": examples(run.folder, name, metrics, pictures),
+        "confusion_chart": charts.confusion_chart(metrics),
+        "choices": {key.replace("_", " "): _text(value) for key, value in metrics.get("choices", {}).items()},
+        "examples": examples(run.folder, name, metrics, pictures) if kept else [],
     }
 
 
@@ -161,18 +163,18 @@ def _beside(figure: Figure, freq: Mapping[str, Any]) -> list[str]:
 def _tile(figure: Figure, metrics: Mapping[str, Any], scores: SceneGraphEvaluator | None) -> dict[str, Any]:
     """A figure at K with its 95 % interval, FREQ's, and the lead over it, as far as they are known."""
     name, value = f"{figure.name}@{K}", metrics[figure.name].get(K)
-    interval = (metrics.get("intervals") or {}).get(name)
+    interval = metrics.get("intervals", {}).get(name)
     if interval is None and scores is not None and value is not None:
         interval = bootstrap(scores, figure.name, int(K))
-    freq = metrics.get("freq") or {}
+    freq = metrics.get("freq", {})
     lead = (freq.get("lead") or {}).get(name)
     return {
         "name": name,
         "meaning": figure.meaning,
         "value": figure.text(value),
-        "interval": None if interval is None else [figure.text(interval[end]) for end in ("low", "high")],
+        "interval": None if interval is None else figure.texts(interval, "low", "high"),
         "freq": figure.text(freq[figure.name].get(K)) if figure.name in freq else None,
-        "lead": None if lead is None else [figure.text(lead[end], sign=True) for end in ("low", "high")],
+        "lead": None if lead is None else figure.texts(lead, "low", "high", sign=True),
     }
 
 
@@ -191,8 +193,3 @@ def _text(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "none", True: "yes", False: "no"}[value]
     return str(value)
-
-
-def _markup(svg: str | None) -> Markup | None:
-    """A chart's own SVG is put in as it is; its texts were escaped by matplotlib."""
-    return None if svg is None else Markup(svg)  # noqa: S704

@@ -11,14 +11,12 @@ def predicate_rows(metrics: Mapping[str, Any], k: str) -> list[dict[str, Any]]:
     """
     Every predicate that the ground truth has, those first of which the most relations are not found.
 
-    Args:
-        metrics: SceneGraphEvaluator.summary()'s dict.
     Returns:
         "name", "third" (of training frequency, or None), "recall" at k, "relations" of the ground truth, "taken_for":
         shares of these whose pair got another predicate, by name, and "not_held": the share whose pair is not among
         the predictions, with its labels right.
     """
-    thirds = (metrics.get("choices") or {}).get("groups") or {}
+    thirds = metrics.get("choices", {}).get("groups") or {}
     third_of = {name: third for third, names in thirds.items() for name in names}
     names = list(metrics["per_predicate"])
     confusion = metrics.get("confusion") or [[0] * (len(names) + 1)] * (len(names) + 1)

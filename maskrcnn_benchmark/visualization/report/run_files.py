@@ -24,7 +24,7 @@ class RunFiles:
 
     Attributes:
         folder: OUTPUT_DIR.
-        config: config.yml as nested dicts; empty where there is none.
+        config: config.yml's values by full key; empty where there is none.
         training: the lines of metrics.jsonl.
         validation: the lines of validation.jsonl.
         evaluations: metrics.json by data set.
@@ -38,10 +38,7 @@ class RunFiles:
 
     @classmethod
     def read(cls, folder: str | Path) -> "RunFiles":
-        """
-        Raises:
-            UserError: no such folder, nothing in it that a report could show, or a file that is damaged.
-        """
+        """UserError: no such folder, nothing in it that a report could show, or a file that is damaged."""
         folder = Path(folder)
         if not folder.is_dir():
             raise UserError(f"report of {folder}: no such folder; give the OUTPUT_DIR of a training or evaluation")
@@ -50,7 +47,7 @@ class RunFiles:
             evaluations = {"test": read_metrics(folder / "metrics.json")}
         run = cls(
             folder,
-            read_yaml(folder / "config.yml") if (folder / "config.yml").exists() else {},
+            dict(leaves(read_yaml(folder / "config.yml"))) if (folder / "config.yml").exists() else {},
             _lines(folder / "metrics.jsonl"),
             _lines(folder / "validation.jsonl"),
             evaluations,
@@ -86,7 +83,7 @@ class RunFiles:
     def date(self, dataset: str) -> str:
         """When an evaluation's metrics.json was written."""
         path = self._beside(dataset, "metrics.json")
-        path = path if path.exists() else self.folder / "metrics.json"
+        path = path if path.exists() else self.folder / path.name
         return datetime.fromtimestamp(path.stat().st_mtime, timezone.utc).isoformat(timespec="seconds")
 
     def _beside(self, dataset: str, name: str) -> Path:
@@ -98,19 +95,9 @@ class RunFiles:
         befores = [0, *(line["iteration"] for line in lines)]
         return sum(line["seconds"] * (line["iteration"] - before) for line, before in zip(lines, befores, strict=False))
 
-    def flat_config(self) -> dict[str, Any]:
-        """config.yml's values by full key."""
-        return dict(leaves(self.config))
-
-    def setting(self, key: str) -> Any:
-        """The value of a key such as MODEL.META_ARCHITECTURE in config.yml; None if it is not there."""
-        return self.flat_config().get(key)
-
 
 def _lines(path: Path) -> list[dict[str, Any]]:
-    """
-    The lines of a .jsonl file in order of iteration; one that a kill left half written is left out, with a warning.
-    """
+    """The lines of a .jsonl file by iteration; one that a kill left half written is left out, with a warning."""
     if not path.exists():
         return []
     lines = []

@@ -22,13 +22,13 @@ SMALL = ["R-18-FPN", "R-50-FPN", "R-50-C4"]
 ALL = [*SMALL, "VGG-16", "timm/tf_efficientnet_lite0-FPN", "timm/resnet18-FPN"]
 
 
-def build(name, seed=0, freeze=True):
+def build(name, seed=0, freeze=True, words=()):
     """A backbone with weights, norms included, that are neither 0 nor 1, so that maps stay of moderate size."""
     if name.startswith("timm/"):
         pytest.importorskip("timm")
     torch.manual_seed(seed)
     backbone = build_backbone(
-        load_config(None, [*KEYS, "MODEL.BACKBONE.CONV_BODY", name, "MODEL.DEVICE", "cpu"])
+        load_config(None, [*KEYS, "MODEL.BACKBONE.CONV_BODY", name, "MODEL.DEVICE", "cpu", *words])
     ).eval()
     for key, values in backbone.state_dict().items():
         if key.endswith("running_var"):
@@ -216,6 +216,23 @@ def test_bfloat16_of_autocast_works_in_bfloat16(folds):
     expected = backbone.maps(image())
     for a, b in zip(found, expected, strict=True):
         assert float((a.float() - b).abs().mean() / b.abs().mean()) < 0.05
+
+
+@pytest.mark.parametrize("words", [[], ["MODEL.RESNETS.WITH_MODULATED_DCN", True]])
+def test_deformable_convolutions_work_under_autocast(words):
+    backbone = build("R-50-FPN", words=["MODEL.RESNETS.STAGE_WITH_DCN", (False, False, False, True), *words])
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        found = backbone(image())
+        assert all(torch.equal(a, b) for a, b in zip(found, backbone.maps(image()), strict=True))
+    for a, b in zip(found, backbone.maps(image()), strict=True):
+        assert float((a.float() - b).abs().mean() / b.abs().mean()) < 0.05
+
+
+def test_parts_of_another_type_than_autocasts_keep_a_backbone_as_it_is_written():
+    backbone = build("timm/convnext_atto-FPN")  # linear layers and norms between its convolutions
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert all(torch.equal(a, b) for a, b in zip(backbone(image()), backbone.maps(image()), strict=True))
+    assert backbone.folded._folded is None
 
 
 def test_a_backbone_that_cannot_be_followed_runs_as_it_is_written(monkeypatch):

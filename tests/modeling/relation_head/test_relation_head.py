@@ -9,7 +9,7 @@ from maskrcnn_benchmark.modeling.roi_heads.relation_head.loss import RelationLos
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.postprocess import RelationPostProcessor
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.base import RelationPredictor
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.bank import PrototypeSource, read_prototypes
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.extract import UnionMeans, extract_visual_prototypes
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.extract import extract_visual_prototypes
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.relation_head import ROIRelationHead
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.sampling import PairSampler
 from maskrcnn_benchmark.structures.bounding_box import BoxList
@@ -153,4 +153,4 @@ def test_visual_prototypes_are_means_over_annotated_pairs_and_drawn_where_there_
 
 def test_a_training_split_without_relations_has_no_prototypes():
     with pytest.raises(UserError, match="no annotated pair"):
-        UnionMeans(3, F).result(torch.device("cpu"), seed=0)
+        extract_visual_prototypes(Model(build()), [(None, [image(2)])], ("a", "b"), path="x.pt", source="", seed=0)

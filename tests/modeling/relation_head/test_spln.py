@@ -11,8 +11,8 @@ from maskrcnn_benchmark.modeling import averaging, registry
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.penet import PENet
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.spln import SPLN
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.blocks import standardise
-from maskrcnn_benchmark.utils.checkpoint import load_weights, require_filled
 from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.weights import load_weights, require_filled
 
 from .conftest import HEAD, PREDICATES, WIDTH, toy_pairs
 

@@ -50,9 +50,8 @@ class AttributeLoss:
             attributes: (n, m) ids of the attributes of each box, a 0 ends the list.
             generator: draws the boxes without attributes; None for torch's own.
         Returns:
-            The weighted loss: mean over the boxes of all processes and the columns (binary), or mean over the boxes of
-                the cross-entropy
-            with a distribution that is even over a box's attributes, and all on column 0 for a box without.
+            The weighted loss: mean over the boxes of all processes and the columns (binary), or over the boxes of the
+            cross-entropy with a distribution even over a box's attributes, all on column 0 for a box without.
         """
         ids = attributes[:, : self.max_attributes]
         rows = self._rows((ids[:, 0] > 0).cpu(), generator).to(logits.device) if self.sample else slice(None)
@@ -73,10 +72,7 @@ class AttributeLoss:
 
 
 def attribute_targets(ids: Tensor, num_attributes: int, dtype: torch.dtype) -> Tensor:
-    """
-    (n, m) ids, a 0 ends the list -> (n, A) with a 1 for each attribute; column 0 stays 0. IndexError for an id that has
-    no column.
-    """
+    """(n, m) ids, a 0 ends the list -> (n, A) with a 1 for each, 0 in column 0. IndexError for an id from A on."""
     if ids.numel() and int(ids.max()) >= num_attributes:
         raise IndexError(
             f"attribute {int(ids.max())} has no column: MODEL.ROI_ATTRIBUTE_HEAD.NUM_ATTRIBUTES is {num_attributes}"

@@ -14,11 +14,7 @@ class AttributePredictor(nn.Module):
     """A linear layer, started normal (0.01), bias 0. Either published name means this one."""
 
     def __init__(self, in_channels: int, num_attributes: int):
-        """
-        Args:
-            in_channels: F, width of a box's features.
-            num_attributes: A, the number of columns; column 0 is no attribute.
-        """
+        """num_attributes: A, the number of columns; column 0 is no attribute."""
         super().__init__()
         self.att_score = nn.Linear(in_channels, num_attributes)
         nn.init.normal_(self.att_score.weight, std=0.01)

@@ -27,13 +27,7 @@ class ROIBoxHead(nn.Module):
         loss: BoxLoss,
         task: Task | None = None,
     ):
-        """
-        Args:
-            feature_extractor, predictor: features of a box; its class logits and offsets.
-            post_processor: makes detections of them.
-            loss: samples and compares; in a relation model its thresholds alone are used.
-            task: what a relation model asks for; None: this is a detector.
-        """
+        """task: of a relation model, which uses the thresholds of the loss alone; None for a detector."""
         super().__init__()
         self.feature_extractor, self.predictor = feature_extractor, predictor
         self.coder = post_processor.coder  # and of the loss
@@ -60,18 +54,16 @@ class ROIBoxHead(nn.Module):
         self, features: Sequence[Tensor], proposals: Sequence[BoxList], targets: Sequence[BoxList] | None = None
     ) -> tuple[list[BoxList], dict[str, Tensor]]:
         """
+        The boxes of a detector.
+
         Args:
             features: (B, C, H_l, W_l) per level.
             proposals: boxes per image.
             targets: ground truth with `labels`; needed in training.
         Returns:
-            A detector in training: sampled proposals with `labels`, `regression_targets` and perhaps `attributes`;
-                loss_classifier and
-            loss_box_reg. In evaluation: detections with `pred_labels` and `pred_scores`.
-            A relation model: see `for_relations`; no losses.
+            In training sampled proposals with `labels`, `regression_targets` and perhaps `attributes`, and
+            loss_classifier and loss_box_reg; else detections with `pred_labels` and `pred_scores`, and no loss.
         """
-        if self.task is not None:
-            return self.for_relations(features, proposals, targets), {}
         if self.training:
             sampled = self.loss.sample(proposals, targets)
             logits, offsets = self.predictor(self.feature_extractor(features, sampled))
@@ -80,7 +72,7 @@ class ROIBoxHead(nn.Module):
         return self.post_processor(logits, offsets, proposals), {}
 
     @torch.no_grad()
-    def for_relations(
+    def entities(
         self, features: Sequence[Tensor], proposals: Sequence[BoxList], targets: Sequence[BoxList] | None
     ) -> list[BoxList]:
         """
@@ -89,18 +81,13 @@ class ROIBoxHead(nn.Module):
         Returns:
             SGCls: the proposals, which are the ground-truth boxes, with `predict_logits` (n, O).
             SGDet: detections with `pred_labels`, `pred_scores`, `predict_logits` (n, O), `boxes_per_cls` (n, O, 4) and,
-                in training,
-            `labels`: those of the proposals, before they were regressed.
+            in training, `labels`: those of the proposals, before they were regressed.
         """
         if self.task is Task.SGDET and self.training:
-            proposals = [self._labelled(boxes, target) for boxes, target in zip(proposals, targets, strict=True)]
+            high = self.loss.high
+            matches = [label_proposals(*image, high=high, low=high) for image in zip(proposals, targets, strict=True)]
+            proposals = with_field(proposals, "labels", torch.cat([labels for labels, _ in matches]))
         logits, offsets = self.predictor(self.feature_extractor(features, proposals))
         if self.task is Task.SGDET:
             return self.post_processor(logits, offsets, proposals, details=True)
         return with_field(proposals, "predict_logits", logits)
-
-    def _labelled(self, proposals: BoxList, target: BoxList) -> BoxList:
-        labels, _ = label_proposals(proposals, target, high=self.loss.high, low=self.loss.high)
-        labelled = proposals.copy_with_fields()
-        labelled.add_field("labels", labels)
-        return labelled

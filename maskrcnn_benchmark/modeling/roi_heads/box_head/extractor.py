@@ -27,25 +27,14 @@ class BoxFeatureExtractor(nn.Module, ABC):
         """(n, C, r, r) pooled features -> (n, F)."""
 
     def forward(self, features: Sequence[Tensor], boxlists: Sequence[BoxList]) -> Tensor:
-        """
-        Args:
-            features: (B, C, H_l, W_l) per level.
-            boxlists: B lists of boxes, xyxy, in pixels of the input.
-        Returns:
-            (number of all boxes, F).
-        """
+        """(B, C, H_l, W_l) per level; B lists of boxes, xyxy, in pixels of the input -> (number of all boxes, F)."""
         return self.embed(self.pooler(features, [boxes.bbox for boxes in boxlists]))
 
 
 def pooler_from_config(cfg, in_channels: int, all_levels: bool) -> Pooler:
     """The pooler of MODEL.ROI_BOX_HEAD."""
-    node = cfg.MODEL.ROI_BOX_HEAD
-    return Pooler(
-        node.POOLER_RESOLUTION,
-        node.POOLER_SCALES,
-        node.POOLER_SAMPLING_RATIO,
-        reduced=in_channels if all_levels else None,
-    )
+    node, reduced = cfg.MODEL.ROI_BOX_HEAD, in_channels if all_levels else None
+    return Pooler(node.POOLER_RESOLUTION, node.POOLER_SCALES, node.POOLER_SAMPLING_RATIO, reduced=reduced)
 
 
 def _norm_from_config(cfg) -> Norm | None:
@@ -57,27 +46,18 @@ class FPN2MLPFeatureExtractor(BoxFeatureExtractor):
     """Two fully connected layers, each with its ReLU. Serves any backbone whose maps are pooled small, VGG-16 too."""
 
     def __init__(self, *, pooler: Pooler, in_channels: int, hidden: int, out_channels: int, norm: Norm | None = None):
-        """
-        Args:
-            pooler: gives (n, in_channels, r, r).
-            in_channels: width of the maps.
-            hidden, out_channels: widths of fc6 and fc7.
-            norm: makes the norm after each layer.
-        """
+        """hidden, out_channels: widths of fc6 and fc7. norm: makes the norm after each layer."""
         super().__init__()
         self.pooler, self.out_channels = pooler, out_channels
         self.fc6 = linear(in_channels * pooler.resolution**2, hidden, norm)
         self.fc7 = linear(hidden, out_channels, norm)
 
     @classmethod
-    def from_config(
-        cls, cfg, in_channels: int, half_out: bool = False, all_levels: bool = False
-    ) -> "FPN2MLPFeatureExtractor":
+    def from_config(cls, cfg, in_channels: int, half_out: bool, all_levels: bool = False) -> BoxFeatureExtractor:
         """Reads MODEL.ROI_BOX_HEAD; half_out halves fc7."""
         hidden = cfg.MODEL.ROI_BOX_HEAD.MLP_HEAD_DIM
-        pooler = pooler_from_config(cfg, in_channels, all_levels)
         return cls(
-            pooler=pooler,
+            pooler=pooler_from_config(cfg, in_channels, all_levels),
             in_channels=in_channels,
             hidden=hidden,
             out_channels=hidden // 2 if half_out else hidden,
@@ -107,20 +87,17 @@ class FPNXconv1fcFeatureExtractor(BoxFeatureExtractor):
         super().__init__()
         self.pooler, self.out_channels = pooler, out_channels
         layers: list[nn.Module] = []
-        for i in range(num_convs):
-            layers.append(
-                conv2d(conv_channels if i else in_channels, conv_channels, 3, dilation=dilation, bias=norm is None)
-            )
+        for _ in range(num_convs):
+            layers.append(conv2d(in_channels, conv_channels, 3, dilation=dilation, bias=norm is None))
             nn.init.normal_(layers[-1].weight, std=0.01)
             layers += [norm(conv_channels)] if norm is not None else []
             layers.append(nn.ReLU(inplace=True))
+            in_channels = conv_channels
         self.xconvs = nn.Sequential(*layers)
-        self.fc6 = linear((conv_channels if num_convs else in_channels) * pooler.resolution**2, out_channels)
+        self.fc6 = linear(in_channels * pooler.resolution**2, out_channels)
 
     @classmethod
-    def from_config(
-        cls, cfg, in_channels: int, half_out: bool = False, all_levels: bool = False
-    ) -> "FPNXconv1fcFeatureExtractor":
+    def from_config(cls, cfg, in_channels: int, half_out: bool, all_levels: bool = False) -> BoxFeatureExtractor:
         """Reads MODEL.ROI_BOX_HEAD; half_out halves fc6."""
         node = cfg.MODEL.ROI_BOX_HEAD
         return cls(
@@ -144,11 +121,8 @@ class ResNet50Conv5ROIFeatureExtractor(BoxFeatureExtractor):
 
     def __init__(self, *, pooler: Pooler, layer4: nn.Module, out_channels: int, halve: bool = False):
         """
-        Args:
-            pooler: gives what layer4 takes.
-            layer4: the stage.
-            out_channels: width of layer4's output.
-            halve: ends in a fully connected layer (`narrow`) with ReLU to half that width, for ATTRIBUTE_ON.
+        out_channels: width of layer4's output. halve: a fully connected layer (`narrow`) with ReLU halves it, for
+        ATTRIBUTE_ON.
         """
         super().__init__()
         self.pooler, self.head = pooler, nn.ModuleDict({"layer4": layer4})
@@ -157,9 +131,7 @@ class ResNet50Conv5ROIFeatureExtractor(BoxFeatureExtractor):
             self.narrow = linear(out_channels, self.out_channels)
 
     @classmethod
-    def from_config(
-        cls, cfg, in_channels: int, half_out: bool = False, all_levels: bool = False
-    ) -> "ResNet50Conv5ROIFeatureExtractor":
+    def from_config(cls, cfg, in_channels: int, half_out: bool, all_levels: bool = False) -> BoxFeatureExtractor:
         """Reads MODEL.RESNETS and the pooler of MODEL.ROI_BOX_HEAD."""
         depth = cfg.MODEL.BACKBONE.CONV_BODY.rpartition("-")[0]
         blocks, bottleneck = DEPTHS.get(depth, DEPTHS["R-50"])

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from maskrcnn_benchmark.layers import batched_nms
-from maskrcnn_benchmark.modeling.box_coder import BoxCoder, clip_boxes
+from maskrcnn_benchmark.modeling.box_coder import BoxCoder
 from maskrcnn_benchmark.modeling.grouping import group_of_rows, rank_within, rows_of_groups
-from maskrcnn_benchmark.structures.bounding_box import BoxList
+from maskrcnn_benchmark.structures.bounding_box import BoxList, clip_boxes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,8 +87,8 @@ class BoxPostProcessor:
 
     def _survivors(self, scores: Tensor, boxes: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
         """
-        Proposals' rows and classes (k,), (k,) that are likely enough and that suppression within image and class
-        leaves, image by image, class by class; rows ascending.
+        Rows and classes (k,), (k,) of proposals that are likely enough and survive suppression within image and class,
+        image by image, class by class; rows ascending.
         """
         likely = scores > self.score_threshold
         likely[:, 0] = False

@@ -11,19 +11,10 @@ ROI_BOX_PREDICTOR = Registry("box predictor")
 @ROI_BOX_PREDICTOR.register("FPNPredictor")
 @ROI_BOX_PREDICTOR.register("FastRCNNPredictor")
 class BoxPredictor(nn.Module):
-    """
-    Two linear layers; class scores start normal (0.01), offsets normal (0.001), biases 0. Either published name means
-    this one.
-    """
+    """Two linear layers, for scores (start normal, 0.01) and offsets (0.001). Either published name means this one."""
 
     def __init__(self, in_channels: int, num_classes: int, num_regressions: int):
-        """
-        Args:
-            in_channels: F, width of a box's features.
-            num_classes: O, background counted.
-            num_regressions: R, sets of four offsets per box: O, or 2 (background, anything) where regression does not
-                know the class.
-        """
+        """num_regressions: R, sets of four offsets per box: O, or 2 (background, anything) for all classes alike."""
         super().__init__()
         self.cls_score = nn.Linear(in_channels, num_classes)
         self.bbox_pred = nn.Linear(in_channels, 4 * num_regressions)

@@ -24,10 +24,7 @@ class _SteadyBatchNorm:
         return self._forward_over_processes(x, values)
 
     def _forward_over_processes(self, x: Tensor, values: int) -> Tensor:
-        """
-        Two passes (mean, then squared distances from it), each one reduction; every process takes part, with or without
-        rows.
-        """
+        """Mean, then squared distances from it, each one reduction; every process takes part, with or without rows."""
         count = all_reduce_sum(torch.tensor(float(values), device=x.device))
         dims = [d for d in range(x.dim()) if d != 1]
         mean = all_reduce_sum_autograd(x.float().sum(dims)) / count.clamp(min=1)

@@ -1,9 +1,7 @@
 """
-What the relation head sees of the entities and of the pairs' union boxes.
+Features of the pairs' union boxes; entities have a box feature extractor.
 
-Entities use a box feature extractor of their own (built as `roi_heads.relation.box_feature_extractor`); this file holds
-the unions'. Names: P pairs, U distinct unions, C channels of the feature maps, r pooling resolution, F width of a
-feature.
+Names: P pairs, U distinct unions, C channels of the feature maps, r pooling resolution, F width of a feature.
 """
 
 from collections.abc import Sequence
@@ -79,10 +77,9 @@ class RelationFeatureExtractor(nn.Module):
     ):
         """
         Args:
-            feature_extractor: a box feature extractor: `.pooler(features, boxes)`, `.embed(pooled)`, `.out_channels`.
-            channels: C of a pooled map after reduction.
-            resolution: r of a pooled map.
-            att_feature_extractor: a second one, whose features are put after the first one's (ATTRIBUTE_ON).
+            feature_extractor, att_feature_extractor: box feature extractors, whose features lie side by side; the
+                second for ATTRIBUTE_ON.
+            channels, resolution: C and r of a pooled map.
             separate_spatial: masks become features of their own instead of being added.
         """
         super().__init__()

@@ -1,7 +1,5 @@
 """The frequency bias of the baselines: log p(predicate | subject label, object label), as a trained table."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -54,11 +54,9 @@ class PredicateWeights(nn.Module):
 
     def at(self, iteration: int) -> Tensor:
         """(K,) weights in an iteration, from 1."""
-        return (
-            self.start
-            if self.falling is None
-            else torch.where(self.falling, self.start * self.factor(iteration), self.start)
-        )
+        if self.falling is None:
+            return self.start
+        return torch.where(self.falling, self.start * self.factor(iteration), self.start)
 
 
 def effective_number_weights(counts: np.ndarray, beta: float) -> Tensor:
@@ -79,10 +77,7 @@ def effective_number_weights(counts: np.ndarray, beta: float) -> Tensor:
 
 
 def most_frequent(counts: np.ndarray, share: float) -> Tensor:
-    """
-    (K,) bool: the `share` of the K − 1 foreground predicates, rounded, that have the most examples; the first of
-    equals.
-    """
+    """(K,) bool: the rounded `share` of the K − 1 foreground predicates with most examples; the first of equals."""
     counts = np.asarray(counts, dtype=np.float64)[1:]
     order = np.argsort(-counts, kind="stable")[: round(share * len(counts))]
     found = torch.zeros(len(counts) + 1, dtype=torch.bool)
@@ -128,29 +123,21 @@ def configured_weights(cfg: Config, meta: DatasetMeta) -> PredicateWeights | Non
 
 
 def predicate_weights(cfg: Config, meta: DatasetMeta, iteration: int) -> Tensor | None:
-    """
-    (K,) weights of `loss_rel` in a training iteration, from 1; None without reweighting. Errors: `configured_weights`.
-    """
+    """(K,) weights of `loss_rel` in an iteration, from 1; None without reweighting. Errors: `configured_weights`."""
     weights = configured_weights(cfg, meta)
     return None if weights is None else weights.at(iteration)
 
 
 class RelationLoss(nn.Module):
     """
-    `loss_rel` over the sampled pairs, background included, and `loss_refine_obj` over all entities, which PredCls
-    leaves out.
+    `loss_rel` over the sampled pairs, background included, and `loss_refine_obj` over all entities (not in PredCls).
 
     Attributes:
         iteration: of the training, from 1, that the next losses belong to; weights may depend on it.
     """
 
     def __init__(self, *, weights: PredicateWeights | None = None, smoothing: float = 0.0, refine_labels: bool = True):
-        """
-        Args:
-            weights: of the predicates, or None.
-            smoothing: ε of label smoothing in both.
-            refine_labels: False in PredCls, where the labels are ground truth.
-        """
+        """smoothing: ε of label smoothing in both. refine_labels: False in PredCls, whose labels are ground truth."""
         super().__init__()
         self.weights = weights
         self.smoothing = smoothing

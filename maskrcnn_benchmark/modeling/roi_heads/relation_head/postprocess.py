@@ -41,10 +41,8 @@ class RelationPostProcessor:
             terms: (P, K) by name, what the relation logits are made of.
         Returns:
             A BoxList per image: pred_labels (n,), pred_scores (n,), rel_pair_idxs (p, 2), pred_rel_scores (p, K) with
-                background,
-            pred_rel_labels (p,), the last three by descending product of predicate, subject and object score. With
-            terms also
-            pred_rel_terms: by name (p,) the term of the predicate in pred_rel_labels, in the same order.
+            background, pred_rel_labels (p,), the last three by descending product of predicate, subject and object
+            score. With terms also pred_rel_terms: by name (p,) the term of the predicate in pred_rel_labels.
         """
         counts = [len(p) for p in pairs]
         entities = entity_logits.float().softmax(dim=1).split([len(p) for p in proposals])

@@ -44,12 +44,7 @@ class LiveRegions(Regions):
         return other
 
     def entity_features(self) -> Tensor:
-        """
-        (N, F)
-
-        Raises:
-            UserError: features of a file are not as wide as the extractors' own.
-        """
+        """(N, F). UserError: features of a file are not as wide as the extractors' own."""
         read = self.field("features")
         if read is None:
             parts = [extractor(self.maps, self.entities) for extractor in self.box_extractors]

@@ -55,16 +55,7 @@ class ROIRelationHead(nn.Module):
         att_feature_extractor: nn.Module | None = None,
         test_requires_overlap: bool = False,
     ):
-        """
-        Args:
-            task: what is ground truth at test.
-            sampler: of the pairs in training.
-            box_feature_extractor: entities' features; att_feature_extractor: more columns of them (ATTRIBUTE_ON).
-            union_feature_extractor: pairs' features.
-            predictor: what relates a pair.
-            loss, post_processor: what follows the predictor in training and at test.
-            test_requires_overlap: in SGDet, pairs at test only of boxes that overlap.
-        """
+        """att_feature_extractor: of ATTRIBUTE_ON. test_requires_overlap: in SGDet only pairs of overlapping boxes."""
         super().__init__()
         self.task, self.sampler = task, sampler
         self.box_feature_extractor = box_feature_extractor
@@ -100,13 +91,7 @@ class ROIRelationHead(nn.Module):
             self.shows_terms = False
 
     def regions(self, maps: Sequence[Tensor], entities: Sequence[BoxList]) -> LiveRegions:
-        """
-        What this head's extractors see.
-
-        Args:
-            maps: feature maps of the batch, one for each level.
-            entities: the boxes of each image, with the fields that the box head adds in relation mode.
-        """
+        """What this head's extractors see of the maps (B, C, H_l, W_l) of each level and the entities of each image."""
         *box_extractors, union_extractor = self.extractors
         return LiveRegions(maps, entities, box_extractors=box_extractors, union_extractor=union_extractor)
 
@@ -143,9 +128,7 @@ class ROIRelationHead(nn.Module):
         return [SampledPairs(pairs=all_pairs(len(p))) for p in proposals]
 
     def describe(self, regions: Regions, sampled: Sequence[SampledPairs]) -> PairBatch:
-        """
-        Gathers what a predictor may use: boxes, pairs, features and what is known of the labels, for the whole batch.
-        """
+        """Gathers what a predictor may use of the whole batch: boxes, pairs, features, what is known of the labels."""
         boxes, chosen = regions.boxes, [s.pairs for s in sampled]
         device = boxes.device
         features = regions.pair_features(chosen)

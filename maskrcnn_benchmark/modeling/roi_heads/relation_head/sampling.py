@@ -95,10 +95,7 @@ class PairSampler:
         return self.of_detections(entities, target, relations, generator)
 
     def of_ground_truth(self, n: int, relations: Tensor, generator: torch.Generator | None = None) -> SampledPairs:
-        """
-        Of n ground-truth boxes every related pair up to its share, then others. A relation of a box with itself counts
-        as any other.
-        """
+        """Of n ground-truth boxes every related pair, self-relations too, up to its share; then others."""
         related = torch.zeros(n, n, dtype=torch.bool)
         related[relations[:, 0], relations[:, 1]] = True
         background = ~related & ~torch.eye(n, dtype=torch.bool)
@@ -150,10 +147,8 @@ def _at_most(rows: Tensor, limit: int, generator: torch.Generator | None) -> Ten
 
 def _draw_in_groups(group: Tensor, weight: Tensor, limit: int, generator: torch.Generator | None) -> Tensor:
     """
-    Draws up to `limit` members of each group without replacement, with probability proportional to weight; indices in
-    ascending order.
-
-    Exponential races: the members with the smallest E / weight, E standard exponential, are such a draw.
+    Up to `limit` members of each group, drawn without replacement with probability proportional to weight; indices in
+    ascending order. As exponential races: the members with the smallest E / weight, E standard exponential, win.
     """
     race = torch.empty(len(weight), dtype=torch.float64).exponential_(generator=generator)
     race /= weight.double().clamp(min=1e-12)

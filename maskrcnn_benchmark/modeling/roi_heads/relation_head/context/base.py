@@ -1,7 +1,5 @@
 """What the context encoders share: tables of word vectors, running averages of untreated inputs."""
 
-from __future__ import annotations
-
 import copy
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,25 +35,24 @@ class Context:
     order: Any = None
 
 
+def highway_state(output: Tensor, carry: Tensor, memory: Tensor, highway: Tensor) -> Tensor:
+    """The state of a highway LSTM cell from its output and carry gates' logits, its memory and its projected input."""
+    carry = torch.sigmoid(carry)
+    return carry * torch.sigmoid(output) * torch.tanh(memory) + (1 - carry) * highway
+
+
 @torch.no_grad()
 def update_average(average: Tensor, rows: Tensor) -> None:
-    """
-    Moves a running average (F,) towards the mean of rows (n, F), in place; no rows change nothing (TDE, CVPR 2020, eq.
-    8).
-    """
+    """Moves an average (F,) in place towards the mean of rows (n, F), if there are any (TDE, CVPR 2020, eq. 8)."""
     if len(rows):
         average.mul_(AVERAGE_DECAY).add_(rows.detach().mean(0).to(average.dtype), alpha=1 - AVERAGE_DECAY)
 
 
 class ContextEncoder(nn.Module):
-    """
-    Base of the context encoders: tables of word vectors, running averages.
-
-    Args:
-        object_words: (O, E) table of word vectors, the start of `obj_embed1` and `obj_embed2`.
-    """
+    """Base of the context encoders."""
 
     def __init__(self, *, task: Task, object_words: nn.Embedding, hidden: int):
+        """object_words: (O, E) table of word vectors, the start of `obj_embed1` and `obj_embed2`."""
         super().__init__()
         self.task, self.hidden = task, hidden
         self.num_classes, self.embed_dim = object_words.num_embeddings, object_words.embedding_dim
@@ -84,7 +81,5 @@ class ContextEncoder(nn.Module):
 
     def ground_truth(self, pairs: PairBatch) -> tuple[Tensor, Tensor]:
         """PredCls: logits (N, O) and labels (N,) of the ground truth."""
-        return (
-            ground_truth_logits(pairs.object_labels, self.num_classes).to(pairs.roi_features.dtype),
-            pairs.object_labels.long(),
-        )
+        logits = ground_truth_logits(pairs.object_labels, self.num_classes)
+        return logits.to(pairs.roi_features.dtype), pairs.object_labels.long()

@@ -1,7 +1,5 @@
 """The context of Neural Motifs (Zellers et al., CVPR 2018): LSTMs over the boxes of an image, from right to left."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import torch
@@ -9,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from maskrcnn_benchmark.data.meta import DatasetMeta
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.base import highway_state
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.recurrent import RecurrentContext
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import best_foreground, greedy_foreground
 from maskrcnn_benchmark.structures.relation import PairBatch
@@ -37,25 +36,22 @@ def right_to_left(pairs: PairBatch) -> Sequences:
 
 
 def run_lstm(lstm: nn.LSTM, inputs: Tensor, index: Tensor, lengths: Tensor) -> Tensor:
-    """
-    A batch-first bidirectional LSTM over every image's boxes in this order. inputs (N, F) -> (N, 2H), rows as they
-    came.
-    """
+    """A batch-first bidirectional LSTM over each image's boxes in this order. (N, F) -> (N, 2H), rows as they came."""
     packed = pack_padded_sequence(inputs[index], lengths, batch_first=True, enforce_sorted=False)
     padded, _ = pad_packed_sequence(lstm(packed)[0], batch_first=True, total_length=index.size(1))
-    valid = torch.arange(index.size(1)) < lengths.unsqueeze(1)
-    outputs = padded.new_zeros(len(inputs), padded.size(2))
-    return outputs.index_copy(0, index[valid.to(index.device)], padded[valid.to(index.device)])
+    valid = (torch.arange(index.size(1)) < lengths.unsqueeze(1)).to(index.device)
+    return padded.new_zeros(len(inputs), padded.size(2)).index_copy(0, index[valid], padded[valid])
 
 
 class LabelDecoder(nn.Module):
-    """A highway LSTM that labels an image's boxes one after another, each from the label of the one before.
-
-    Every image of the batch takes its step at once: only the boxes of an image follow one another.
+    """
+    A highway LSTM that labels an image's boxes one after another, each from the label of the one before; all images of
+    the batch take their steps together.
 
     Args:
         words: (O + 1, E) table of word vectors, row 0 the start token, class c at row c + 1.
-        in_channels: width of [a; c]; dropout: rate on the state, one mask per image and call.
+        in_channels: width of [a; c].
+        dropout: rate on the state, one mask per image and call.
     """
 
     def __init__(self, *, words: nn.Embedding, in_channels: int, hidden: int, dropout: float):
@@ -75,8 +71,7 @@ class LabelDecoder(nn.Module):
         gates, highway = from_input[:, : 5 * self.hidden] + from_state, from_input[:, 5 * self.hidden :]
         i, f, g, o, r = gates.chunk(5, 1)
         memory = torch.sigmoid(i) * torch.tanh(g) + torch.sigmoid(f) * memory
-        carry = torch.sigmoid(r)
-        return carry * torch.sigmoid(o) * torch.tanh(memory) + (1 - carry) * highway, memory
+        return highway_state(o, r, memory, highway), memory
 
     def forward(self, inputs: Tensor, index: Tensor, lengths: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
         """
@@ -125,13 +120,7 @@ class LSTMContext(RecurrentContext):
         later_nms_threshold: float,
         **shared: Any,
     ):
-        """
-        Args:
-            decoder_words: (O + 1, E) table of word vectors, as LabelDecoder has it.
-            object_layers, edge_layers: layers of the two LSTMs.
-            later_nms_threshold: IoU of the greedy label assignment (SGDet, test).
-            hidden, shared: as RecurrentContext has them.
-        """
+        """decoder_words: (O + 1, E), as LabelDecoder has it. The others: see RecurrentContext, greedy_foreground."""
         super().__init__(hidden=hidden, **shared)
         self.later_nms_threshold = later_nms_threshold
 
@@ -148,7 +137,7 @@ class LSTMContext(RecurrentContext):
         self.lin_edge_h = nn.Linear(2 * hidden, hidden)
 
     @classmethod
-    def from_config(cls, cfg, meta: DatasetMeta, in_channels: int) -> LSTMContext:
+    def from_config(cls, cfg, meta: DatasetMeta, in_channels: int) -> "LSTMContext":
         threshold = cfg.TEST.RELATION.LATER_NMS_PREDICTION_THRES
         return cls(**cls.arguments(cfg, meta, in_channels), later_nms_threshold=threshold)
 

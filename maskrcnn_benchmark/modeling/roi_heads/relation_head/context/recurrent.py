@@ -1,7 +1,5 @@
 """What the encoders of LSTMs share, whether these run along sequences (Motifs) or along trees (VCTree)."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -74,10 +72,7 @@ class RecurrentContext(ContextEncoder, ABC):
         return Context(logits, labels, edge, context, losses, order)
 
     def counterfactual(self, pairs: PairBatch, factual: Context) -> Context:
-        """
-        The second pass of a causal effect: average inputs to decoder and edge context; object context and order as they
-        are.
-        """
+        """The second pass of a causal effect: average inputs to decoder and edge context, all else as it is."""
         num, context, order = len(pairs.boxes), factual.object_context, factual.order
         if not num:
             return factual

@@ -1,7 +1,5 @@
 """The context of the Transformer baseline: self-attention over an image's entities, once for labels, once for edges."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch
@@ -51,10 +49,7 @@ class SelfAttention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """
-    Two convolutions of kernel 1 (published weights are three-dimensional), residual, LayerNorm. (B, T, hidden) -> the
-    same.
-    """
+    """Two convolutions of kernel 1 (as published weights have it), residual, LayerNorm. (B, T, hidden) -> the same."""
 
     def __init__(self, *, hidden: int, inner: int, dropout: float):
         super().__init__()
@@ -135,7 +130,7 @@ class TransformerContext(ContextEncoder):
         self.context_edge = Encoder(num_layers=edge_layers, hidden=hidden, **layer)
 
     @classmethod
-    def from_config(cls, cfg, meta: DatasetMeta, in_channels: int) -> TransformerContext:
+    def from_config(cls, cfg, meta: DatasetMeta, in_channels: int) -> "TransformerContext":
         node = cfg.MODEL.ROI_RELATION_HEAD.TRANSFORMER
         return cls(
             **cls.arguments(cfg, meta, in_channels),

@@ -1,7 +1,5 @@
 """Binary trees over an image's boxes, grown from pair scores (VCTree, CVPR 2019, section 3.2)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,9 +41,7 @@ def spanning_parents(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def binary_children(parents: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """
-    First child → left child; each next sibling → right child of the one before. (n,), (n,) -> (n, 2), −1 for none.
-    """
+    """First child → left, each next sibling → right child of the one before. (n,), (n,) -> (n, 2), −1 for none."""
     children = np.full((len(parents), 2), -1)
     youngest = np.full(len(parents), -1)
     for node in order[1:]:
@@ -78,41 +74,32 @@ class Forest:
 
 def grow_forest(scores: list[Tensor], device: torch.device) -> Forest:
     """One tree per image from its pair scores (n, n). Scores carry no gradient."""
-    children_parts, heights, depths, total = [], [], [], sum(len(s) for s in scores)
-    start = 0
-    for image_scores in scores:
-        parents, order = spanning_parents(image_scores.detach().cpu().numpy())
-        children = binary_children(parents, order)
-        depth, height = _depth_and_height(children, order)
-        children_parts.append(np.where(children < 0, total, children + start))
-        depths.append(depth)
-        heights.append(height)
-        start += len(parents)
-    children = np.concatenate(children_parts) if children_parts else np.zeros((0, 2), np.int64)
-    binary_parents = np.full(total + 1, total)
+    sizes = np.array([len(image_scores) for image_scores in scores], np.int64)
+    total = int(sizes.sum())
+    children, depth, height = np.full((total, 2), total), np.zeros(total, np.int64), np.zeros(total, np.int64)
+    for image_scores, start in zip(scores, sizes.cumsum() - sizes, strict=True):
+        spanning, order = spanning_parents(image_scores.detach().cpu().numpy())
+        own, rows = binary_children(spanning, order), slice(start, start + len(order))
+        children[rows] = np.where(own < 0, total, own + start)
+        depth[rows], height[rows] = _depth_and_height(own, order)
+    parents = np.full(total + 1, total)
     for side in range(2):
-        binary_parents[children[:, side]] = np.arange(total)
+        parents[children[:, side]] = np.arange(total)
 
-    def levels(values: list[np.ndarray]) -> list[Tensor]:
-        flat = np.concatenate(values) if values else np.zeros(0, np.int64)
-        return [torch.from_numpy(np.flatnonzero(flat == v)).to(device) for v in range(flat.max(initial=-1) + 1)]
+    def levels(values: np.ndarray) -> list[Tensor]:
+        return [torch.from_numpy(np.flatnonzero(values == v)).to(device) for v in range(values.max(initial=-1) + 1)]
 
     return Forest(
         children=torch.from_numpy(children).to(device),
-        parents=torch.from_numpy(binary_parents[:total]).to(device),
-        images=torch.arange(len(scores))
-        .repeat_interleave(torch.tensor([len(s) for s in scores], dtype=torch.long))
-        .to(device),
-        by_depth=levels(depths),
-        by_height=levels(heights),
+        parents=torch.from_numpy(parents[:total]).to(device),
+        images=torch.from_numpy(np.arange(len(scores)).repeat(sizes)).to(device),
+        by_depth=levels(depth),
+        by_height=levels(height),
     )
 
 
 def _depth_and_height(children: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """
-    Depth from the root and height above the lowest leaf of every node of a binary tree whose parents precede children
-    in `order`.
-    """
+    """Depth from the root, and height above the lowest leaf, of each node; parents precede children in `order`."""
     depth, height = np.zeros(len(children), np.int64), np.zeros(len(children), np.int64)
     for node in order:
         for child in children[node]:

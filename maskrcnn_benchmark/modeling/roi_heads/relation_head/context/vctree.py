@@ -1,7 +1,5 @@
 """The context of VCTree (Tang et al., CVPR 2019): a tree over an image's boxes, grown from learned pair scores."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch
@@ -14,7 +12,6 @@ from maskrcnn_benchmark.modeling.roi_heads.relation_head.batch_norm import Batch
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.recurrent import RecurrentContext
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.tree_lstm import TreeDecoder, TreeLSTM
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.trees import Forest, grow_forest
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.labels import ground_truth_logits
 from maskrcnn_benchmark.structures.relation import PairBatch
 
 OVERLAP_SCALE = 1024.0  # the published side length of every image, whatever its size
@@ -28,8 +25,7 @@ def overlap_numbers(boxes: Tensor) -> Tensor:
         boxes: (n, 4) xyxy in pixels, one image's.
     Returns:
         (n, 6): count of boxes that intersect it (itself too), summed intersection areas / 1024², summed IoU, both over
-            the count,
-        and its own area / 1024² (without the +1 that the others have).
+        the count, and its own area / 1024² (without the +1 that the others have).
     """
     top_left = torch.maximum(boxes[:, None, :2], boxes[None, :, :2])
     bottom_right = torch.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
@@ -65,8 +61,6 @@ class VCTreeContext(RecurrentContext):
         Args:
             decoder_words: (O + 1, E) table of word vectors, as TreeDecoder has it.
             frequency_table: (O, O, K) log frequencies, whose sum over predicates starts the label prior.
-            object_layers, edge_layers: layers of the two LSTMs.
-            in_channels, hidden, shared: as RecurrentContext has them.
         """
         super().__init__(in_channels=in_channels, hidden=hidden, **shared)
         self.overlap_embed = _embedded_numbers(6)
@@ -88,14 +82,11 @@ class VCTreeContext(RecurrentContext):
         self.edge_ctx_rnn = TreeLSTM(self.edge_dim, hidden, edge_layers, dropout)
 
     @classmethod
-    def from_config(cls, cfg, meta: DatasetMeta, in_channels: int) -> VCTreeContext:
+    def from_config(cls, cfg, meta: DatasetMeta, in_channels: int) -> "VCTreeContext":
         return cls(**cls.arguments(cfg, meta, in_channels), frequency_table=meta.frequency_table())
 
     def order(self, pairs: PairBatch, vectors: Tensor, numbers: Tensor) -> tuple[Forest, dict[str, Tensor]]:
-        """
-        Trees grown from the pair scores; in training `binary_loss`, mean over images of the cross-entropy of the pair
-        logits with PairBatch.related.
-        """
+        """Trees grown from the pair scores; in training `binary_loss`, their cross-entropy with PairBatch.related."""
         pair_logits = self.score_pairs(pairs, vectors, numbers)
         forest = grow_forest([logits.sigmoid() for logits in pair_logits], vectors.device)
         if not self.training or pairs.related is None:
@@ -121,23 +112,15 @@ class VCTreeContext(RecurrentContext):
         return self.decoder_rnn(inputs, order)
 
     def score_pairs(self, pairs: PairBatch, vectors: Tensor, numbers: Tensor) -> list[Tensor]:
-        """
-        Logits (n, n) of "these two are related" for each image: row i in the object role, column j in the subject role.
-        """
+        """Logits (n, n) of "these two are related" for each image: row i in the object role, column j as subject."""
         overlaps = torch.cat([overlap_numbers(boxes) for boxes in pairs.boxes.split(pairs.num_objects)])
         reduced = [self.obj_reduce(pairs.roi_features.detach()), self.emb_reduce(vectors.detach())]
         joint = F.relu(self.score_pre(torch.cat([*reduced, self.box_embed(numbers), self.overlap_embed(overlaps)], 1)))
         subjects, objects = F.relu(self.score_sub(joint)), F.relu(self.score_obj(joint))
-        logits = (
-            ground_truth_logits(pairs.object_labels, self.num_classes)
-            if self.task.uses_gt_labels
-            else pairs.object_logits
-        )
+        logits = self.ground_truth(pairs)[0] if self.task.uses_gt_labels else pairs.object_logits
         probabilities = logits.detach().float().softmax(1).to(joint.dtype)
         prior = self.bi_freq_prior.weight.view(self.num_classes, self.num_classes)
-        both, of_subject, of_object, of_prior = self.vision_prior.weight[0].split(
-            [self.hidden, self.hidden, self.hidden, 1]
-        )
+        both, of_subject, of_object, of_prior = self.vision_prior.weight[0].split([*[self.hidden] * 3, 1])
         result = []
         for s, o, p in zip(*(x.split(pairs.num_objects) for x in (subjects, objects, probabilities)), strict=True):
             label_prior = p @ prior @ p.t()

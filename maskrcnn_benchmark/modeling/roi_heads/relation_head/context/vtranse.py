@@ -1,7 +1,5 @@
 """The context of VTransE (Zhang et al., CVPR 2017): a classifier and one layer, entity by entity."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -33,15 +31,12 @@ class VTransEContext(ContextEncoder):
         self.fc_layer = linear(entity, hidden)
 
     @classmethod
-    def from_config(cls, cfg, meta: DatasetMeta, in_channels: int) -> VTransEContext:
+    def from_config(cls, cfg, meta: DatasetMeta, in_channels: int) -> "VTransEContext":
         keep_averages = cfg.MODEL.ROI_RELATION_HEAD.CAUSAL.EFFECT_ANALYSIS
         return cls(**cls.arguments(cfg, meta, in_channels), keep_averages=keep_averages)
 
     def forward(self, pairs: PairBatch) -> Context:
-        """
-        Uses boxes, image_sizes, roi_features (N, F), labels or logits. PredCls keeps the ground-truth labels; published
-        code classifies.
-        """
+        """As RecurrentContext.forward. PredCls keeps the ground-truth labels, which published code classifies."""
         positions = self.pos_embed(position_numbers(pairs))
         entities = torch.cat([pairs.roi_features, label_vectors(self.obj_embed1, pairs, self.task), positions], 1)
         self.track("obj_feat", entities)

@@ -1,25 +1,21 @@
 """Tables of names that start from word vectors."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from maskrcnn_benchmark.data.word_vectors import load_word_vectors, word_vector_file
-from maskrcnn_benchmark.utils.checkpoint import mark_unfilled
 from maskrcnn_benchmark.utils.seeding import torch_generator
+from maskrcnn_benchmark.utils.weights import mark_unfilled
 
 
 def starting_vectors(
     cfg, names: Sequence[str], width: int, kind: str, generator: torch.Generator
 ) -> tuple[Tensor, str]:
     """
-    Start values (len(names), width) of a table from the vectors in GLOVE_DIR.
-
-    Returns:
-        The values, and why they are a draw of `generator` that a checkpoint must replace; '' where they are not.
+    Start values (len(names), width) of a table from the vectors in GLOVE_DIR; and why they are a draw of `generator`
+    that a checkpoint must replace, '' where they are not.
     """
     vectors = load_word_vectors(names, cfg.GLOVE_DIR, width, kind=kind, seed=cfg.SEED)
     if vectors is not None:

@@ -1,7 +1,5 @@
 """What a relation predictor is to the rest of the package, and the registry of those that a config may name."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
@@ -37,7 +35,7 @@ class RelationPredictor(nn.Module, ABC):
 
     @classmethod
     @abstractmethod
-    def from_config(cls, cfg: Config, meta: DatasetMeta, in_channels: int) -> RelationPredictor:
+    def from_config(cls, cfg: Config, meta: DatasetMeta, in_channels: int) -> "RelationPredictor":
         """
         Args:
             cfg: the whole configuration; this is the only reader of the predictor's keys.

@@ -1,9 +1,4 @@
-"""
-Unbiased scene graphs from causal effects (Tang et al., CVPR 2020): what is left of a prediction without its context
-bias.
-"""
-
-from __future__ import annotations
+"""Causal effects (Tang et al., CVPR 2020): what is left of a prediction without its context bias."""
 
 from typing import NamedTuple
 
@@ -13,8 +8,13 @@ from torch import Tensor, nn
 from maskrcnn_benchmark.data.meta import DatasetMeta
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.base import Context, ContextEncoder, update_average
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.lstm import LSTMContext
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.pairs import pair_linear, role_embedding, xavier_linear
-from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.spatial import SPATIAL_NUMBERS, pair_spatial_numbers
+from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.pairs import (
+    SPATIAL_NUMBERS,
+    pair_linear,
+    pair_spatial_numbers,
+    role_embedding,
+    xavier_linear,
+)
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.vctree import VCTreeContext
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.context.vtranse import VTransEContext
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.frequency_bias import FrequencyBias
@@ -48,11 +48,9 @@ class CausalAnalysisPredictor(RelationPredictor):
     Fuses vision, context and frequency; at test it can return a causal effect instead of the fused logits.
 
     Args:
-        context_layer: encoder with `counterfactual`; fusion: "sum" or "gate"; effect_type: one of EFFECT_TYPES (with
-            effect_analysis).
-        separate_spatial: the extractor gives PairBatch.spatial_features; spatial_for_vision: the pair context is scaled
-            by box geometry.
+        context_layer: encoder with `counterfactual`.
         width: D = F, of pair context and union features.
+        fusion, effect_analysis, effect_type, separate_spatial, spatial_for_vision: as MODEL.ROI_RELATION_HEAD.CAUSAL.
     """
 
     def __init__(
@@ -94,7 +92,7 @@ class CausalAnalysisPredictor(RelationPredictor):
         self.register_buffer("untreated_feat", torch.zeros(width))
 
     @classmethod
-    def from_config(cls, cfg, meta: DatasetMeta, in_channels: int) -> CausalAnalysisPredictor:
+    def from_config(cls, cfg, meta: DatasetMeta, in_channels: int) -> "CausalAnalysisPredictor":
         head = cfg.MODEL.ROI_RELATION_HEAD
         key, causal = "MODEL.ROI_RELATION_HEAD.CAUSAL", head.CAUSAL
         for name, value, known in (
@@ -130,11 +128,9 @@ class CausalAnalysisPredictor(RelationPredictor):
     def forward(self, pairs: PairBatch) -> RelationOutput:
         """
         Args:
-            pairs: see the context layer; union_features (P, D), with SEPARATE_SPATIAL spatial_features (P, D), in
-                training rel_labels.
+            pairs: see the context layer; union_features (P, D), spatial_features (P, D) with SEPARATE_SPATIAL.
         Returns:
-            entity logits of the factual pass; fused logits, or at test the effect asked for; the auxiliary losses in
-            training.
+            Entity logits of the factual pass; fused logits, at test the effect asked for; in training auxiliary losses.
         """
         context = self.context_layer(pairs)
         numbers = pair_spatial_numbers(pairs) if self.spatial_for_vision else None
@@ -155,12 +151,7 @@ class CausalAnalysisPredictor(RelationPredictor):
     def pair_context(
         self, context: Context, pair_index: Tensor, numbers: Tensor | None, spatial: Tensor | None
     ) -> Tensor:
-        """
-        Args:
-            context: edge (N, H). numbers: (P, 32) or (1, 32) box geometry. spatial: (P, D) or (1, D) spatial features.
-        Returns:
-            (P, D)
-        """
+        """edge (N, H); (P, 32) or (1, 32) box geometry; (P, D) or (1, D) spatial features -> (P, D)."""
         subject, object_ = self.post_emb(context.edge).chunk(2, 1)
         if self.difference:
             post = subject[pair_index[:, 0]] - object_[pair_index[:, 1]]
@@ -177,10 +168,7 @@ class CausalAnalysisPredictor(RelationPredictor):
         return logits.context * torch.sigmoid(logits.vision + logits.frequency + self.ctx_gate_fc(post))
 
     def effect(self, pairs: PairBatch, context: Context, post: Tensor, logits: Logits) -> Tensor:
-        """
-        What the factual logits lose when the context, or the labels' frequency too, are replaced by averages (eq. 6 to
-        8).
-        """
+        """What factual logits lose when averages replace the context, or the labels' frequency too (eq. 6 to 8)."""
         averaged = self.context_layer.counterfactual(pairs, context)
         averaged_post = self.pair_context(
             averaged, pairs.pair_index, self.untreated_spt[None], self.untreated_conv_spt[None]

@@ -1,7 +1,5 @@
 """What Motifs, the Transformer baseline and VCTree have in common: all but the context itself."""
 
-from __future__ import annotations
-
 from torch.nn import functional as F
 
 from maskrcnn_benchmark.config import Config
@@ -45,12 +43,7 @@ class GatedContextPredictor(RelationPredictor):
         num_predicates: int,
         use_vision: bool,
     ):
-        """
-        Args:
-            context_layer: the encoder of the entities. frequency_bias: None leaves it out.
-            in_channels: F, width of union features. pooling_dim: D, width of a pair's context.
-            use_vision: union features take part.
-        """
+        """frequency_bias: None leaves it out. in_channels, pooling_dim: F and D, of union features and pair context."""
         super().__init__()
         hidden = context_layer.hidden
         self.use_vision = use_vision
@@ -64,7 +57,7 @@ class GatedContextPredictor(RelationPredictor):
         self.freq_bias = frequency_bias
 
     @classmethod
-    def from_config(cls, cfg: Config, meta: DatasetMeta, in_channels: int) -> GatedContextPredictor:
+    def from_config(cls, cfg: Config, meta: DatasetMeta, in_channels: int) -> "GatedContextPredictor":
         """Reads CONTEXT_POOLING_DIM, PREDICT_USE_VISION and PREDICT_USE_BIAS, the context its own keys."""
         head = cfg.MODEL.ROI_RELATION_HEAD
         use_bias = head.PREDICT_USE_BIAS or not cls.optional_parts

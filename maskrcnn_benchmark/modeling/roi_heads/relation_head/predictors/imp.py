@@ -1,7 +1,5 @@
 """Iterative message passing between entities and pairs (Xu et al., CVPR 2017)."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -22,11 +20,7 @@ HIDDEN, ROUNDS = 512, 3
 
 
 class MessagePassing(nn.Module):
-    """Three rounds of gated messages between entity states and pair states, both updated by a GRU cell.
-
-    Args:
-        in_channels: F, width of the entity features; edge_channels: D, width of the pair features.
-    """
+    """Three rounds of gated messages between entity states and pair states, both updated by a GRU cell."""
 
     def __init__(
         self,
@@ -49,9 +43,7 @@ class MessagePassing(nn.Module):
         self.in_edge_w_fc = nn.Sequential(nn.Linear(2 * HIDDEN, 1), nn.Sigmoid())
 
     def forward(self, roi_features: Tensor, edge_features: Tensor, pair_index: Tensor) -> tuple[Tensor, Tensor]:
-        """
-        roi_features (N, F), edge_features (P, D), pair_index (P, 2) -> entity logits (N, O), relation logits (P, K).
-        """
+        """roi_features (N, F), edge_features (P, D), pair_index (P, 2) -> entity (N, O) and relation logits (P, K)."""
         subject, object_ = pair_index.unbind(1)
         node_input = self.obj_unary(roi_features)
         edge_input = F.relu(self.edge_unary(edge_features))
@@ -84,7 +76,7 @@ class IMPPredictor(RelationPredictor):
         )
 
     @classmethod
-    def from_config(cls, cfg, meta: DatasetMeta, in_channels: int) -> IMPPredictor:
+    def from_config(cls, cfg, meta: DatasetMeta, in_channels: int) -> "IMPPredictor":
         return cls(
             task=Task.from_cfg(cfg),
             in_channels=in_channels,

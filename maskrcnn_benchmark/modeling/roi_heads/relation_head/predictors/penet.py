@@ -27,9 +27,9 @@ from maskrcnn_benchmark.modeling.roi_heads.relation_head.predictors.base import 
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.blocks import MLP, initial_log_scale, scaled_cosine
 from maskrcnn_benchmark.modeling.roi_heads.relation_head.prototypes.loss import prototype_losses
 from maskrcnn_benchmark.structures.relation import PairBatch, RelationOutput
-from maskrcnn_benchmark.utils.checkpoint import mark_unfilled
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.seeding import torch_generator
+from maskrcnn_benchmark.utils.weights import mark_unfilled
 
 
 class PENet(RelationPredictor):
@@ -102,9 +102,8 @@ class PENet(RelationPredictor):
     @classmethod
     def from_config(cls, cfg: Config, meta: DatasetMeta, in_channels: int) -> "PENet":
         """
-        Reads the PENET_* keys, CONTEXT_POOLING_DIM and CONTEXT_HIDDEN_DIM of MODEL.ROI_RELATION_HEAD, GLOVE_DIR, SEED
-        and TEST.RELATION.LATER_NMS_PREDICTION_THRES; the word vectors of the file that GLOVE_DIR names, where it is
-        there.
+        Reads the PENET_* and CONTEXT_* keys of MODEL.ROI_RELATION_HEAD, GLOVE_DIR, SEED and
+        TEST.RELATION.LATER_NMS_PREDICTION_THRES, and the file of word vectors, if it is there.
 
         Raises:
             UserError: keys that contradict each other.
@@ -117,9 +116,7 @@ class PENet(RelationPredictor):
 
     @classmethod
     def _arguments(cls, cfg: Config, meta: DatasetMeta, in_channels: int) -> tuple[dict[str, Any], dict[str, str]]:
-        """
-        The constructor's arguments, and by name why a table holds only a seeded start that a checkpoint must fill.
-        """
+        """The constructor's arguments; and by name, why a table is only a seeded start that a checkpoint must fill."""
         head = cfg.MODEL.ROI_RELATION_HEAD
         if head.CONTEXT_POOLING_DIM != in_channels:
             raise UserError(
@@ -162,8 +159,7 @@ class PENet(RelationPredictor):
 
     def refine_labels(self, pairs: PairBatch) -> tuple[Tensor, Tensor]:
         """
-        The entities' classes: ground truth in PredCls; else refined from appearance, position and the detector's
-        prediction.
+        The entities' classes: ground truth in PredCls; else refined from appearance, position and detector.
 
         Returns:
             logits (N, O), and the labels (N,) that the word vectors are taken of, never background outside PredCls: the

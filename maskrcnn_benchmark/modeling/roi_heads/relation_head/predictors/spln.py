@@ -61,12 +61,9 @@ class SPLN(PENet):
         """
         Args:
             visual_bank, conceptual_bank: (K, V), (K, C) prototypes; None leaves the term out (published: both).
-            visual_latent_dim, conceptual_latent_dim: of the VAEs.
-            vae_weight: factor of both VAEs' losses.
-            noise_at_test: the VAEs draw in evaluation, too. train_gates: False leaves the gates as they start. Released
-                code does both.
+            visual_latent_dim, conceptual_latent_dim: of the VAEs, whose losses are multiplied by vae_weight.
+            noise_at_test, train_gates: the VAEs draw in evaluation, too; the gates learn (released code: True, False).
             in_channels: F; 2D with a visual bank.
-            dim, penet: as PENet has them.
         """
         super().__init__(in_channels=in_channels, dim=dim, **penet)
         self.vae_weight = vae_weight
@@ -101,10 +98,7 @@ class SPLN(PENet):
 
     @classmethod
     def _arguments(cls, cfg: Config, meta: DatasetMeta, in_channels: int) -> tuple[dict[str, Any], dict[str, str]]:
-        """
-        PENet's, and what the VIS_*, CON_*, VAE_* and TRAIN_GATES keys say, the banks of their files among it, where
-        these are there.
-        """
+        """PENet's, and what the VIS_*, CON_*, VAE_* and TRAIN_GATES keys say, with the banks of files if there."""
         arguments, unfilled = super()._arguments(cfg, meta, in_channels)
         head = cfg.MODEL.ROI_RELATION_HEAD
         visual, why_visual = read_or_start(visual_source(cfg, in_channels), meta.predicates, cfg.SEED)
@@ -122,10 +116,7 @@ class SPLN(PENet):
         return arguments, unfilled | {name: reason for name, reason in reasons.items() if reason}
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
-        """
-        The banks are part of a whole model's state, so that a checkpoint is enough; the predictor's own state is the
-        published one.
-        """
+        """The banks are part of a whole model's state, so that a checkpoint is enough, not of the predictor's own."""
         super()._save_to_state_dict(destination, prefix, keep_vars)
         if not prefix:
             for name in BANKS:
@@ -155,9 +146,8 @@ class SPLN(PENet):
         Args:
             relation: (P, D) representations r of the pairs. union_features: (P, F).
         Returns:
-            Standardised logits (P, K) by term, 'base', 'structural', and 'visual' and 'conceptual' with their banks;
-            the losses by name,
-            none in evaluation: theirs are means over all processes, which then have different numbers of batches.
+            Standardised logits (P, K) by term, and in training the losses (means over all processes, which in
+            evaluation have different numbers of batches).
         """
         scores, losses = {"base": standardise(self.pred_classifier(relation))}, {}
         parts = {"structural": self._structural(relation)}
@@ -186,10 +176,7 @@ class SPLN(PENet):
         return scaled_cosine(rows, prototypes, self.logit_scale), losses
 
     def _visual(self, relation: Tensor, union_features: Tensor) -> Term:
-        """
-        Residual-driven representation enhancement: a pair's row takes what the VAE cannot restore of the pair's own
-        union feature.
-        """
+        """Residual-driven representation enhancement: rows take what the VAE cannot restore of their union feature."""
         restored, mean, log_variance = self.vis_vae(union_features)
         rows = self.vis_project_head(self.activate(relation)) + self.vis_post_embedding(union_features - restored)
         prototypes = self.vis_project_head(self.activate(self.vis_W_pred(self.vis_protos)))

@@ -23,10 +23,7 @@ from maskrcnn_benchmark.utils.weight_files import read_file
 
 @dataclass(frozen=True, kw_only=True)
 class PrototypeSource:
-    """
-    What a prototype file is to the config: the key and value that name it, the key of its width, the tool that writes
-    such files.
-    """
+    """Where the config names a prototype file and its width, and the tool that writes such files."""
 
     key: str
     path: str

@@ -57,10 +57,8 @@ def read_descriptions(file: str | Path, predicates: Sequence[str]) -> list[tuple
 
 def shipped_descriptions(predicates: Sequence[str]) -> Path:
     """
-    The file of the package that describes all `predicates`, the one with the fewest others if several do.
-
-    Raises:
-        UserError: there is none; it names what the closest one lacks.
+    The file of the package that describes all `predicates`, the one with the fewest others if several do. UserError:
+    there is none; it names what the closest one lacks.
     """
     files = sorted(SHIPPED.glob("*.json"))
     names = {file: _read(file).keys() for file in files}

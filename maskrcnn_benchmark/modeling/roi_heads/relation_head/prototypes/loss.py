@@ -1,6 +1,4 @@
-"""
-Losses that shape a space of pairs and prototypes: PE-Net's three (Zheng et al., CVPR 2023) and the one of SPLN's terms.
-"""
+"""Losses that shape a space of pairs and prototypes: PE-Net's three (Zheng et al., CVPR 2023) and SPLN's."""
 
 import torch
 import torch.nn.functional as F
@@ -10,10 +8,7 @@ from maskrcnn_benchmark.modeling.averaging import mean_over_processes
 
 
 def squared_distances(a: Tensor, b: Tensor) -> Tensor:
-    """
-    (n, W), (m, W) -> (n, m) squared Euclidean distances in float32, by a matrix product: nothing of shape (n, m, W)
-    exists.
-    """
+    """(n, W), (m, W) -> (n, m) squared Euclidean distances in float32, without anything of shape (n, m, W)."""
     with torch.autocast(a.device.type, enabled=False):
         a, b = a.float(), b.float()
         distances = a.square().sum(1, keepdim=True) + b.square().sum(1) - 2.0 * a @ b.t()
@@ -28,19 +23,13 @@ def cosines(prototypes: Tensor) -> Tensor:
 
 
 def mean_similarity(prototypes: Tensor) -> Tensor:
-    """
-    SPLN's similarity loss of a term: mean cosine of different prototypes, over (K − 1)² as published. (K, W) -> one
-    number.
-    """
+    """SPLN's similarity loss: mean cosine of different prototypes, over (K − 1)² as published. (K, W) -> one number."""
     similarity = cosines(prototypes)
     return (similarity.sum() - similarity.trace()) / (len(prototypes) - 1) ** 2
 
 
 def similarity_norm(prototypes: Tensor) -> Tensor:
-    """
-    PE-Net's similarity regulariser: norms of the rows in the matrix of cosines, their sum over K². (K, W) -> one
-    number.
-    """
+    """PE-Net's similarity regulariser: sum of the norms of the cosine matrix's rows, over K². (K, W) -> one number."""
     return cosines(prototypes).norm(dim=1).sum() / len(prototypes) ** 2
 
 
@@ -68,12 +57,7 @@ def matching(rows: Tensor, prototypes: Tensor, labels: Tensor, *, margin: float 
 
 
 def prototype_losses(rows: Tensor, prototypes: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """
-    PE-Net's losses by their published names.
-
-    Args:
-        rows: (P, W) of the pairs. prototypes: (K, W). labels: (P,) predicates, 0 background.
-    """
+    """PE-Net's losses by their published names. (P, W) rows, (K, W) prototypes, (P,) labels, 0 background."""
     return {
         "l21_loss": similarity_norm(prototypes),
         "dist_loss2": prototype_spread(prototypes),

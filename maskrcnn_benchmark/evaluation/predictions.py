@@ -33,10 +33,10 @@ from maskrcnn_benchmark.data.image_ids import image_number
 from maskrcnn_benchmark.data.names import vocabulary
 from maskrcnn_benchmark.evaluation.inputs import as_array
 from maskrcnn_benchmark.evaluation.prediction_forms import ARRAYS, HEADER, OPTIONAL, JsonForm, NpzForm, checked_arrays
-from maskrcnn_benchmark.utils.arrays import check_array
+from maskrcnn_benchmark.utils.arrays import check_array, number_table
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.files import atomic_path
-from maskrcnn_benchmark.utils.untrusted import fields, number_table, shown
+from maskrcnn_benchmark.utils.untrusted import fields, shown
 
 IMAGES_A_GROUP = 64
 

@@ -1,4 +1,4 @@
-"""The border that arrays in h5, npz and npy files pass: size before memory is taken; shape, type, numbers after."""
+"""The border that arrays from outside pass, of h5, npz, npy or JSON: size before memory is taken; the rest after."""
 
 import errno
 import math
@@ -6,8 +6,9 @@ import struct
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,7 +17,9 @@ import numpy as np
 
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.limits import ALLOW_OUTSIDE, ARRAY_BYTES, outside_allowed
+from maskrcnn_benchmark.utils.untrusted import is_number, is_whole, shown
 
+_LARGEST = 2**53  # whole numbers up to here are exact as floats
 # What damaged files make the libraries raise.
 DAMAGE = (
     OSError, ValueError, EOFError, KeyError, IndexError, TypeError, OverflowError, MemoryError, NotImplementedError,
@@ -175,3 +178,38 @@ def check_array(array: np.ndarray, where: str, columns: int | None = None, *, wh
             )
         return array.astype(np.int64) if whole else array
     return array
+
+
+def number_table(rows: Sequence[Any], width: int | None, *, whole: bool, where: Callable[[int], str]) -> np.ndarray:
+    """
+    Numbers of many rows, checked at once: (n, width) or (n,), int64 with `whole`, else float64.
+
+    Args:
+        rows: n lists of `width` numbers, or with width None n numbers.
+        where: what to call row i in a message, field included, such as "train.json, annotations[3]: 'bbox'".
+    Raises:
+        UserError: a row that is no list of so many numbers, or numbers that are not finite or have a fraction.
+    """
+    shape = (len(rows),) if width is None else (len(rows), width)
+    lists = width is None or (set(map(type, rows)) <= {list, tuple} and set(map(len, rows)) <= {width})
+    flat = (rows if width is None else list(chain.from_iterable(rows))) if lists else []
+    if lists and set(map(type, flat)) <= {int, float}:
+        table: np.ndarray
+        try:
+            table = np.array(flat, dtype=np.float64).reshape(shape)
+        except OverflowError:  # a whole number beyond any float
+            table = np.full(1, np.inf)
+        if np.isfinite(table).all() and not (
+            whole and (np.abs(table) > _LARGEST).any() or whole and (table != np.rint(table)).any()
+        ):
+            return table.astype(np.int64) if whole else table
+    bad = next(i for i, row in enumerate(rows) if not _is_row(row, width, whole))
+    wanted = f"{'whole' if whole else 'finite'} number"
+    expected = f"a {wanted}" if width is None else f"a list of {width} {wanted}s"
+    raise UserError(f"{where(bad)} must be {expected}, found {shown(rows[bad])}")
+
+
+def _is_row(row: Any, width: int | None, whole: bool) -> bool:
+    if width is None:
+        return is_whole(row) and abs(row) <= _LARGEST if whole else is_number(row)
+    return isinstance(row, (list, tuple)) and len(row) == width and all(_is_row(value, None, whole) for value in row)

@@ -3,17 +3,13 @@
 import json
 import reprlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from maskrcnn_benchmark.utils.errors import UserError
 
-_LARGEST = 2**53  # whole numbers up to here are exact as floats
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = 60
 
@@ -141,38 +137,3 @@ def _naming(entry: dict[str, Any]) -> str:
     """What tells one of thousands of entries apart."""
     known = [f"{key} {shown(entry[key])}" for key in _NAMING if isinstance(entry.get(key), (int, float, str))]
     return f" ({', '.join(known)})" if known else ""
-
-
-def number_table(rows: Sequence[Any], width: int | None, *, whole: bool, where: Callable[[int], str]) -> np.ndarray:
-    """
-    Numbers of many rows, checked at once: (n, width) or (n,), int64 with `whole`, else float64.
-
-    Args:
-        rows: n lists of `width` numbers, or with width None n numbers.
-        where: what to call row i in a message, field included, such as "train.json, annotations[3]: 'bbox'".
-    Raises:
-        UserError: a row that is no list of so many numbers, or numbers that are not finite or have a fraction.
-    """
-    shape = (len(rows),) if width is None else (len(rows), width)
-    lists = width is None or (set(map(type, rows)) <= {list, tuple} and set(map(len, rows)) <= {width})
-    flat = (rows if width is None else list(chain.from_iterable(rows))) if lists else []
-    if lists and set(map(type, flat)) <= {int, float}:
-        table: np.ndarray
-        try:
-            table = np.array(flat, dtype=np.float64).reshape(shape)
-        except OverflowError:  # a whole number beyond any float
-            table = np.full(1, np.inf)
-        if np.isfinite(table).all() and not (
-            whole and (np.abs(table) > _LARGEST).any() or whole and (table != np.rint(table)).any()
-        ):
-            return table.astype(np.int64) if whole else table
-    bad = next(i for i, row in enumerate(rows) if not _is_row(row, width, whole))
-    wanted = f"{'whole' if whole else 'finite'} number"
-    expected = f"a {wanted}" if width is None else f"a list of {width} {wanted}s"
-    raise UserError(f"{where(bad)} must be {expected}, found {shown(rows[bad])}")
-
-
-def _is_row(row: Any, width: int | None, whole: bool) -> bool:
-    if width is None:
-        return is_whole(row) and abs(row) <= _LARGEST if whole else is_number(row)
-    return isinstance(row, (list, tuple)) and len(row) == width and all(_is_row(value, None, whole) for value in row)

@@ -8,9 +8,9 @@ import h5py
 import numpy as np
 import pytest
 
-from maskrcnn_benchmark.utils.arrays import ArrayFile, check_array, read_h5, read_npy
+from maskrcnn_benchmark.utils.arrays import ArrayFile, check_array, number_table, read_h5, read_npy
 from maskrcnn_benchmark.utils.errors import UserError
-from maskrcnn_benchmark.utils.untrusted import IDENTIFIER, WHOLE, fields, number_table, read_json
+from maskrcnn_benchmark.utils.untrusted import IDENTIFIER, WHOLE, fields, read_json
 
 
 @pytest.mark.parametrize(

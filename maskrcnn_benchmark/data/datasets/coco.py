@@ -21,8 +21,9 @@ from maskrcnn_benchmark.data.findings import WARNING, Finding, found
 from maskrcnn_benchmark.data.image_ids import image_number, plain_id
 from maskrcnn_benchmark.data.meta import BACKGROUND
 from maskrcnn_benchmark.data.names import clean_name, vocabulary
+from maskrcnn_benchmark.utils.arrays import number_table
 from maskrcnn_benchmark.utils.errors import UserError
-from maskrcnn_benchmark.utils.untrusted import ANY, IDENTIFIER, TEXT, WHOLE, fields, number_table, read_json, shown
+from maskrcnn_benchmark.utils.untrusted import ANY, IDENTIFIER, TEXT, WHOLE, fields, read_json, shown
 
 Relations = dict[int, list[tuple[int, int, int]]]
 _SAID = 3  # examples of what is left out

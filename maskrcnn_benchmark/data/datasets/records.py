@@ -12,8 +12,9 @@ from maskrcnn_benchmark.data.annotations import Annotations, in_parts, offsets
 from maskrcnn_benchmark.data.datasets.source import AnnotationSource, names_array
 from maskrcnn_benchmark.data.findings import WARNING, Finding, found
 from maskrcnn_benchmark.data.image_ids import ids_from_names, image_file_name, image_number
+from maskrcnn_benchmark.utils.arrays import number_table
 from maskrcnn_benchmark.utils.errors import UserError
-from maskrcnn_benchmark.utils.untrusted import number_table, shown
+from maskrcnn_benchmark.utils.untrusted import shown
 
 _FARTHEST = 2**30  # of a coordinate from 0, in pixels
 

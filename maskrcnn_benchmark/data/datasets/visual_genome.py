@@ -19,9 +19,9 @@ from maskrcnn_benchmark.data.datasets.source import SPLIT_MARKS, AnnotationSourc
 from maskrcnn_benchmark.data.findings import WARNING, Finding, found
 from maskrcnn_benchmark.data.image_ids import image_file_name, image_number
 from maskrcnn_benchmark.data.names import check_table, clean_name, vocabulary
-from maskrcnn_benchmark.utils.arrays import check_array, read_h5
+from maskrcnn_benchmark.utils.arrays import check_array, number_table, read_h5
 from maskrcnn_benchmark.utils.errors import UserError
-from maskrcnn_benchmark.utils.untrusted import ANY, IDENTIFIER, fields, is_whole, number_table, read_json, shown
+from maskrcnn_benchmark.utils.untrusted import ANY, IDENTIFIER, fields, is_whole, read_json, shown
 
 BOX_SCALE = 1024
 # Visual Genome's images that do not decode; without them image_data.json lines up with the h5 files.

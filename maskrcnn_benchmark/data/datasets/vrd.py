@@ -11,8 +11,9 @@ from maskrcnn_benchmark.data.datasets.source import TEST, TRAIN, AnnotationSourc
 from maskrcnn_benchmark.data.image_files import image_size
 from maskrcnn_benchmark.data.image_ids import image_file_name
 from maskrcnn_benchmark.data.names import vocabulary
+from maskrcnn_benchmark.utils.arrays import number_table
 from maskrcnn_benchmark.utils.errors import UserError
-from maskrcnn_benchmark.utils.untrusted import WHOLE, fields, number_table, read_json, shown
+from maskrcnn_benchmark.utils.untrusted import WHOLE, fields, read_json, shown
 
 
 def read_entry(entry: DatasetEntry, statistics_only: bool) -> AnnotationSource:

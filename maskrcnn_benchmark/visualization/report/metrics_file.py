@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from maskrcnn_benchmark.evaluation.figures import DETECTION_FIGURES, FIGURES, OPEN_IMAGES_FIGURES, freq_figures
+from maskrcnn_benchmark.utils.arrays import number_table
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.untrusted import (
     ANY,
@@ -16,7 +17,6 @@ from maskrcnn_benchmark.utils.untrusted import (
     fields,
     is_number,
     is_whole,
-    number_table,
     read_json,
     shown,
 )

@@ -26,7 +26,7 @@ from maskrcnn_benchmark.data.annotations import in_parts
 from maskrcnn_benchmark.data.image_ids import image_number
 from maskrcnn_benchmark.layers import box_iou
 from maskrcnn_benchmark.structures.bounding_box import BoxList
-from maskrcnn_benchmark.utils.arrays import ArrayFile, check_array, map_npy
+from maskrcnn_benchmark.utils.arrays import ArrayFile, check_array, map_npy, refuse_unknown
 from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.files import atomic_path
 from maskrcnn_benchmark.utils.log import get_logger, warn_once
@@ -62,10 +62,13 @@ class ProposalFile:
         """Opens a `.npz` or a folder of `.npy` files. UserError if it cannot be read or does not hold what it must."""
         what = f"DATASETS.PROPOSALS {path}"
         if path.is_dir():
-            arrays = {name: map_npy(path / f"{name}.npy", what) for name in NAMES if (path / f"{name}.npy").exists()}
+            files = {file.stem: file for file in sorted(path.glob("*.npy"))}
+            refuse_unknown(files, NAMES, f"{what}: array")
+            arrays = {name: map_npy(file, what) for name, file in files.items()}
         else:
             with ArrayFile(path, what) as archive:
-                arrays = {name: archive.read(name) for name in NAMES if name in archive}
+                refuse_unknown(archive.names, NAMES, f"{what}: array")
+                arrays = {name: archive.read(name) for name in archive.names}
         return cls(arrays, num_classes=num_classes, match_iou=match_iou, name=what)
 
     def entities(self, target: BoxList, *, training: bool = False) -> BoxList:

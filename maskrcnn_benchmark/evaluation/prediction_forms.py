@@ -1,6 +1,6 @@
 """The two forms of prediction files (predictions.py describes them): header, ids and arrays of the images of each."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from maskrcnn_benchmark.data.meta import BACKGROUND
-from maskrcnn_benchmark.utils.arrays import ArrayFile, check_array, number_table
-from maskrcnn_benchmark.utils.errors import UserError, some
+from maskrcnn_benchmark.utils.arrays import ArrayFile, check_array, number_table, refuse_unknown
+from maskrcnn_benchmark.utils.errors import UserError
 from maskrcnn_benchmark.utils.untrusted import LIST, NAMES, Kind, fields, parse_json, read_json, shown
 
 # Array in the file -> (what counts its rows, whose it is, its key there).
@@ -52,7 +52,7 @@ class JsonForm:
         self._images = self.header.get("images")
         if not isinstance(self._images, list):
             raise UserError(f'{self._what}: expected a JSON object with a list "images"; docs/metrics.md shows one')
-        _refuse_unknown(self.header, (*HEADER, *NUMBERS, "images"), f"{self._what}: key")
+        refuse_unknown(self.header, (*HEADER, *NUMBERS, "images"), f"{self._what}: key")
 
     def ids(self) -> Iterator[Any]:
         """Every image's id as the file has it; None where it has none."""
@@ -139,17 +139,11 @@ def _header_of(file: Path) -> dict[str, Any]:
             found = ", ".join(archive.names[:8]) or "nothing"
             raise UserError(f"{what}: no array n_pred_boxes; found {found}; docs/metrics.md describes the form")
         alone = [name for name in archive.names if name.rpartition("/")[2] not in _IN_GROUPS]
-        _refuse_unknown(alone, ("header", *NUMBERS, *sorted(_IN_GROUPS)), f"{what}: array")
+        refuse_unknown(alone, ("header", *NUMBERS, *sorted(_IN_GROUPS)), f"{what}: array")
         said = parse_json(str(archive.read("header")), dict, f"{what}: header") if "header" in archive else {}
-        _refuse_unknown(said, (*HEADER, *NUMBERS), f"{what}: header: key")
+        refuse_unknown(said, (*HEADER, *NUMBERS), f"{what}: header: key")
         stored = {key: archive.read(key) for key in NUMBERS if key in archive}
     return {key: value for key, value in said.items() if value} | stored
-
-
-def _refuse_unknown(names: Iterable[str], known: Sequence[str], what: str) -> None:
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise UserError(f"{what} {some(unknown)} is not known and would not be read; known are {', '.join(known)}")
 
 
 def _groups_of(archive: ArrayFile) -> list[str]:

@@ -6,7 +6,7 @@ import struct
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import IO, Any
 import h5py
 import numpy as np
 
-from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.errors import UserError, some
 from maskrcnn_benchmark.utils.limits import ALLOW_OUTSIDE, ARRAY_BYTES, outside_allowed
 from maskrcnn_benchmark.utils.untrusted import is_number, is_whole, shown
 
@@ -178,6 +178,13 @@ def check_array(array: np.ndarray, where: str, columns: int | None = None, *, wh
             )
         return array.astype(np.int64) if whole else array
     return array
+
+
+def refuse_unknown(names: Iterable[str], known: Sequence[str], what: str) -> None:
+    """UserError where arrays or keys would not be read, such as those whose name has a slip."""
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise UserError(f"{what} {some(unknown)} is not known and would not be read; known are {', '.join(known)}")
 
 
 def number_table(rows: Sequence[Any], width: int | None, *, whole: bool, where: Callable[[int], str]) -> np.ndarray:

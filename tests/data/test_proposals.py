@@ -198,3 +198,15 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
     for name in ("broken.npz", "missing.npz"):
         with pytest.raises(UserError, match=f"{name}: cannot be read"):
             ProposalFile.open(tmp_path / name, num_classes=CLASSES)
+
+
+def test_an_array_whose_name_nobody_knows_is_named(tmp_path):
+    given = {**arrays(), "faetures": np.zeros((3, 4), np.float32)}
+    np.savez(tmp_path / "proposals.npz", **given)
+    folder = tmp_path / "proposals"
+    folder.mkdir()
+    for name, values in given.items():
+        np.save(folder / f"{name}.npy", values)
+    for path in (tmp_path / "proposals.npz", folder):
+        with pytest.raises(UserError, match="array 'faetures' is not known .* features"):
+            ProposalFile.open(path, num_classes=CLASSES)

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.files import require_file
 
 _MERGE = "tag:yaml.org,2002:merge"
 _INT = "tag:yaml.org,2002:int"
@@ -76,8 +77,7 @@ def _refuse_twice(keys: Iterable[yaml.Node]) -> None:
 
 def read_yaml(path: Path) -> dict:
     """A YAML file as a dict. UserError that names it if it is not there, no text in UTF-8, or as parse_yaml."""
-    if not path.is_file():
-        raise UserError(f"config file {path} is not there")
+    require_file(path, "config file")
     try:
         return parse_yaml(path.read_text(encoding="utf-8"), str(path))
     except UnicodeDecodeError as error:

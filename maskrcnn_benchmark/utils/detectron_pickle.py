@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.files import require_file
 
 # The only names that a file of arrays needs; anything else is refused. numpy 2 writes its core as _core.
 _NAMES = {
@@ -168,8 +169,7 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
     damaged one, or one that holds more than arrays.
     """
     path = Path(path)
-    if not path.is_file():
-        raise UserError(f"file {path} is not there")
+    require_file(path, "file")
     try:
         content = _Reader().read(path.read_bytes())
     except (ValueError, LookupError, TypeError, AttributeError, StopIteration, RecursionError, OverflowError) as error:

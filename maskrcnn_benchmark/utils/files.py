@@ -120,6 +120,12 @@ def _is_running(process: int) -> bool:
     return True
 
 
+def require_file(path: Path, what: str) -> None:
+    """UserError, which calls it `what`, unless a file is at a path."""
+    if not path.is_file():
+        raise UserError(f"{what} {path} is {'a folder: name a file' if path.is_dir() else 'not there'}")
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Writes text as UTF-8, atomically. Bytes of a file's name that are none stand there as `\\udcff`, as in JSON."""
     content = text.encode(errors="backslashreplace")

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from maskrcnn_benchmark.utils.errors import UserError
+from maskrcnn_benchmark.utils.files import require_file
 from maskrcnn_benchmark.utils.model_files import described
 from maskrcnn_benchmark.utils.weight_names import OWN_PREFIXES, plain_names
 
@@ -40,8 +41,7 @@ def read_file(path: str | Path) -> Any:
             objects.
     """
     path = Path(path)
-    if not path.is_file():
-        raise UserError(f"file {path} is not there")
+    require_file(path, "file")
     if path.suffix == ".pkl":
         raise UserError(
             f"{path} is a pickle, which is not opened; for Detectron's run: python tools/convert_weights.py {path}"

@@ -223,6 +223,7 @@ def test_a_faulty_file_is_named_in_the_error(write, text, said):
 
 def test_a_missing_file_and_one_that_is_no_text_are_errors(tmp_path):
     assert "none.yaml is not there" in error(file=tmp_path / "none.yaml")
+    assert f"config file {tmp_path} is a folder: name a file" in error(file=tmp_path)
     (tmp_path / "x.yaml").write_bytes(b"\xff\xfe\x00\x80")
     assert "x.yaml" in error(file=tmp_path / "x.yaml")
 

@@ -9,7 +9,7 @@ import torch
 
 from maskrcnn_benchmark.data.scenes.write import Sizes
 from maskrcnn_benchmark.engine.ablation import work
-from maskrcnn_benchmark.engine.ablation.compare import compare
+from maskrcnn_benchmark.engine.ablation.compare import compare, in_processes
 from maskrcnn_benchmark.engine.ablation.plan import Scale, schedule
 from maskrcnn_benchmark.evaluation.bootstrap import paired_bootstrap
 from maskrcnn_benchmark.utils.errors import UserError
@@ -40,11 +40,11 @@ def test_the_benchmark_runs_whole_and_only_once(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     configs, page = shutil.copytree(ROOT / "configs/demo", tmp_path / "configs"), tmp_path / "page.md"
 
-    def bench(jobs):
-        compare(TINY, tmp_path / "out", page, device="cpu", jobs=jobs, overrides=SMALL_HEAD, configs=configs)
+    def bench():
+        compare(TINY, tmp_path / "out", page, device="cpu", overrides=SMALL_HEAD, configs=configs)
         return page.read_text()
 
-    text = bench(jobs=2)
+    text = bench()
     rows = re.findall(r"^\| ([A-Z][^|]*) \|", text, re.M)
     assert rows[:11] == [
         "FREQ",
@@ -64,7 +64,7 @@ def test_the_benchmark_runs_whole_and_only_once(tmp_path, monkeypatch):
         raise AssertionError(f"{cfg.OUTPUT_DIR} was trained again")
 
     monkeypatch.setattr(work, "run_training", refuse)
-    assert bench(jobs=1).split("\n\n", 3)[3] == text.split("\n\n", 3)[3]
+    assert bench().split("\n\n", 3)[3] == text.split("\n\n", 3)[3]
 
     workshop = work.Workshop(TINY, tmp_path / "out", configs=configs, device="cpu")
     a, b = (workshop.result(tmp_path / "out" / name / "1") for name in ("pe-net", "spln"))
@@ -75,6 +75,18 @@ def test_the_benchmark_runs_whole_and_only_once(tmp_path, monkeypatch):
     assert any("union_feature_extractor" in name for name in shared) and not any(
         ".relation.predictor." in name for name in shared
     )
+
+
+def folder_and_process(workshop, model, seed):
+    return workshop.output / f"{model}-{seed}-{os.getpid()}"
+
+
+def test_processes_share_the_runs_and_their_folders_come_in_order(workshop, tmp_path):
+    plan = [(folder_and_process, "model", seed) for seed in range(4)]
+    folders = list(in_processes(workshop, plan, jobs=2))
+    assert [folder.name.rpartition("-")[0] for folder in folders] == [f"model-{seed}" for seed in range(4)]
+    assert all(folder.parent == tmp_path for folder in folders)
+    assert str(os.getpid()) not in {folder.name.rpartition("-")[2] for folder in folders}
 
 
 @pytest.fixture

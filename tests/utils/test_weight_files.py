@@ -62,6 +62,7 @@ def test_a_cut_file_says_so(tmp_path, zipped, part):
 
 def test_a_missing_file_and_a_pickle_are_errors(tmp_path):
     assert "is not there" in error(tmp_path / "none.pth")
+    assert f"file {tmp_path} is a folder: name a file" in error(tmp_path)
     (tmp_path / "R-50.pkl").touch()
     assert "tools/convert_weights.py" in error(tmp_path / "R-50.pkl")
 

@@ -59,7 +59,7 @@ def compare(
         trainings += [(Workshop.compare_sgdet, model, scale.seeds[0]) for model in (PENET, models[-1])]
     # Of what was trained then.
     tests: list[Run] = [(Workshop.test_with_noise, models[-1], scale.seeds[0])] if scale.noise_seeds else []
-    runs = chain(_in_processes(workshop, trainings, jobs), _in_processes(workshop, tests, jobs))
+    runs = chain(in_processes(workshop, trainings, jobs), in_processes(workshop, tests, jobs))
     for (work, model, seed), folder in zip(trainings + tests, runs, strict=True):
         logger.info(f"{folder}: done")
         if work is Workshop.test_with_noise:
@@ -74,7 +74,7 @@ def compare(
         logger.info(f"{page}: written")
 
 
-def _in_processes(workshop: Workshop, plan: Sequence[Run], jobs: int) -> Iterator[Path]:
+def in_processes(workshop: Workshop, plan: Sequence[Run], jobs: int) -> Iterator[Path]:
     """
     The folders of the plan's runs, in its order. `jobs` processes of one thread each share them: layers as small as the
     demo's gain little from a second thread. What they log is in their folders.

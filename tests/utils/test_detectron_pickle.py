@@ -3,8 +3,6 @@
 import os
 import pickle
 import struct
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +10,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from maskrcnn_benchmark.commands.convert import main
 from maskrcnn_benchmark.utils.detectron_pickle import read_arrays
-from maskrcnn_benchmark.utils.errors import UserError
-
-ROOT = Path(__file__).resolve().parents[2]
+from maskrcnn_benchmark.utils.errors import UserError, run_tool
 
 
 def blobs():
@@ -89,21 +86,15 @@ def test_what_holds_no_arrays_is_an_error_that_names_the_file(tmp_path, data):
         read_arrays(tmp_path / "w.pkl")
 
 
-def convert(*words, folder):
-    command = [sys.executable, str(ROOT / "tools/convert_weights.py"), *map(str, words)]
-    return subprocess.run(
-        command, capture_output=True, text=True, cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False
-    )
-
-
-def test_the_tool_writes_safetensors_or_pth(tmp_path):
-    (tmp_path / "R-50.pkl").write_bytes(pickle.dumps({"blobs": blobs()}, 2))
-    assert convert("R-50.pkl", folder=tmp_path).returncode == 0
-    assert convert("R-50.pkl", "x.pth", folder=tmp_path).returncode == 0
-    for found in (load_file(tmp_path / "R-50.safetensors"), torch.load(tmp_path / "x.pth", weights_only=True)):
+def test_the_tool_writes_safetensors_or_pth(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("R-50.pkl").write_bytes(pickle.dumps({"blobs": blobs()}, 2))
+    assert run_tool(lambda: main(["R-50.pkl"])) == 0
+    assert run_tool(lambda: main(["R-50.pkl", "x.pth"])) == 0
+    for found in (load_file("R-50.safetensors"), torch.load("x.pth", weights_only=True)):
         assert found["conv1_w"].dtype == torch.float32
         for name, array in blobs().items():
             np.testing.assert_array_equal(found[name].numpy(), array.astype(np.float32))
-    said = convert("none.pkl", folder=tmp_path)
-    assert (said.returncode, said.stderr) == (2, "error: file none.pkl is not there\n")
-    assert "Example:" in convert("--help", folder=tmp_path).stdout
+    capsys.readouterr()
+    assert run_tool(lambda: main(["none.pkl"])) == 2
+    assert capsys.readouterr().err == "error: file none.pkl is not there\n"

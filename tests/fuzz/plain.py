@@ -126,13 +126,16 @@ def vrd(root: Path) -> Graph:
     return graph
 
 
+VG_ARRAYS = ("labels", "boxes_1024", "relationships", "predicates", "img_to_first_rel", "img_to_last_rel")
+
+
 def vg(folder: Path) -> Graph:
     tables, info = _json(folder / "VG-SGG-dicts-with-attri.json"), _json(folder / "image_data.json")
     objects, predicates = (
         {int(i): _name(n) for n, i in tables[f"{kind}_to_idx"].items()} for kind in ("label", "predicate")
     )
     with h5py.File(folder / "VG-SGG-with-attri.h5", "r") as file:
-        arrays = {key: file[key][()] for key in file if key != "attributes"}
+        arrays = {key: file[key][()] for key in VG_ARRAYS}  # others may be damaged: no graph is made of them
     labels, relations, named = (arrays[key].reshape(-1) for key in ("labels", "relationships", "predicates"))
     relations = relations.reshape(-1, 2)
     graph = []
